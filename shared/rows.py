@@ -1,0 +1,308 @@
+"""Every column of every table, once: its name, its type, what it says, and where its value comes from.
+
+The store and the monitor build their rows here, `infra/columns.json` (which Bicep reads) is written from here, and so
+are the column lists of `docs/tables.md`. Rows are plain dictionaries; what is absent is left out.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
+
+from shared import __version__
+from shared.guidance import Guidance
+from shared.tokens import Change, Code, Connector, Failure, Finding, Health, Outcome, Run, Status
+
+type ColumnType = Literal["string", "datetime", "int", "long", "boolean"]
+type Value = str | int | bool | datetime
+type Row = dict[str, Value]
+
+NONE: Final = "none"
+"""What a dimension of an alert rule holds where there is nothing: an empty one would not be a dimension."""
+
+CLOSING: Final = "all"
+"""`Connector` of a run's last row."""
+
+_NEVER_IN_TABLES: Final = datetime(1601, 1, 1, tzinfo=UTC)
+"""Edm.DateTime begins here. https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model"""
+
+_MAXIMUM_TEXT: Final = 32_000
+"""A string property of a table holds 64 KiB of UTF-16; see the page above."""
+
+_LAST_MILLISECOND: Final = 253_402_300_799_999
+"""Epoch milliseconds of the end of the year 9999: subtracting from it sorts the newest row first."""
+
+_KEY_LENGTH: Final = 400
+"""Keys hold 1 KiB of UTF-16; a longer key is cut and gets its hash, and two parts fit beside each other."""
+
+
+class Column[Source](NamedTuple):
+    """One column: `value` takes it from the source of its row; None leaves the column out."""
+
+    name: str
+    type: ColumnType
+    about: str
+    value: Callable[[Source], Value | None]
+
+
+class Table[Source](NamedTuple):
+    """A table's name and columns."""
+
+    name: str
+    about: str
+    columns: tuple[Column[Source], ...]
+
+    def row(self, source: Source) -> Row:
+        """The row of `source`, without what is absent."""
+        values = ((column.name, column.value(source)) for column in self.columns)
+        return {name: value for name, value in values if value is not None}
+
+
+class StatusSource(NamedTuple):
+    """What a `TokenStatus` row is made from."""
+
+    status: Status
+    guidance: Guidance
+
+
+class ChangeSource(NamedTuple):
+    """What a `TokenHistory` row is made from."""
+
+    change: Change
+    connector: Connector
+    guidance: Guidance
+
+
+class FindingSource(NamedTuple):
+    """What an `AppleTokenFinding_CL` row is made from; `finding` is None for a token that has none."""
+
+    status: Status
+    finding: Finding | None
+    started_on: datetime
+    tenant_id: str
+    guidance: Guidance
+
+
+class RunSource(NamedTuple):
+    """What an `AppleTokenRun_CL` row is made from: a connector's row, or the closing row (connector `all`)."""
+
+    run: Run
+    connector: str
+    outcome: str
+    error: str | None
+    counts: Mapping[Health, int]
+    tenant_id: str
+
+
+def key(text: str) -> str:
+    """`text` as a table key: `/ \\ # ? %` and control characters percent-encoded, bounded; a GUID stays as it is.
+
+    Forbidden characters and the limit of 1 KiB:
+    https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
+    """
+    encoded = "".join(_encoded(character) for character in text)
+    if len(encoded.encode("utf-16-le")) <= 2 * _KEY_LENGTH:
+        return encoded
+    return f"{encoded[: _KEY_LENGTH // 4]}~{sha256(text.encode()).hexdigest()}"
+
+
+def _encoded(character: str) -> str:
+    if character in "/\\#?%" or character < " " or "\x7f" <= character <= "\x9f":
+        return "".join(f"%{byte:02X}" for byte in character.encode())
+    return character
+
+
+def newest_first(instant: datetime) -> str:
+    """A row key of 15 digits that sorts later instants first."""
+    milliseconds = (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    return f"{_LAST_MILLISECOND - milliseconds:015d}"
+
+
+def iso(instant: datetime) -> str:
+    """RFC 3339 in UTC, as Logs Ingestion and the JSON columns take it."""
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def days_left(expires_on: datetime | None, now: datetime) -> int | None:
+    """Whole days until the expiry, rounded down (negative after it)."""
+    return None if expires_on is None else (expires_on - now) // timedelta(days=1)
+
+
+def findings_json(source: StatusSource) -> str:
+    """The findings, worst first, as JSON; facts are dropped, longest first, where the text would not fit."""
+    entries = [
+        {
+            "code": finding.code,
+            "severity": str(finding.severity),
+            "tier": finding.tier,
+            "since": iso(finding.since),
+            "until": finding.until and iso(finding.until),
+            "caused_by": finding.caused_by,
+            "summary": source.guidance.summary(source.status, finding),
+            "facts": dict(finding.facts),
+        }
+        for finding in source.status.findings
+    ]
+    text = _json(entries)
+    while len(text) > _MAXIMUM_TEXT and any(entry["facts"] for entry in entries):
+        max(entries, key=lambda entry: len(_json(entry["facts"])))["facts"] = {}
+        text = _json(entries)
+    return text
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _stored(instant: datetime | None) -> datetime | None:
+    return None if instant is None or instant < _NEVER_IN_TABLES else instant
+
+
+def _logged(instant: datetime | None) -> str | None:
+    stored = _stored(instant)
+    return None if stored is None else iso(stored)
+
+
+TOKEN_STATUS: Final = Table[StatusSource](
+    "TokenStatus",
+    "What is true now: one row per token.",
+    (
+        Column("PartitionKey", "string", "The connector: `ade`, `apns` or `vpp`.", lambda s: s.status.token.connector.value),
+        Column("RowKey", "string", "The token's id; `push-certificate` for the push certificate.", lambda s: key(s.status.token.id)),
+        Column("TokenName", "string", "The token's name, shared by two tokens or not.", lambda s: s.status.token.name),
+        Column("TokenType", "string", "`tokenType` (ADE), `vppTokenAccountType` (VPP) or `apns`.", lambda s: s.status.token.type),
+        Column("AppleId", "string", "The Apple ID that the token belongs to.", lambda s: s.status.token.apple_id),
+        Column("Health", "string", "`healthy`, `info`, `warning`, `unknown` or `critical`: the worst severity among the findings.", lambda s: str(s.status.health)),
+        Column("HealthSince", "datetime", "Start of the run that first saw this health.", lambda s: s.status.health_since),
+        Column("Findings", "string", "JSON array, worst first: `code`, `severity`, `tier`, `since`, `until`, `caused_by`, `summary`, `facts`.", findings_json),
+        Column("Summary", "string", "One sentence for people.", lambda s: s.guidance.headline(s.status)),
+        Column("ExpiresOn", "datetime", "When the token expires.", lambda s: _stored(s.status.token.expires_on)),
+        Column("DaysLeft", "int", "Whole days until then, rounded down.", lambda s: days_left(s.status.token.expires_on, s.status.checked_on)),
+        Column("LastSuccessfulSync", "datetime", "The last sync with Apple that succeeded.", lambda s: _stored(s.status.token.last_successful_sync)),
+        Column("LastSyncErrorCode", "int", "Apple's error code of the last sync (ADE); 0 is none.", lambda s: s.status.token.sync_error_code),
+        Column("SyncedDevices", "int", "Devices that the last sync brought (ADE).", lambda s: s.status.token.synced_devices),
+        Column("FirstSeen", "datetime", "Start of the run that first saw the token.", lambda s: s.status.first_seen),
+        Column("ObservedOn", "datetime", "When Graph last told of the token.", lambda s: s.status.observed_on),
+        Column("CheckedOn", "datetime", "Start of the run that wrote the row.", lambda s: s.status.checked_on),
+        Column("RunId", "string", "That run.", lambda s: s.status.run_id),
+        Column("ChangedOn", "datetime", "Start of the run that judged the latest change in the history.", lambda s: s.status.changed_on),
+        Column("Memory", "string", "JSON, private: what the next judgement needs.", lambda s: _json(s.status)),
+    ),
+)  # fmt: skip
+
+TOKEN_HISTORY: Final = Table[ChangeSource](
+    "TokenHistory",
+    "What changed: one row per token and run, newest first.",
+    (
+        Column("ChangedOn", "datetime", "Start of the run that first judged the change.", lambda s: s.change.changed_on),
+        Column("RunId", "string", "That run.", lambda s: s.change.run_id),
+        Column("TokenName", "string", "The token's name then.", lambda s: s.change.token_name),
+        Column("OldHealth", "string", "The health before; left out at first sight.", lambda s: None if s.change.old_health is None else str(s.change.old_health)),
+        Column("Health", "string", "The health after.", lambda s: str(s.change.health)),
+        Column("Changes", "string", "JSON array of `field`, `old`, `new`.", lambda s: changes_json(s.change)),
+        Column("Sentence", "string", "The change in one sentence for people.", lambda s: s.guidance.sentence(s.change)),
+    ),
+)  # fmt: skip
+
+
+def changes_json(change: Change) -> str:
+    """The changes of one history row; a finding is an object with `code`, `severity`, `tier`."""
+
+    def told(value: object) -> object:
+        if isinstance(value, msgspec.Struct):
+            fields = msgspec.structs.asdict(value)
+            return {name: str(part) if isinstance(part, Health) else part for name, part in fields.items()}
+        return value
+
+    return _json([{"field": f.field, "old": told(f.old), "new": told(f.new)} for f in change.fields])
+
+
+def history_key(connector: Connector, token_id: str, change: Change) -> tuple[str, str]:
+    """Partition and row key of a change. The run that first judged it gives the row key, so a retry repeats it."""
+    return f"{connector}:{key(token_id)}", newest_first(change.changed_on)
+
+
+def _connectors_json(run: Run) -> str:
+    return _json(
+        {
+            connector: {"error": str(result)} if isinstance(result, Failure) else {"tokens": result}
+            for connector, result in run.connectors.items()
+        }
+    )
+
+
+CHECK_RUN: Final = Table[Run](
+    "CheckRun",
+    "What the monitor did: one row per check, newest first.",
+    (
+        Column("PartitionKey", "string", "The month, `yyyy-MM`.", lambda r: f"{r.started_on:%Y-%m}"),
+        Column("RowKey", "string", "`253402300799999` minus the start's epoch milliseconds, 15 digits.", lambda r: newest_first(r.started_on)),
+        Column("RunId", "string", "The run: the invocation id of the host.", lambda r: r.id),
+        Column("StartedOn", "datetime", "When it started.", lambda r: r.started_on),
+        Column("DurationMs", "int", "How long it took, in milliseconds.", lambda r: r.duration_ms),
+        Column("Outcome", "string", "`succeeded`, `degraded` (a connector could not be read) or `failed` (store or publish was not whole).", lambda r: r.outcome.value),
+        Column("Connectors", "string", 'JSON: `{"ade":{"tokens":3},"vpp":{"error":"..."}}`.', _connectors_json),
+        Column("Tokens", "int", "Statuses published.", lambda r: r.tokens),
+        Column("Healthy", "int", "Of them healthy.", lambda r: r.total(Health.HEALTHY)),
+        Column("Info", "int", "Of them with something worth knowing.", lambda r: r.total(Health.INFO)),
+        Column("Warning", "int", "Of them with a warning.", lambda r: r.total(Health.WARNING)),
+        Column("Unknown", "int", "Of them unknown.", lambda r: r.total(Health.UNKNOWN)),
+        Column("Critical", "int", "Of them critical.", lambda r: r.total(Health.CRITICAL)),
+        Column("StoreError", "string", "What could not be loaded or saved.", lambda r: r.store_error),
+        Column("PublishError", "string", "What could not be sent.", lambda r: r.publish_error),
+        Column("PastDue", "boolean", "Whether the timer fired late.", lambda r: r.past_due),
+        Column("Version", "string", "The release that ran.", lambda r: __version__),
+    ),
+)  # fmt: skip
+
+FINDINGS: Final = Table[FindingSource](
+    "AppleTokenFinding_CL",
+    "One row per token and finding of every run; a token with none has one row whose `Finding` is `none`.",
+    (
+        Column("TimeGenerated", "datetime", "Start of the run.", lambda s: iso(s.started_on)),
+        Column("EntraTenantId", "string", "The Entra tenant.", lambda s: s.tenant_id),
+        Column("RunId", "string", "The run.", lambda s: s.status.run_id),
+        Column("Connector", "string", "`ade`, `apns` or `vpp`.", lambda s: s.status.token.connector.value),
+        Column("TokenId", "string", "The token's id; `push-certificate` for the push certificate.", lambda s: s.status.token.id),
+        Column("TokenName", "string", "The token's name.", lambda s: s.status.token.name),
+        Column("TokenType", "string", "`tokenType` (ADE), `vppTokenAccountType` (VPP) or `apns`.", lambda s: s.status.token.type),
+        Column("AppleId", "string", "The Apple ID that the token belongs to.", lambda s: s.status.token.apple_id),
+        Column("Health", "string", "The token's health.", lambda s: str(s.status.health)),
+        Column("Finding", "string", "The finding's code, or `none`.", lambda s: s.finding.code if s.finding else NONE),
+        Column("Severity", "string", "`info`, `warning`, `unknown`, `critical`, or `none`.", lambda s: str(s.finding.severity) if s.finding else NONE),
+        Column("Tier", "string", "The finding's step, or `none`.", lambda s: (s.finding and s.finding.tier) or NONE),
+        Column("CausedBy", "string", "The code of the finding that explains this one, or `none`.", lambda s: (s.finding and s.finding.caused_by) or NONE),
+        Column("Summary", "string", "One sentence for people.", lambda s: s.guidance.summary(s.status, s.finding) if s.finding else s.guidance.headline(s.status)),
+        Column("Action", "string", "What to do, in one frozen sentence, or `none`.", lambda s: s.guidance.action(s.status.token, s.finding) if s.finding else NONE),
+        Column("ExpiresOn", "datetime", "When the token expires.", lambda s: _logged(s.status.token.expires_on)),
+        Column("DaysLeft", "int", "Whole days until then, rounded down.", lambda s: days_left(s.status.token.expires_on, s.status.checked_on)),
+        Column("LastSuccessfulSync", "datetime", "The last sync with Apple that succeeded.", lambda s: _logged(s.status.token.last_successful_sync)),
+        Column("LastSyncErrorCode", "int", "Apple's error code of the last sync (ADE).", lambda s: s.status.token.sync_error_code),
+        Column("SyncedDevices", "int", "Devices that the last sync brought (ADE).", lambda s: s.status.token.synced_devices),
+        Column("ObservedOn", "datetime", "When Graph last told of the token.", lambda s: _logged(s.status.observed_on)),
+    ),
+)  # fmt: skip
+
+RUNS: Final = Table[RunSource](
+    "AppleTokenRun_CL",
+    "What the monitor did: a row per connector and, last, the closing row of every run.",
+    (
+        Column("TimeGenerated", "datetime", "Start of the run.", lambda s: iso(s.run.started_on)),
+        Column("EntraTenantId", "string", "The Entra tenant.", lambda s: s.tenant_id),
+        Column("RunId", "string", "The run.", lambda s: s.run.id),
+        Column("Connector", "string", "`ade`, `apns`, `vpp`, or `all` in the closing row.", lambda s: s.connector),
+        Column("Outcome", "string", "`succeeded`, `failed` or `skipped` (not watched); of the closing row the run's: `succeeded`, `degraded` or `failed`.", lambda s: s.outcome),
+        Column("Error", "string", "Why it failed; in the closing row what of store or publish did.", lambda s: s.error),
+        Column("Tokens", "int", "Statuses published.", lambda s: sum(s.counts.values())),
+        Column("Healthy", "int", "Of them healthy.", lambda s: s.counts.get(Health.HEALTHY, 0)),
+        Column("Info", "int", "Of them with something worth knowing.", lambda s: s.counts.get(Health.INFO, 0)),
+        Column("Warning", "int", "Of them with a warning.", lambda s: s.counts.get(Health.WARNING, 0)),
+        Column("Unknown", "int", "Of them unknown.", lambda s: s.counts.get(Health.UNKNOWN, 0)),
+        Column("Critical", "int", "Of them critical.", lambda s: s.counts.get(Health.CRITICAL, 0)),
+        Column("DurationMs", "long", "How long the run took until then, in milliseconds.", lambda s: s.run.duration_ms),
+        Column("Version", "string", "The release that ran.", lambda s: __version__),
+        Column("Rows", "int", "Closing row only: the finding rows that the run meant to send.", lambda s: s.run.rows if s.connector == CLOSING else None),
+    ),
+)  # fmt: skip
