@@ -4,16 +4,16 @@ The store and the monitor build their rows here, `infra/columns.json` (which Bic
 are the column lists of `docs/tables.md`. Rows are plain dictionaries; what is absent is left out.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
 from shared import __version__
 from shared.guidance import Guidance
-from shared.tokens import Change, Code, Connector, Failure, Finding, Health, Outcome, Run, Status
+from shared.tokens import Change, Connector, Failure, Finding, Health, Run, Status
 
 type ColumnType = Literal["string", "datetime", "int", "long", "boolean"]
 type Value = str | int | bool | datetime

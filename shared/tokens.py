@@ -80,7 +80,7 @@ class _Value(Struct, frozen=True, omit_defaults=True):
     """Immutable, and compact in JSON."""
 
 
-class Unreadable(_Value, kw_only=True):
+class Unreadable(_Value, frozen=True, kw_only=True):
     """A value that the judgement needs and could not read."""
 
     field: str
@@ -91,7 +91,7 @@ class Unreadable(_Value, kw_only=True):
     """What stood there, bounded; `missing` where nothing stood."""
 
 
-class Token(_Value, kw_only=True):
+class Token(_Value, frozen=True, kw_only=True):
     """One thing a connector holds, as Graph told it. Fields of other connectors are None."""
 
     connector: Connector
@@ -116,7 +116,7 @@ class Token(_Value, kw_only=True):
     unreadable: tuple[Unreadable, ...] = ()
 
 
-class Failure(_Value, kw_only=True):
+class Failure(_Value, frozen=True, kw_only=True):
     """Why a connector could not be read. `str()` is one sentence for people, and then the remedy."""
 
     connector: Connector
@@ -140,7 +140,7 @@ class Failure(_Value, kw_only=True):
         return f"{self.asked}: {self.reason}{f' ({known})' if known else ''}. {self.remedy}"
 
 
-class Reading(_Value, kw_only=True):
+class Reading(_Value, frozen=True, kw_only=True):
     """What Graph said about a connector: complete (every page arrived) or failed, never partial."""
 
     connector: Connector
@@ -148,7 +148,7 @@ class Reading(_Value, kw_only=True):
     failure: Failure | None = None
 
 
-class Finding(_Value, kw_only=True):
+class Finding(_Value, frozen=True, kw_only=True):
     """One thing that is wrong with (or noteworthy about) a token."""
 
     code: str
@@ -164,7 +164,7 @@ class Finding(_Value, kw_only=True):
     facts: dict[str, Fact] = {}
 
 
-class FindingState(_Value, kw_only=True):
+class FindingState(_Value, frozen=True, kw_only=True):
     """What history compares of a finding."""
 
     code: str
@@ -172,7 +172,7 @@ class FindingState(_Value, kw_only=True):
     tier: str | None = None
 
 
-class FieldChange(_Value, kw_only=True):
+class FieldChange(_Value, frozen=True, kw_only=True):
     """One entry of a history row: `first_seen`, `health`, `finding`, `expiry`, `apple_id`, `topic` or `name`."""
 
     field: str
@@ -180,7 +180,7 @@ class FieldChange(_Value, kw_only=True):
     new: str | FindingState | None = None
 
 
-class Change(_Value, kw_only=True):
+class Change(_Value, frozen=True, kw_only=True):
     """What changed about a token in one run: one row of the history."""
 
     changed_on: datetime
@@ -193,7 +193,7 @@ class Change(_Value, kw_only=True):
     fields: tuple[FieldChange, ...]
 
 
-class Status(_Value, kw_only=True):
+class Status(_Value, frozen=True, kw_only=True):
     """A token's health and findings, and what the next judgement must remember of this one."""
 
     token: Token
@@ -230,7 +230,7 @@ class Status(_Value, kw_only=True):
         return next((finding for finding in self.findings if finding.code == code), None)
 
 
-class Run(_Value, kw_only=True):
+class Run(_Value, frozen=True, kw_only=True):
     """One check, from timer to heartbeat."""
 
     id: str

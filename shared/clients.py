@@ -1,0 +1,66 @@
+"""Opens and closes, in one place and inside the run, everything that speaks to the outside.
+
+An asynchronous client belongs to one event loop, so none outlives its run. Names in this module are the only ones that
+know how the three services are signed in to.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import NamedTuple
+
+import httpx
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.data.tables.aio import TableServiceClient
+from azure.identity.aio import DefaultAzureCredential
+from azure.monitor.ingestion.aio import LogsIngestionClient
+from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
+from kiota_http.middleware.options import RedirectHandlerOption
+from msgraph.graph_request_adapter import GraphRequestAdapter
+from msgraph_core import GraphClientFactory
+
+from shared.graph import Graph
+from shared.settings import Settings
+
+
+class Clients(NamedTuple):
+    """What a run speaks through; open until `open_clients` is left."""
+
+    graph: Graph
+    tables: TableServiceClient
+    logs: LogsIngestionClient
+
+
+@asynccontextmanager
+async def open_clients(settings: Settings) -> AsyncIterator[Clients]:
+    """Clients for one run, signed in as the app's managed identity. Nothing is called before the first use."""
+    async with AsyncExitStack() as stack:
+        credential = await stack.enter_async_context(
+            DefaultAzureCredential(managed_identity_client_id=settings.azure_client_id)
+        )
+        tables = await stack.enter_async_context(
+            TableServiceClient(settings.tables_endpoint, credential=credential, audience=settings.cloud.tables)
+        )
+        logs = await stack.enter_async_context(
+            LogsIngestionClient(
+                settings.logs_ingestion_endpoint, credential, credential_scopes=[f"{settings.cloud.logs}/.default"]
+            )
+        )
+        http = await stack.enter_async_context(_graph_http())
+        yield Clients(_graph(http, credential, settings), tables, logs)
+
+
+def _graph_http() -> httpx.AsyncClient:
+    """The SDK's client and middleware, which follow no redirect: it would carry on to another host."""
+    options = {RedirectHandlerOption.get_key(): RedirectHandlerOption(should_redirect=False)}
+    client: httpx.AsyncClient = GraphClientFactory.create_with_default_middleware(options=options)
+    return client
+
+
+def _graph(http: httpx.AsyncClient, credential: AsyncTokenCredential, settings: Settings) -> Graph:
+    scope = f"{settings.graph_audience}/.default"
+    host = httpx.URL(settings.graph_endpoint).host
+    # Without allowed hosts, the SDK sends the token to whatever host an address names.
+    provider = AzureIdentityAuthenticationProvider(credential, scopes=[scope], allowed_hosts=[host])
+    adapter = GraphRequestAdapter(provider, http)
+    adapter.base_url = settings.graph_endpoint
+    return Graph(adapter, credential, scope)

@@ -1,0 +1,310 @@
+"""What ties the tenant to Apple: for each connector where Graph keeps it, what is asked, and wire to `Token`.
+
+Property names and shapes: https://learn.microsoft.com/graph/api/resources/intune-enrollment-depOnboardingSetting?view=graph-rest-beta,
+.../intune-onboarding-vppToken?view=graph-rest-beta, .../intune-devices-applePushNotificationCertificate. What those pages
+leave open (nulls, year 1, seven-digit fractions, changing ids) is from public captures of live payloads.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+import msgspec
+
+from shared.graph import Graph, GraphError, decoded
+from shared.text import bounded
+from shared.tokens import PUSH_CERTIFICATE_ID, PUSH_CERTIFICATE_NAME, Connector, Failure, Reading, Token, Unreadable
+
+ROLE: Final = "DeviceManagementServiceConfig.Read.All"
+"""The application role that all three connectors need. https://learn.microsoft.com/graph/permissions-reference"""
+
+GRANT_SCRIPT: Final = "infra/grant-graph-role.sh"
+
+MISSING: Final = "missing"
+"""The raw value of a property that is not there."""
+
+_YEAR_ONE: Final = 1
+"""Graph's "never"."""
+
+_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+
+_VPP_STATES: Final = frozenset({"valid", "expired", "invalid", "assignedToExternalMDM", "duplicateLocationId"})
+
+
+class Source(NamedTuple):
+    """Where Graph keeps a connector."""
+
+    path: str
+    properties: tuple[str, ...]
+    """What is asked for with `$select`: everything needed, and no secret."""
+    decode: Callable[["_Item"], Token]
+    is_list: bool = True
+
+    @property
+    def address(self) -> str:
+        """Path and query below Graph's root."""
+        return f"{self.path}?$select={','.join(self.properties)}"
+
+
+async def read(graph: Graph, connector: Connector, seconds: float) -> Reading:
+    """Everything that the connector holds, or why it could not be read within `seconds`; never a part of it."""
+    source = SOURCES[connector]
+    try:
+        async with asyncio.timeout(seconds):
+            tokens = await _tokens(graph, source)
+    except TimeoutError:
+        asked, reason = f"GET {source.path}", f"no whole answer within {seconds:g} seconds"
+        remedy = "Graph was slow or asked to wait; the next check asks again."
+        return Reading(
+            connector=connector, failure=Failure(connector=connector, asked=asked, reason=reason, remedy=remedy)
+        )
+    except GraphError as error:
+        return Reading(connector=connector, failure=await _failure(graph, connector, error))
+    return Reading(connector=connector, tokens=tokens)
+
+
+async def _tokens(graph: Graph, source: Source) -> tuple[Token, ...]:
+    """By id: one that is seen twice counts once, and the last one wins."""
+    found: dict[str, Token] = {}
+    asked = f"GET {source.path}"
+    if not source.is_list:
+        try:
+            token = source.decode(_Item(msgspec.Raw(await graph.get(source.address)), asked))
+        except GraphError as error:
+            if error.status == 404 and error.code == "ResourceNotFound":
+                return ()  # no push certificate is set up; any other 404 is a failure
+            raise
+        return (token,)
+    async for page in graph.pages(source.address):
+        for raw in page:
+            token = source.decode(_Item(raw, asked))
+            found[token.id] = token
+    return tuple(found.values())
+
+
+async def _failure(graph: Graph, connector: Connector, error: GraphError) -> Failure:
+    remedy = await _refusal_remedy(graph) if error.status in {401, 403} else error.remedy
+    return Failure(
+        connector=connector,
+        asked=error.asked,
+        reason=error.reason,
+        status=error.status,
+        code=error.code,
+        message=error.message,
+        request_id=error.request_id,
+        remedy=remedy,
+    )
+
+
+async def _refusal_remedy(graph: Graph) -> str:
+    """What mends a refusal, told by the token itself: a managed identity's is kept for about a day as it is."""
+    claims = await graph.claims()
+    if claims is None:
+        return f"Check that the app's identity has the Graph role {ROLE}; {GRANT_SCRIPT} grants it."
+    until = f"{claims.expires_on:%Y-%m-%d %H:%M} UTC"
+    if ROLE not in claims.roles:
+        return (
+            f"The app's token has no Graph role {ROLE}: run {GRANT_SCRIPT} to grant it, unless that is done. "
+            f"A grant works from {until} at the latest, since the token in use is kept until then."
+        )
+    return (
+        f"The app's token (until {until}) has the role {ROLE}, and Graph refuses all the same: check that the tenant "
+        "has an active Intune licence and that no Conditional Access policy for workload identities blocks the app."
+    )
+
+
+class _Item:
+    """One object of Graph, read property by property, so that one bad value does not lose the others."""
+
+    def __init__(self, raw: msgspec.Raw, asked: str) -> None:
+        self._values: Mapping[str, msgspec.Raw] = decoded(bytes(raw), dict[str, msgspec.Raw], asked)
+        self._asked = asked
+        self.unreadable: list[Unreadable] = []
+
+    def id(self) -> str:
+        """The id, which every object has; without it nothing can be remembered of the object.
+
+        Raises:
+            GraphError: where it is no text.
+
+        """
+        value = self._plain("id")
+        if not isinstance(value, str) or not value:
+            reason = "an object of the answer has no id"
+            raise GraphError(self._asked, reason, "Nothing was taken over; the next check asks again.")
+        return value if len(value) <= 512 else bounded(value)
+
+    def text(self, field: str, name: str, *, required: bool = False) -> str | None:
+        """A text; null, or missing where it is not required, is None."""
+        value = self._plain(name)
+        if isinstance(value, str):
+            return bounded(value) or None
+        if value is not None or required:
+            self.cannot_read(field, name)
+        return None
+
+    def number(self, field: str, name: str) -> int | None:
+        """A 32-bit integer, which is required."""
+        value = self._plain(name)
+        if isinstance(value, int) and not isinstance(value, bool) and -(2**31) <= value < 2**31:
+            return value
+        self.cannot_read(field, name)
+        return None
+
+    def instant(self, field: str, name: str, *, required: bool = False) -> datetime | None:
+        """An instant in UTC; null and year 1 are None, and unreadable where one is required. Missing is, too."""
+        value = self._plain(name)
+        if isinstance(value, str) and _INSTANT.fullmatch(value):
+            instant = _utc(value)
+            if instant is not None and instant.year != _YEAR_ONE:
+                return instant
+            if instant is not None and not required:
+                return None
+        elif value is None and name in self._values and not required:
+            return None
+        self.cannot_read(field, name)
+        return None
+
+    def cannot_read(self, field: str, name: str) -> None:
+        """Notes that a value which the judgement needs cannot be read, with what stood there."""
+        raw = self._values.get(name)
+        text = MISSING if raw is None else bounded(bytes(raw).decode("utf-8", "replace"))
+        self.unreadable.append(Unreadable(field=field, property=name, raw=text))
+
+    def _plain(self, name: str) -> object:
+        raw = self._values.get(name)
+        if raw is None:
+            return None
+        try:
+            value: object = msgspec.json.decode(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return raw
+        return value
+
+
+def _utc(text: str) -> datetime | None:
+    """None where the text names no instant. An offset can push the first and the last year over the calendar's edge."""
+    try:
+        instant = datetime.fromisoformat(text.upper())
+    except ValueError:
+        return None
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        return instant.replace(tzinfo=UTC)
+
+
+def _ade(item: _Item) -> Token:
+    token_id = item.id()
+    token_type = item.text("type", "tokenType")
+    # A token that was never set up has no expiry, and that is not unreadable.
+    expires_on = item.instant("expires_on", "tokenExpirationDateTime", required=token_type != "none")
+    return Token(
+        connector=Connector.ADE,
+        id=token_id,
+        name=item.text("name", "tokenName") or unnamed(token_id),
+        type=token_type,
+        apple_id=item.text("apple_id", "appleIdentifier"),
+        expires_on=expires_on,
+        last_successful_sync=item.instant("last_successful_sync", "lastSuccessfulSyncDateTime"),
+        last_modified=item.instant("last_modified", "lastModifiedDateTime"),
+        sync_error_code=item.number("sync_error_code", "lastSyncErrorCode"),
+        synced_devices=item.number("synced_devices", "syncedDeviceCount"),
+        unreadable=tuple(item.unreadable),
+    )
+
+
+def _apns(item: _Item) -> Token:
+    item.id()
+    return Token(
+        connector=Connector.APNS,
+        id=PUSH_CERTIFICATE_ID,
+        name=PUSH_CERTIFICATE_NAME,
+        type=Connector.APNS.value,
+        apple_id=item.text("apple_id", "appleIdentifier"),
+        expires_on=item.instant("expires_on", "expirationDateTime", required=True),
+        topic=item.text("topic", "topicIdentifier", required=True),
+        serial_number=item.text("serial_number", "certificateSerialNumber"),
+        upload_failure=item.text("upload_failure", "certificateUploadFailureReason"),
+        unreadable=tuple(item.unreadable),
+    )
+
+
+def _vpp(item: _Item) -> Token:
+    token_id = item.id()
+    names = [item.text("name", name) for name in ("displayName", "locationName", "organizationName")]
+    state = item.text("state", "state", required=True)
+    if state is not None and state not in _VPP_STATES:
+        item.cannot_read("state", "state")
+    status = item.text("sync_status", "lastSyncStatus", required=True)
+    # The last sync is the last success only where it was completed.
+    last_sync = item.instant("last_successful_sync", "lastSyncDateTime") if status == "completed" else None
+    return Token(
+        connector=Connector.VPP,
+        id=token_id,
+        name=next(filter(None, names), None) or unnamed(token_id),
+        type=item.text("type", "vppTokenAccountType"),
+        apple_id=item.text("apple_id", "appleId"),
+        expires_on=item.instant("expires_on", "expirationDateTime", required=True),
+        last_successful_sync=last_sync,
+        sync_status=status,
+        state=state,
+        unreadable=tuple(item.unreadable),
+    )
+
+
+def unnamed(token_id: str) -> str:
+    """What people read for a token that has no name."""
+    return f"unnamed {bounded(token_id[:8])}"
+
+
+SOURCES: Final[Mapping[Connector, Source]] = {
+    # Graph has these only in beta; Microsoft supports Intune's beta calls, and changes them more often.
+    Connector.ADE: Source(
+        "/beta/deviceManagement/depOnboardingSettings",
+        (
+            "id",
+            "tokenName",
+            "tokenType",
+            "appleIdentifier",
+            "tokenExpirationDateTime",
+            "lastModifiedDateTime",
+            "lastSuccessfulSyncDateTime",
+            "lastSyncErrorCode",
+            "syncedDeviceCount",
+        ),
+        _ade,
+    ),
+    Connector.APNS: Source(
+        "/v1.0/deviceManagement/applePushNotificationCertificate",
+        (
+            "id",
+            "appleIdentifier",
+            "expirationDateTime",
+            "topicIdentifier",
+            "certificateSerialNumber",
+            "certificateUploadFailureReason",
+        ),
+        _apns,
+        is_list=False,
+    ),
+    # Beta, since only there tokens have names of their own and the state `duplicateLocationId`.
+    Connector.VPP: Source(
+        "/beta/deviceAppManagement/vppTokens",
+        (
+            "id",
+            "displayName",
+            "locationName",
+            "organizationName",
+            "vppTokenAccountType",
+            "appleId",
+            "expirationDateTime",
+            "lastSyncDateTime",
+            "lastSyncStatus",
+            "state",
+        ),
+        _vpp,
+    ),
+}

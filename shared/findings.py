@@ -1,0 +1,234 @@
+"""Which findings hold for a token that Graph told of: one small, pure function for each.
+
+A check takes a `Subject` and returns what it found, or None. `FINDINGS` lists them; `shared.judge` runs them. A limit
+of N is reached at exactly N.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from shared.settings import Settings
+from shared.tokens import Code, Connector, Fact, Finding, Health, Status, Token
+
+TERMS_NOT_ACCEPTED: Final = 3
+"""`lastSyncErrorCode`: two public tools act on it, and one reports it checked against the console."""
+
+_DAY: Final = timedelta(days=1)
+
+
+class Subject(NamedTuple):
+    """What a check may look at."""
+
+    token: Token
+    """With the last readable value in place of one that could not be read."""
+    before: Status | None
+    """What is remembered; None at first sight, and where the store could not be read."""
+    now: datetime
+    settings: Settings
+    remembers: bool = True
+    """Whether the store could be read. If not, a severity that needs memory is the higher one."""
+
+    def since(self, code: Code) -> datetime:
+        """The start of the run that first judged `code`; an instant ahead of now counts as now."""
+        stored = self.before.finding(code) if self.before else None
+        return min(stored.since, self.now) if stored else self.now
+
+    @property
+    def first_seen(self) -> datetime:
+        """The start of the run that first saw the token."""
+        return min(self.before.first_seen, self.now) if self.before else self.now
+
+    @property
+    def change_time(self) -> timedelta:
+        """How long a finding about a change is kept."""
+        return timedelta(days=self.settings.change_days)
+
+
+class Found(NamedTuple):
+    """What a check found."""
+
+    severity: Health
+    tier: str | None = None
+    facts: Mapping[str, Fact] = {}
+    until: datetime | None = None
+
+
+type Check = Callable[[Subject], Found | None]
+
+
+def expired(subject: Subject) -> Found | None:
+    """The expiry is not after now, or VPP says so. The tier moves every 30 days, so that it is told again."""
+    expires_on = subject.token.expires_on
+    if expires_on is not None and expires_on <= subject.now:
+        days = (subject.now - expires_on) // _DAY
+        return Found(Health.CRITICAL, tier=str(days // 30 * 30))
+    if subject.token.state == "expired":
+        return Found(Health.CRITICAL, tier="0")
+    return None
+
+
+def expiring(subject: Subject) -> Found | None:
+    """Not expired, and within the smallest N of the warning and critical days."""
+    expires_on = subject.token.expires_on
+    if expires_on is None or expired(subject):
+        return None
+    critical = subject.settings.expiry_critical_days
+    left = expires_on - subject.now
+    tier = next((n for n in sorted((*critical, *subject.settings.expiry_warning_days)) if left <= n * _DAY), None)
+    if tier is None:
+        return None
+    return Found(Health.CRITICAL if tier in critical else Health.WARNING, tier=str(tier))
+
+
+def terms_not_accepted(subject: Subject) -> Found | None:
+    """Apple published new terms, and nobody accepted them."""
+    return Found(Health.CRITICAL) if subject.token.sync_error_code == TERMS_NOT_ACCEPTED else None
+
+
+def sync_error(subject: Subject) -> Found | None:
+    """ADE: any other code but 0; critical once it lasts, or with a stale sync. VPP: failed, as severe as staleness."""
+    token = subject.token
+    stale = sync_stale(subject)
+    if token.sync_error_code not in {None, 0, TERMS_NOT_ACCEPTED}:
+        lasting = subject.now - subject.since(Code.SYNC_ERROR)
+        long = lasting >= timedelta(hours=subject.settings.sync_error_critical_hours)
+        critical = long or stale is not None or not subject.remembers
+        return Found(Health.CRITICAL if critical else Health.WARNING, facts={"code": token.sync_error_code})
+    if token.sync_status == "failed":
+        critical = (stale is not None and stale.severity is Health.CRITICAL) or not subject.remembers
+        return Found(Health.CRITICAL if critical else Health.WARNING, facts={"status": token.sync_status})
+    return None
+
+
+def sync_stale(subject: Subject) -> Found | None:
+    """Too long since the last successful sync."""
+    last = subject.token.last_successful_sync
+    if last is None or not_set_up(subject):
+        return None
+    warning, critical = subject.settings.stale_after(subject.token.connector)
+    age = subject.now - last
+    if age < warning:
+        return None
+    return Found(Health.CRITICAL if age >= critical else Health.WARNING)
+
+
+def never_synced(subject: Subject) -> Found | None:
+    """No successful sync on record, for a token that had the time for one."""
+    token = subject.token
+    unreadable = any(value.field == "last_successful_sync" for value in token.unreadable)
+    if token.connector is Connector.APNS or token.last_successful_sync or unreadable or not_set_up(subject):
+        return None
+    known_since = min(subject.first_seen, token.last_modified or subject.first_seen)
+    warning, _ = subject.settings.stale_after(token.connector)
+    return Found(Health.WARNING) if subject.now - known_since >= warning else None
+
+
+def not_set_up(subject: Subject) -> Found | None:
+    """An ADE token that was made and never uploaded: of type `none`, and without an expiry."""
+    token = subject.token
+    unreadable = any(value.field == "expires_on" for value in token.unreadable)
+    nothing = token.connector is Connector.ADE and token.type == "none" and token.expires_on is None
+    return Found(Health.INFO) if nothing and not unreadable else None
+
+
+def invalid(subject: Subject) -> Found | None:
+    """Not expired, and Apple does not take it: VPP's state, or an upload of the push certificate that failed."""
+    token = subject.token
+    if expired(subject):
+        return None
+    if token.state in {"invalid", "assignedToExternalMDM"}:
+        return Found(Health.CRITICAL, facts={"state": token.state})
+    if token.upload_failure:
+        return Found(Health.CRITICAL, facts={"reason": token.upload_failure})
+    return None
+
+
+def duplicate_location(subject: Subject) -> Found | None:
+    """Two VPP tokens of one location."""
+    return Found(Health.WARNING) if subject.token.state == "duplicateLocationId" else None
+
+
+def unreadable(subject: Subject) -> Found | None:
+    """Values that the judgement needs are missing or malformed."""
+    facts = {value.property: value.raw for value in subject.token.unreadable}
+    return Found(Health.UNKNOWN, facts=facts) if facts else None
+
+
+def apple_id_changed(subject: Subject) -> Found | None:
+    """The Apple ID differs from the remembered one; it is accepted after the time for changes."""
+    old, new = subject.before.known_apple_id if subject.before else None, subject.token.apple_id
+    if old is None or new is None or old.casefold() == new.casefold():
+        return None
+    return _change(subject, Code.APPLE_ID_CHANGED, Health.INFO, {"old": old, "new": new})
+
+
+def push_topic_changed(subject: Subject) -> Found | None:
+    """The push certificate was created anew, not renewed; enrolled devices are cut off."""
+    before = subject.before
+    if before is None or before.known_topic is None or subject.token.topic in {None, before.known_topic}:
+        return None
+    facts = {"old": before.known_topic, "new": subject.token.topic, "old_serial": before.known_serial_number}
+    return _change(subject, Code.PUSH_TOPIC_CHANGED, Health.CRITICAL, facts)
+
+
+def devices_dropped(subject: Subject) -> Found | None:
+    """After a new successful sync, far fewer devices than before; until most are back."""
+    if subject.before is None:
+        return None
+    before, now = subject.before.known_devices, subject.token.synced_devices
+    if before is None or now is None:
+        return None
+    few = now * 100 <= before * (100 - subject.settings.devices_dropped_percent)
+    if not subject.before.finding(Code.DEVICES_DROPPED):
+        gone = now == 0 and before > 0
+        few = newly_synced(subject) and (gone or (few and before >= subject.settings.devices_dropped_minimum))
+    return _change(subject, Code.DEVICES_DROPPED, Health.WARNING, {"before": before, "now": now}) if few else None
+
+
+def newly_synced(subject: Subject) -> bool:
+    """Whether a sync succeeded since the last reading."""
+    last = subject.token.last_successful_sync
+    known = subject.before.token.last_successful_sync if subject.before else None
+    return last is not None and (known is None or last > known)
+
+
+def _change(subject: Subject, code: Code, severity: Health, facts: Mapping[str, Fact]) -> Found | None:
+    until = subject.since(code) + subject.change_time
+    return Found(severity, facts=facts, until=until) if subject.now < until else None
+
+
+FINDINGS: Final[Mapping[Code, Check]] = {
+    Code.EXPIRED: expired,
+    Code.EXPIRING: expiring,
+    Code.TERMS_NOT_ACCEPTED: terms_not_accepted,
+    Code.SYNC_ERROR: sync_error,
+    Code.SYNC_STALE: sync_stale,
+    Code.NEVER_SYNCED: never_synced,
+    Code.NOT_SET_UP: not_set_up,
+    Code.INVALID: invalid,
+    Code.DUPLICATE_LOCATION: duplicate_location,
+    Code.UNREADABLE: unreadable,
+    Code.APPLE_ID_CHANGED: apple_id_changed,
+    Code.PUSH_TOPIC_CHANGED: push_topic_changed,
+    Code.DEVICES_DROPPED: devices_dropped,
+}
+"""The checks of a token that was read. `unread` and `removed` are about one that was not: see `shared.judge`."""
+
+
+def findings(subject: Subject, checks: Mapping[Code, Check] = FINDINGS) -> list[Finding]:
+    """The findings that hold, each with the instant since when."""
+    found = ((code, check(subject)) for code, check in checks.items())
+    return [stated(subject, code, what) for code, what in found if what]
+
+
+def stated(subject: Subject, code: Code, found: Found) -> Finding:
+    """What was found, as a finding."""
+    return Finding(
+        code=code,
+        severity=found.severity,
+        tier=found.tier,
+        since=subject.since(code),
+        until=found.until,
+        facts=dict(found.facts),
+    )

@@ -1,0 +1,341 @@
+"""What a finding means and what to do about it, in words.
+
+The texts stand in `guidance.json`; here they are chosen, and dates and numbers put in. Nothing here raises for a value
+that a status or a change can hold, whatever release stored it.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import Struct, structs
+
+from shared.tokens import Change, Code, Connector, FieldChange, Finding, FindingState, Status, Token
+
+_NAME: Final = 80
+"""Characters of a token's name in a sentence: names hold up to 512, and a summary is to stay near 300."""
+
+_DETAIL: Final = 160
+"""Characters of another text from outside."""
+
+_ERROR_NAME: Final = 40
+"""Characters of a tenant's name for a code: an action holds at most 200."""
+
+_CLOCK_SKEW: Final = timedelta(minutes=5)
+
+
+class Step(Struct, frozen=True, forbid_unknown_fields=True):
+    """One thing to do, and who may: `place: role`."""
+
+    text: str
+    role: str
+
+
+class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that is known about a finding of one connector, or about a sync error."""
+
+    title: str
+    summary: str
+    """What is wrong, to stand after the token's name; its `{...}` are put in by `Guidance.summary`."""
+    action: str
+    """One sentence of at most 200 characters; part of an alert's identity."""
+    actions: dict[str, str] = {}
+    """Actions that hold in its place from a tier on, by that tier (a number)."""
+    meaning: str
+    cause: str
+    steps: tuple[Step, ...]
+    place: str
+    """Where to look in the Intune admin center."""
+    link: str
+    clears: str
+    source: str
+    """A URL, or words."""
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles that its steps need, each once, in the order of the steps."""
+        return tuple(dict.fromkeys(step.role for step in self.steps))
+
+    def action_at(self, tier: str | None) -> str:
+        """The action for a tier, which need not be a number."""
+        reached = [int(lowest) for lowest in self.actions if tier and tier.isdecimal() and int(lowest) <= int(tier)]
+        return self.actions[str(max(reached))] if reached else self.action
+
+
+class SyncError(Entry, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One of the errors that the Intune console can show for an ADE token."""
+
+    aliases: tuple[str, ...]
+
+
+class SyncCode(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is known about one `lastSyncErrorCode`; `error` is the key of its sync error."""
+
+    code: int
+    meaning: str
+    evidence: Literal["observed", "reported", "none"]
+    source: str
+    error: str | None = None
+
+
+class Severity(Struct, frozen=True, forbid_unknown_fields=True):
+    """When a finding has a severity."""
+
+    connectors: tuple[Connector, ...]
+    severity: Literal["info", "warning", "unknown", "critical"]
+    when: str
+
+
+class Topic(Struct, frozen=True, forbid_unknown_fields=True):
+    """A finding, over all the connectors that can have it."""
+
+    title: str
+    holds: str
+    severities: tuple[Severity, ...]
+    entries: dict[Connector, Entry]
+
+
+class Catalogue(Struct, frozen=True, forbid_unknown_fields=True):
+    """The data file, with the texts that it holds once put wherever they are used."""
+
+    managers: dict[str, str]
+    any_manager: str
+    findings: dict[str, Topic]
+    unknown: dict[Connector, Entry]
+    sync_codes: tuple[SyncCode, ...]
+    sync_errors: dict[str, SyncError]
+
+
+def _read(path: Path) -> Catalogue:
+    """The catalogue in `path`; a mistake there is a KeyError or msgspec.ValidationError at import."""
+    file: dict[str, Any] = msgspec.json.decode(path.read_bytes())
+    roles, defaults, recipes = file.pop("roles"), file.pop("defaults"), file.pop("recipes")
+
+    def whole(entry: dict[str, Any], default: str) -> dict[str, Any]:
+        parts = [recipes[part] if isinstance(part, str) else [part] for part in entry["steps"]]
+        steps = [{"text": step["text"], "role": roles[step["role"]]} for part in parts for step in part]
+        return {**defaults[default], **entry, "steps": steps}
+
+    for topic in file["findings"].values():
+        topic["entries"] = {connector: whole(entry, connector) for connector, entry in topic["entries"].items()}
+    file["unknown"] = {connector: whole(file["unknown"], connector) for connector in Connector}
+    file["sync_errors"] = {key: whole(error, "sync_error") for key, error in file["sync_errors"].items()}
+    return msgspec.convert(file, Catalogue)
+
+
+CATALOGUE: Final = _read(Path(__file__).with_name("guidance.json"))
+
+
+class Guidance:
+    """Findings in words. `sync_error_names` are a tenant's own names for codes (setting `SYNC_ERROR_NAMES`)."""
+
+    def __init__(self, sync_error_names: Mapping[int, str] | None = None) -> None:
+        errors = CATALOGUE.sync_errors.values()
+        known = {name.casefold(): error for error in errors for name in (error.title, *error.aliases)}
+        names = {code: name.strip() for code, name in (sync_error_names or {}).items() if name.strip()}
+        self._names = {code: _short(name, _ERROR_NAME) for code, name in names.items()}
+        self._errors = {code: known[name.casefold()] for code, name in names.items() if name.casefold() in known}
+        self._errors |= {code.code: CATALOGUE.sync_errors[code.error] for code in CATALOGUE.sync_codes if code.error}
+
+    def entry(self, code: str, connector: Connector, token: Token | None = None) -> Entry:
+        """The whole entry of a finding; with `token`, that of its sync error where that is known or named.
+
+        Without a token, manager and error code stay general. A code that this release does not know, or not for this
+        connector, gets a general entry.
+        """
+        entry, values = self._written(code, connector, token), self._values(token)
+        texts = {name: _filled(text, values) for name, text in structs.asdict(entry).items() if isinstance(text, str)}
+        texts |= {"summary": entry.summary}
+        actions = {tier: _filled(text, values) for tier, text in entry.actions.items()}
+        steps = tuple(Step(_filled(step.text, values), _filled(step.role, values)) for step in entry.steps)
+        return structs.replace(entry, **texts, actions=actions, steps=steps)
+
+    def action(self, token: Token, finding: Finding) -> str:
+        """What to do, in one sentence of at most 200 characters.
+
+        It depends on connector, code, tier, sync error code, token type and the tenant's names alone, since it is a
+        dimension of the alert rules: another sentence is another alert.
+        """
+        entry = self._written(finding.code, token.connector, token)
+        return _filled(entry.action_at(finding.tier), self._values(token))
+
+    def summary(self, status: Status, finding: Finding) -> str:
+        """Which token, and what is wrong with it as of `status.checked_on`, in one sentence."""
+        return self._summary(status, finding, more=0)
+
+    def headline(self, status: Status) -> str:
+        """The worst finding's summary and the number of the others; of a token that has none, how it is."""
+        if status.findings:
+            return self._summary(status, status.findings[0], more=len(status.findings) - 1)
+        token, now = status.token, status.checked_on
+        synced = token.last_successful_sync and f"last synced {_ago(token.last_successful_sync, now)}"
+        told = " and ".join(part for part in (token.expires_on and _expiry(token.expires_on, now), synced) if part)
+        return f"{_quoted(status.label)} is {status.health}{told and ': it '}{told}."
+
+    def sentence(self, change: Change) -> str:
+        """What changed about a token in one run, in one sentence."""
+        findings = [field for field in change.fields if field.field == "finding"]
+        if change.old_health is None or any(field.field == "first_seen" for field in change.fields):
+            found = ", ".join(_state(field.new) for field in findings if field.new)
+            told = f"was seen for the first time: {change.health}{found and ', with '}{found}"
+        else:
+            moved = ", ".join(_moved_finding(field) for field in findings)
+            went = f"went from {change.old_health} to" if change.old_health != change.health else "is still"
+            health = f"{went} {change.health}{moved and ': '}{moved}" if moved or went != "is still" else ""
+            told = "; it ".join(text for text in (*map(_moved, change.fields), health) if text) or "changed"
+        return f"{_quoted(change.token_name)} {told}."
+
+    def probable_cause(self, status: Status) -> str | None:
+        """What may be behind an ADE sync error that neither catalogue nor tenant explains, worded as a guess; else None."""
+        error, token = status.finding(Code.SYNC_ERROR), status.token
+        if error is None or token.connector is not Connector.ADE or token.sync_error_code in self._errors:
+            return None
+        if status.finding(Code.EXPIRED):
+            return None
+        if status.finding(Code.SYNC_STALE):
+            return "probably the token was replaced or revoked on Apple's side (pressing Download Token does that)"
+        if token.last_successful_sync and token.last_successful_sync > error.since:
+            return "probably a value in an enrollment profile is wrong, and not the token, since it still syncs"
+        return None
+
+    def _written(self, code: str, connector: Connector, token: Token | None) -> Entry:
+        error = None if token is None or token.sync_error_code is None else self._errors.get(token.sync_error_code)
+        if error and code == Code.SYNC_ERROR and connector is Connector.ADE:
+            return error
+        topic = CATALOGUE.findings.get(code)
+        return (topic and topic.entries.get(connector)) or CATALOGUE.unknown[connector]
+
+    def _values(self, token: Token | None) -> dict[str, str]:
+        kind, code = (None, None) if token is None else (token.type, token.sync_error_code)
+        name = self._names.get(code) if code is not None else None
+        return {
+            "manager": CATALOGUE.managers.get(kind or "", CATALOGUE.any_manager),
+            "error": f"Sync error {f"'{name}' " if name else ''}(code {'N' if code is None else code})",
+        }
+
+    def _summary(self, status: Status, finding: Finding, *, more: int) -> str:
+        token, now, last, seen = status.token, status.checked_on, status.token.last_successful_sync, status.observed_on
+        values = {
+            **{name: _detail(value) for name, value in finding.facts.items() if value is not None},
+            **self._values(token),
+            "finding": _quoted(finding.code),
+            "expiry": _expiry_and_date(status),
+            "last_success": f"last successful sync {_ago(last, now)}" if last else "no successful sync on record",
+            "first_seen": _ago(status.first_seen, now),
+            "seen": _ago(seen, now) if seen else "at a time not known",
+            "topic": _detail(status.known_topic or token.topic or "not known"),
+            "serial": _detail(status.known_serial_number or token.serial_number or "not known"),
+            "unreadable": _listed(finding),
+        }
+        cause = CATALOGUE.findings.get(finding.caused_by or "")
+        parts = (
+            _filled(self._written(finding.code, token.connector, token).summary, values, "something not known"),
+            finding.caused_by and f"explained by {_quoted(cause.title if cause else finding.caused_by)}",
+            more and f"and {_count(more, 'more finding')}",
+            finding.code == Code.SYNC_ERROR and self.probable_cause(status),
+        )
+        return f"{_quoted(status.label)} {'; '.join(part for part in parts if part)}."
+
+
+def _filled(text: str, values: Mapping[str, str], missing: str | None = None) -> str:
+    """`text` with `values` in place of `{name}`, in one pass, so that what is put in is never itself filled."""
+    return re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], missing or found[0]), text)
+
+
+def _short(text: str, limit: int) -> str:
+    """`text`, bounded; its middle goes, since a shared name ends in what tells it apart."""
+    return text if len(text) <= limit else f"{text[: limit - limit // 4 - 1]}…{text[-(limit // 4) :]}"
+
+
+def _detail(value: object) -> str:
+    text = str(value)
+    return text.rstrip(".") if len(text) <= _DETAIL else f"{text[: _DETAIL - 1]}…"
+
+
+def _quoted(text: object, limit: int = _NAME) -> str:
+    return f"'{_short(str(text), limit)}'"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _span(span: timedelta) -> str:
+    units = {"day": timedelta(days=1), "hour": timedelta(hours=1), "minute": timedelta(minutes=1)}
+    return next((_count(span // unit, noun) for noun, unit in units.items() if span >= unit), "less than a minute")
+
+
+def _ago(instant: datetime, now: datetime) -> str:
+    if instant > now:
+        return "just now" if instant - now <= _CLOCK_SKEW else f"on {instant.date()}"
+    return f"{_span(now - instant)} ago"
+
+
+def _expiry(expires_on: datetime, now: datetime) -> str:
+    if expires_on > now:
+        return f"expires in {_span(expires_on - now)}"
+    return "expired today" if expires_on.date() == now.date() else f"expired {_span(now - expires_on)} ago"
+
+
+def _expiry_and_date(status: Status) -> str:
+    expires_on, now, expired = status.token.expires_on, status.checked_on, status.finding(Code.EXPIRED)
+    if expires_on is None:
+        return f"{'has expired' if expired else 'expires'} on a date that is not known"
+    if expired and expires_on > now:
+        return f"has expired, says Intune, although its date is {expires_on.date()}"
+    return f"{_expiry(expires_on, now)}, on {expires_on.date()}"
+
+
+def _listed(finding: Finding) -> str:
+    """At most three of the values that could not be read, and how many more there are."""
+    told = [
+        f"{_short(name, _ERROR_NAME)} is {'missing' if raw in {None, 'missing'} else _quoted(raw, _ERROR_NAME)}"
+        for name, raw in finding.facts.items()
+    ]
+    more = [_count(len(told) - 3, "more value")] if len(told) > 3 else []
+    return ", ".join([*told[:3], *more]) or "a value could not be read"
+
+
+def _moved(field: FieldChange) -> str:
+    """What one field says happened to the token, to stand after its name; empty for health and findings."""
+    old, new = (_quoted(value) if value else "none" for value in (field.old, field.new))
+    texts = {
+        "apple_id": f"changed its Apple ID from {old} to {new}",
+        "topic": f"changed its push topic from {old} to {new}",
+        "name": f"was renamed from {old}",
+    }
+    return _moved_expiry(field) if field.field == "expiry" else texts.get(field.field, "")
+
+
+def _moved_expiry(field: FieldChange) -> str:
+    old, new = _instant(field.old), _instant(field.new)
+    if new is None:
+        return "no longer tells when it expires"
+    if old and new > old:
+        return f"was renewed: it now expires on {new.date()}"
+    return f"now expires on {new.date()}{f' and not on {old.date()}' if old else ''}"
+
+
+def _instant(text: object) -> datetime | None:
+    try:
+        instant = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def _moved_finding(field: FieldChange) -> str:
+    if field.old is None or field.new is None:
+        return f"{_state(field.old or field.new)} {'began' if field.old is None else 'ended'}"
+    if isinstance(field.new, FindingState) and _state(field.old) == _state(field.new):
+        return f"{_state(field.new)} is now {field.new.severity}"
+    return f"{_state(field.old)} became {_state(field.new)}"
+
+
+def _state(state: str | FindingState | None) -> str:
+    if isinstance(state, FindingState):
+        return f"{state.code} ({state.tier})" if state.tier else state.code
+    return str(state)

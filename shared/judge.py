@@ -1,0 +1,257 @@
+"""The judgement: readings, what is remembered, the clock and the thresholds go in; each token's status comes out.
+
+Pure: no I/O and no clock of its own, so the same values always give the same judgement.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
+
+from shared.findings import FINDINGS, Found, Subject, findings, newly_synced, stated
+from shared.settings import Settings
+from shared.text import bounded
+from shared.tokens import (
+    Change,
+    Code,
+    Connector,
+    FieldChange,
+    Finding,
+    FindingState,
+    Health,
+    Reading,
+    Status,
+    Token,
+    Unreadable,
+)
+
+type Key = tuple[Connector, str]
+
+CLOCK_SKEW: Final = timedelta(minutes=5)
+"""A last success this far ahead of now is now; further ahead it is no success."""
+
+REMOVED_AFTER: Final = timedelta(minutes=30)
+"""Between the first and the last complete reading that a removed token is missing from."""
+
+_FOLLOW_THE_CLOCK: Final = (Code.EXPIRED, Code.EXPIRING)
+"""What is judged anew while a token cannot be read: an expiry comes without Graph's help."""
+
+_CAUSES: Final = (Code.EXPIRED, Code.TERMS_NOT_ACCEPTED, Code.SYNC_ERROR)
+_CAUSED: Final = frozenset({Code.SYNC_STALE, Code.NEVER_SYNCED})
+_ORDER: Final[Mapping[str, int]] = {code: place for place, code in enumerate(Code)}
+
+
+class Judgement(NamedTuple):
+    """What a run found out."""
+
+    statuses: tuple[Status, ...]
+    departed: tuple[Key, ...]
+    """Tokens whose rows leave: removed long enough, or of a connector that is not watched."""
+
+
+class _Run(NamedTuple):
+    id: str
+    now: datetime
+    settings: Settings
+
+
+def judge(
+    readings: Iterable[Reading],
+    remembered: Mapping[Key, Status] | None,
+    *,
+    run_id: str,
+    now: datetime,
+    settings: Settings,
+) -> Judgement:
+    """Judge every token that was read, or is remembered.
+
+    `remembered` is None where the store could not be read: then nothing is called removed or changed.
+    """
+    run = _Run(run_id, now, settings)
+    before = remembered or {}
+    judged: dict[Key, Status | None] = {key: None for key in before if key[0] not in settings.connectors}
+    for reading in readings:
+        for token in reading.tokens:
+            judged[reading.connector, token.id] = _observed(
+                token, before.get((reading.connector, token.id)), run, remembers=remembered is not None
+            )
+        for key, status in before.items():
+            if key[0] is reading.connector and key not in judged:
+                judged[key] = _unobserved(status, reading, run)
+    statuses = [status for status in judged.values() if status is not None]
+    departed = tuple(key for key, status in judged.items() if status is None)
+    return Judgement(tuple(_labelled(statuses)), departed)
+
+
+def _observed(token: Token, before: Status | None, run: _Run, *, remembers: bool) -> Status:
+    """The status of a token that Graph told of."""
+    subject = Subject(_settled(token, before, run.now), before, run.now, run.settings, remembers)
+    held = findings(subject)
+    codes = {finding.code for finding in held}
+    known = subject.before
+    apple_id, topic, serial = subject.token.apple_id, subject.token.topic, subject.token.serial_number
+    if known and Code.APPLE_ID_CHANGED in codes:
+        apple_id = known.known_apple_id
+    if known and Code.PUSH_TOPIC_CHANGED in codes:
+        topic, serial = known.known_topic, known.known_serial_number
+    status = Status(
+        token=subject.token,
+        label=subject.token.name,
+        health=Health.HEALTHY,
+        health_since=run.now,
+        first_seen=subject.first_seen,
+        observed_on=run.now,
+        checked_on=run.now,
+        run_id=run.id,
+        changed_on=run.now,
+        known_apple_id=apple_id,
+        known_topic=topic,
+        known_serial_number=serial,
+        known_devices=_known_devices(subject, dropped=Code.DEVICES_DROPPED in codes),
+    )
+    return _concluded(status, held, before, run, remembers=remembers)
+
+
+def _unobserved(before: Status, reading: Reading, run: _Run) -> Status | None:
+    """The status of a remembered token that the reading did not name; None where its row leaves."""
+    status = replace(before, checked_on=run.now, run_id=run.id)
+    removed = before.finding(Code.REMOVED)
+    if reading.failure:
+        held = [removed] if removed else _carried(before, f"{before.token.connector} could not be read", run)
+        return _concluded(status, held, before, run)
+    if removed:
+        ended = removed.until is not None and run.now >= removed.until
+        return None if ended else _concluded(status, [removed], before, run)
+    missing_since = min(before.missing_since or run.now, run.now)
+    status = replace(status, missing_since=missing_since)
+    if run.now - missing_since < REMOVED_AFTER:
+        return _concluded(status, _carried(before, "missing from Intune's list", run), before, run)
+    severity = Health.CRITICAL if before.token.connector is Connector.APNS else Health.WARNING
+    gone = Found(severity, until=run.now + timedelta(days=run.settings.change_days))
+    subject = Subject(before.token, before, run.now, run.settings)
+    return _concluded(status, [stated(subject, Code.REMOVED, gone)], before, run)
+
+
+def _carried(before: Status, reason: str, run: _Run) -> list[Finding]:
+    """The stored findings of a token that could not be read, and that it could not."""
+    subject = Subject(before.token, before, run.now, run.settings)
+    kept = [finding for finding in before.findings if finding.code not in {*_FOLLOW_THE_CLOCK, Code.UNREAD}]
+    by_clock = findings(subject, {code: FINDINGS[code] for code in _FOLLOW_THE_CLOCK})
+    return [*kept, *by_clock, stated(subject, Code.UNREAD, Found(Health.UNKNOWN, facts={"reason": reason}))]
+
+
+def _concluded(
+    status: Status, held: list[Finding], before: Status | None, run: _Run, *, remembers: bool = True
+) -> Status:
+    """The status with its findings, health and change."""
+    ordered = sorted(_with_causes(held), key=lambda finding: (-finding.severity, _ORDER.get(finding.code, len(_ORDER))))
+    health = Health.worst(finding.severity for finding in ordered)
+    same = before is not None and before.health is health
+    status = replace(
+        status,
+        findings=tuple(ordered),
+        health=health,
+        health_since=min(before.health_since, run.now) if before and same else run.now,
+    )
+    fields = _changes(before, status) if remembers else ()
+    if not fields:
+        return replace(status, change=None, changed_on=min(before.changed_on, run.now) if before else run.now)
+    change = Change(
+        changed_on=run.now,
+        run_id=run.id,
+        token_name=status.token.name,
+        old_health=_told_health(before) if before else None,
+        health=_told_health(status),
+        fields=fields,
+    )
+    return replace(status, change=change, changed_on=run.now)
+
+
+def _with_causes(held: list[Finding]) -> list[Finding]:
+    codes = {finding.code for finding in held}
+    cause = next((code.value for code in _CAUSES if code in codes), None)
+    return [
+        replace(finding, caused_by=cause if finding.code in _CAUSED else None)
+        if finding.caused_by is not None or finding.code in _CAUSED
+        else finding
+        for finding in held
+    ]
+
+
+def _settled(token: Token, before: Status | None, now: datetime) -> Token:
+    """`token` with the last readable value in place of one that cannot be read or that Graph left out."""
+    known = before.token if before else None
+    values: dict[str, object] = {}
+    if token.last_successful_sync and token.last_successful_sync - now > CLOCK_SKEW:
+        name = "lastSyncDateTime" if token.connector is Connector.VPP else "lastSuccessfulSyncDateTime"
+        raw = token.last_successful_sync.isoformat()
+        ahead = Unreadable(field="last_successful_sync", property=name, raw=raw)
+        token = replace(token, last_successful_sync=None, unreadable=(*token.unreadable, ahead))
+    for value in token.unreadable:
+        if known is not None or value.field != "name":
+            values[value.field] = getattr(known, value.field, None)
+    if known is not None and token.apple_id is None:
+        values["apple_id"] = known.apple_id
+    if known is not None and token.connector is Connector.VPP and token.last_successful_sync is None:
+        values["last_successful_sync"] = known.last_successful_sync
+    return replace(token, **values)
+
+
+def _known_devices(subject: Subject, *, dropped: bool) -> int | None:
+    """The most devices since the last new successful sync; while a drop holds, what it fell from."""
+    count, known = subject.token.synced_devices, subject.before.known_devices if subject.before else None
+    if dropped or count is None:
+        return known
+    recovered = subject.before is not None and subject.before.finding(Code.DEVICES_DROPPED) is not None
+    return count if known is None or recovered or newly_synced(subject) else max(count, known)
+
+
+def _changes(before: Status | None, after: Status) -> tuple[FieldChange, ...]:
+    """What the history is told. Not being able to read a token is no change of it."""
+    old, new = _told(before), _told(after)
+    fields = [
+        FieldChange(field="finding", old=old.get(code), new=new.get(code))
+        for code in sorted({*old, *new})
+        if old.get(code) != new.get(code)
+    ]
+    if before is None:
+        return (FieldChange(field="first_seen", new=_iso(after.first_seen)), *fields)
+    if _told_health(before) is not _told_health(after):
+        fields.insert(0, FieldChange(field="health", old=str(_told_health(before)), new=str(_told_health(after))))
+    was, now = before.token, after.token
+    values = (
+        ("expiry", _iso(was.expires_on), _iso(now.expires_on), was.expires_on != now.expires_on),
+        ("apple_id", was.apple_id, now.apple_id, (was.apple_id or "").casefold() != (now.apple_id or "").casefold()),
+        ("topic", was.topic, now.topic, was.topic != now.topic),
+        ("name", was.name, now.name, was.name != now.name),
+    )
+    fields += [FieldChange(field=field, old=old, new=new) for field, old, new, differs in values if differs]
+    return tuple(fields)
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _told(status: Status | None) -> dict[str, FindingState]:
+    held = status.findings if status else ()
+    return {
+        finding.code: FindingState(code=finding.code, severity=finding.severity, tier=finding.tier)
+        for finding in held
+        if finding.code != Code.UNREAD
+    }
+
+
+def _told_health(status: Status) -> Health:
+    return Health.worst(finding.severity for finding in status.findings if finding.code != Code.UNREAD)
+
+
+def _labelled(statuses: list[Status]) -> Iterable[Status]:
+    """Two tokens of one name are told apart by the first 8 characters of their ids."""
+    names = Counter((status.token.connector, status.token.name) for status in statuses)
+    for status in statuses:
+        token = status.token
+        shared = names[token.connector, token.name] > 1
+        yield replace(status, label=f"{token.name} ({bounded(token.id[:8])})" if shared else token.name)

@@ -1,0 +1,292 @@
+"""The app settings: one table of them, read and validated once, all problems reported together.
+
+The README's table, `local.settings.sample.json` and the Bicep test are checked against `SETTINGS`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from shared.tokens import Connector
+
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_LONGEST_RUN: Final = 570
+"""Seconds; the host ends an invocation after `functionTimeout` of host.json (10 minutes)."""
+_LONGEST_DAYS: Final = 3_650
+_LOOKS_SECRET: Final = re.compile(r"sig=|key=|secret|password|token=|eyJ|//[^/]*@", re.IGNORECASE)
+
+
+class Cloud(NamedTuple):
+    """The audiences of one Azure cloud, from the cloud's endpoint lists.
+
+    https://learn.microsoft.com/graph/deployments, https://learn.microsoft.com/azure/azure-monitor/logs/logs-ingestion-api-overview
+    """
+
+    graph: tuple[str, ...]
+    """Graph's roots; the first is the default."""
+    logs: str
+    tables: str = "https://storage.azure.com"
+
+
+CLOUDS: Final[Mapping[str, Cloud]] = {
+    "AzureCloud": Cloud(("https://graph.microsoft.com",), "https://monitor.azure.com"),
+    "AzureUSGovernment": Cloud(
+        ("https://graph.microsoft.us", "https://dod-graph.microsoft.us"), "https://monitor.azure.us"
+    ),
+    "AzureChinaCloud": Cloud(("https://microsoftgraph.chinacloudapi.cn",), "https://monitor.azure.cn"),
+}
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be used: one line for each, naming the setting, its value and what is expected."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("The app settings cannot be used. " + " ".join(problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting, parsed. An attribute is the setting's name in lower case."""
+
+    tables_endpoint: str
+    logs_ingestion_endpoint: str
+    logs_ingestion_rule_id: str
+    tenant_id: str
+    azure_client_id: str | None
+    graph_endpoint: str
+    azure_cloud: str
+    connectors: frozenset[Connector]
+    expiry_warning_days: tuple[int, ...]
+    expiry_critical_days: tuple[int, ...]
+    sync_stale_warning_hours: int
+    sync_stale_critical_hours: int
+    vpp_sync_stale_warning_hours: int
+    vpp_sync_stale_critical_hours: int
+    sync_error_critical_hours: int
+    sync_error_names: Mapping[int, str]
+    change_days: int
+    devices_dropped_percent: int
+    devices_dropped_minimum: int
+    check_schedule: str
+    inspect_schedule: str
+    prune_schedule: str
+    check_timeout_seconds: int
+    inspect_timeout_seconds: int
+    history_retention_days: int
+    inspect_every_hours: int
+    device_contact_days: int
+    device_examples: int
+    devices_without_profile_minimum: int
+    enrollment_failing_minimum: int
+    enrollment_failing_percent: int
+    enrollment_events: bool
+
+    @property
+    def cloud(self) -> Cloud:
+        """The audiences of the cloud that the app runs in."""
+        return CLOUDS[self.azure_cloud]
+
+    @property
+    def graph_audience(self) -> str:
+        """Who a token for Graph is asked for: the endpoint where it is one of the cloud's roots."""
+        return self.graph_endpoint if self.graph_endpoint in self.cloud.graph else self.cloud.graph[0]
+
+    def stale_after(self, connector: Connector) -> tuple[timedelta, timedelta]:
+        """Warning and critical limit for the time since a connector's last successful sync."""
+        warning, critical = (
+            (self.vpp_sync_stale_warning_hours, self.vpp_sync_stale_critical_hours)
+            if connector is Connector.VPP
+            else (self.sync_stale_warning_hours, self.sync_stale_critical_hours)
+        )
+        return timedelta(hours=warning), timedelta(hours=critical)
+
+    @staticmethod
+    def load(environment: Mapping[str, str]) -> "Settings":
+        """The settings in `environment` (usually `os.environ`); an empty value is an absent one.
+
+        Raises:
+            SettingsError: naming every setting that is missing or cannot be used.
+
+        """
+        parsed: dict[str, object] = {}
+        problems: list[str] = []
+        for setting in SETTINGS:
+            text = environment.get(setting.name, "").strip() or setting.default
+            try:
+                parsed[setting.name.lower()] = None if text is None else setting.parse(text)
+            except ValueError:
+                problems.append(f"{setting.name} is {_shown(text or '')}; expected: {setting.expected}.")
+            else:
+                if text is None and setting.required:
+                    problems.append(f"{setting.name} is missing; expected: {setting.expected}.")
+        if not problems:
+            settings = Settings(**parsed)  # type: ignore[arg-type] # the table gives each its type; a test compares
+            problems = _contradictions(settings)
+            if not problems:
+                return settings
+        raise SettingsError(problems)
+
+
+class Setting(NamedTuple):
+    """One app setting: a missing one takes `default`; `parse` raises ValueError on what is not `expected`."""
+
+    name: str
+    default: str | None
+    parse: Callable[[str], object]
+    expected: str
+    about: str
+    required: bool = False
+
+
+def _shown(text: str) -> str:
+    if _LOOKS_SECRET.search(text):
+        return "not shown, since it looks like a secret"
+    return repr(text if len(text) <= 100 else text[:99] + "…")
+
+
+def _url(text: str, *, path: bool) -> str:
+    url = urlsplit(text)
+    loopback = url.hostname in _LOOPBACK
+    if not url.hostname or not (url.scheme == "https" or (url.scheme == "http" and loopback)):
+        raise ValueError
+    if url.username is not None or url.query or url.fragment or (url.path.strip("/") and not path):
+        raise ValueError
+    _ = url.port  # raises where it is no port
+    return text.rstrip("/")
+
+
+def _root(text: str) -> str:
+    return _url(text, path=False)
+
+
+def _account(text: str) -> str:
+    return _url(text, path=True)
+
+
+def _word(text: str) -> str:
+    if not re.fullmatch(r"[\w.-]{1,100}", text, re.ASCII):
+        raise ValueError
+    return text
+
+
+def _cloud(text: str) -> str:
+    if text not in CLOUDS:
+        raise ValueError
+    return text
+
+
+def _connectors(text: str) -> frozenset[Connector]:
+    return frozenset(Connector(part.strip().lower()) for part in text.split(","))
+
+
+def _whole(minimum: int, maximum: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        number = int(text) if re.fullmatch(r"\d{1,9}", text, re.ASCII) else -1
+        if not minimum <= number <= maximum:
+            raise ValueError
+        return number
+
+    return parse
+
+
+def _descending_days(text: str) -> tuple[int, ...]:
+    days = tuple(_whole(1, _LONGEST_DAYS)(part.strip()) for part in text.split(","))
+    if list(days) != sorted(set(days), reverse=True):
+        raise ValueError
+    return days
+
+
+def _names(text: str) -> Mapping[int, str]:
+    names: dict[int, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        code, equals, name = part.partition("=")
+        number, name = int(code), name.strip()
+        if not equals or not 0 < len(name) <= 60 or not name.isprintable() or number in {0, 3} or number in names:
+            raise ValueError
+        if not -(2**31) <= number < 2**31:
+            raise ValueError
+        names[number] = name
+    return names
+
+
+def _schedule(text: str) -> str:
+    if not re.fullmatch(r"([\d*/,-]+ ){3}[\w*/,-]+ [\w*/,-]+ ?([\w*/,-]+)?", text, re.ASCII) or len(text.split()) != 6:
+        raise ValueError
+    return text
+
+
+def _switch(text: str) -> bool:
+    return {"true": True, "false": False}[text.lower()] if text.lower() in {"true", "false"} else _refuse()
+
+
+def _refuse() -> bool:
+    raise ValueError
+
+
+_DAYS = "whole days, largest first, such as"
+_HOURS = _whole(1, 24 * _LONGEST_DAYS)
+_NCRONTAB = "six NCRONTAB fields (second minute hour day month weekday), UTC"
+
+SETTINGS: Final = (
+    Setting("TABLES_ENDPOINT", None, _account, "an address such as https://<account>.table.core.windows.net", "Table Storage: where the record is kept.", required=True),
+    Setting("LOGS_INGESTION_ENDPOINT", None, _root, "the data collection rule's https address for logs ingestion", "Azure Monitor: where the rows for the alert rules go.", required=True),
+    Setting("LOGS_INGESTION_RULE_ID", None, _word, "the rule's immutable id, dcr- and 32 digits", "The data collection rule.", required=True),
+    Setting("TENANT_ID", None, _word, "the Entra tenant's id, a GUID", "Goes into every row.", required=True),
+    Setting("AZURE_CLIENT_ID", None, _word, "a GUID", "The user-assigned identity's client id. In Azure, `AZURE_TOKEN_CREDENTIALS=ManagedIdentityCredential` beside it makes the credential use only that."),
+    Setting("GRAPH_ENDPOINT", "https://graph.microsoft.com", _root, "an https address without a path", "Microsoft Graph; other clouds have their own."),
+    Setting("AZURE_CLOUD", "AzureCloud", _cloud, "AzureCloud, AzureUSGovernment or AzureChinaCloud", "Whom tokens are asked for."),
+    Setting("CONNECTORS", "ade,apns,vpp", _connectors, "a list of ade, apns and vpp", "What is watched. A connector that is not listed leaves the status at once."),
+    Setting("EXPIRY_WARNING_DAYS", "60,30,14", _descending_days, f"{_DAYS} 60,30,14", "Days before an expiry at which a warning is told."),
+    Setting("EXPIRY_CRITICAL_DAYS", "7,1", _descending_days, f"{_DAYS} 7,1, all smaller than the warning days", "Days before an expiry at which it is critical."),
+    Setting("SYNC_STALE_WARNING_HOURS", "36", _HOURS, "whole hours, at least 1", "ADE: hours without a successful sync until a warning."),
+    Setting("SYNC_STALE_CRITICAL_HOURS", "72", _HOURS, "whole hours, not fewer than the warning's", "ADE: hours without a successful sync until it is critical."),
+    Setting("VPP_SYNC_STALE_WARNING_HOURS", "48", _HOURS, "whole hours, at least 1", "VPP: the same."),
+    Setting("VPP_SYNC_STALE_CRITICAL_HOURS", "96", _HOURS, "whole hours, not fewer than the warning's", "VPP: the same."),
+    Setting("SYNC_ERROR_CRITICAL_HOURS", "24", _whole(0, 24 * _LONGEST_DAYS), "whole hours", "Hours that a sync error of ADE lasts until it is critical."),
+    Setting("SYNC_ERROR_NAMES", "", _names, "codes and names such as 5=Access denied;9=Invalid cursor, without the codes 0 and 3", "The tenant's own names for codes of ADE sync errors."),
+    Setting("CHANGE_DAYS", "7", _whole(1, _LONGEST_DAYS), "whole days, at least 1", "Days that a finding about a change is kept."),
+    Setting("DEVICES_DROPPED_PERCENT", "50", _whole(1, 100), "a whole number from 1 to 100", "The loss of synced devices that is a finding."),
+    Setting("DEVICES_DROPPED_MINIMUM", "10", _whole(1, 1_000_000), "a whole number, at least 1", "The devices that must have been there for that; a fall to 0 always counts."),
+    Setting("CHECK_SCHEDULE", "0 7 * * * *", _schedule, _NCRONTAB, "When `check_tokens` runs. The alert rules count on an hourly check."),
+    Setting("INSPECT_SCHEDULE", "0 37 * * * *", _schedule, _NCRONTAB, "When the inspection of devices runs."),
+    Setting("PRUNE_SCHEDULE", "0 17 3 * * *", _schedule, _NCRONTAB, "When `prune_history` runs."),
+    Setting("CHECK_TIMEOUT_SECONDS", "240", _whole(1, _LONGEST_RUN), f"whole seconds from 1 to {_LONGEST_RUN}", "Time for one check; reading ends at half of it."),
+    Setting("INSPECT_TIMEOUT_SECONDS", "540", _whole(1, _LONGEST_RUN), f"whole seconds from 1 to {_LONGEST_RUN}", "Time for one run of the inspection."),
+    Setting("HISTORY_RETENTION_DAYS", "400", _whole(1, _LONGEST_DAYS), "whole days, at least 1", "Days that history and runs are kept."),
+    Setting("INSPECT_EVERY_HOURS", "24", _whole(0, 24 * _LONGEST_DAYS), "whole hours; 0 for every run", "Inspection: hours after which a token is due again."),
+    Setting("DEVICE_CONTACT_DAYS", "30", _whole(1, _LONGEST_DAYS), "whole days, at least 1", "Inspection: days without contact that count."),
+    Setting("DEVICE_EXAMPLES", "20", _whole(0, 100), "a whole number from 0 to 100", "Inspection: serial numbers kept for each symptom; 0 keeps none."),
+    Setting("DEVICES_WITHOUT_PROFILE_MINIMUM", "1", _whole(1, 1_000_000), "a whole number, at least 1", "Inspection: devices waiting without a profile that are a finding."),
+    Setting("ENROLLMENT_FAILING_MINIMUM", "3", _whole(1, 1_000_000), "a whole number, at least 1", "Inspection: failed devices that are a finding,"),
+    Setting("ENROLLMENT_FAILING_PERCENT", "5", _whole(1, 100), "a whole number from 1 to 100", "if they are this share of all, too."),
+    Setting("ENROLLMENT_EVENTS", "false", _switch, "true or false", "Inspection: also read Intune's failure events, which needs a further role."),
+)  # fmt: skip
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    """What each setting alone cannot tell: limits out of order, an endpoint of another cloud."""
+    problems = []
+    if settings.expiry_critical_days[0] >= settings.expiry_warning_days[-1]:
+        problems.append(
+            f"EXPIRY_CRITICAL_DAYS is {settings.expiry_critical_days[0]} at most and EXPIRY_WARNING_DAYS "
+            f"{settings.expiry_warning_days[-1]} at least; expected: critical days smaller than every warning day."
+        )
+    for prefix, connector in (("", Connector.ADE), ("VPP_", Connector.VPP)):
+        warning, critical = settings.stale_after(connector)
+        if critical < warning:
+            hours = timedelta(hours=1)
+            problems.append(
+                f"{prefix}SYNC_STALE_CRITICAL_HOURS is {critical // hours}, {prefix}SYNC_STALE_WARNING_HOURS "
+                f"{warning // hours}; expected: the critical limit not below the warning's."
+            )
+    others = {root: name for name, cloud in CLOUDS.items() for root in cloud.graph if name != settings.azure_cloud}
+    if other := others.get(settings.graph_endpoint):
+        problems.append(
+            f"GRAPH_ENDPOINT is {settings.graph_endpoint!r}, which belongs to {other}, and AZURE_CLOUD is "
+            f"{settings.azure_cloud!r}; expected: both of one cloud, such as {settings.cloud.graph[0]}."
+        )
+    return problems
