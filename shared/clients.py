@@ -19,7 +19,8 @@ from msgraph.graph_request_adapter import GraphRequestAdapter
 from msgraph_core import GraphClientFactory
 
 from shared.graph import Graph
-from shared.settings import Settings
+from shared.settings import Settings, SettingsError
+from shared.text import bounded
 
 
 class Clients(NamedTuple):
@@ -32,11 +33,14 @@ class Clients(NamedTuple):
 
 @asynccontextmanager
 async def open_clients(settings: Settings) -> AsyncIterator[Clients]:
-    """Clients for one run, signed in as the app's managed identity. Nothing is called before the first use."""
+    """Clients for one run, signed in as the app's managed identity. Nothing is called before the first use.
+
+    Raises:
+        SettingsError: where the SDK's own settings cannot be used.
+
+    """
     async with AsyncExitStack() as stack:
-        credential = await stack.enter_async_context(
-            DefaultAzureCredential(managed_identity_client_id=settings.azure_client_id)
-        )
+        credential = await stack.enter_async_context(_credential(settings))
         tables = await stack.enter_async_context(
             TableServiceClient(settings.tables_endpoint, credential=credential, audience=settings.cloud.tables)
         )
@@ -47,6 +51,13 @@ async def open_clients(settings: Settings) -> AsyncIterator[Clients]:
         )
         http = await stack.enter_async_context(_graph_http())
         yield Clients(_graph(http, credential, settings), tables, logs)
+
+
+def _credential(settings: Settings) -> DefaultAzureCredential:
+    try:
+        return DefaultAzureCredential(managed_identity_client_id=settings.azure_client_id)
+    except ValueError as error:  # the SDK reads this setting itself
+        raise SettingsError([f"AZURE_TOKEN_CREDENTIALS cannot be used: {bounded(str(error))}"]) from None
 
 
 def _graph_http() -> httpx.AsyncClient:

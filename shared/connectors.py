@@ -1,21 +1,25 @@
 """What ties the tenant to Apple: for each connector where Graph keeps it, what is asked, and wire to `Token`.
 
-Property names and shapes: https://learn.microsoft.com/graph/api/resources/intune-enrollment-depOnboardingSetting?view=graph-rest-beta,
-.../intune-onboarding-vppToken?view=graph-rest-beta, .../intune-devices-applePushNotificationCertificate. What those pages
-leave open (nulls, year 1, seven-digit fractions, changing ids) is from public captures of live payloads.
+Property names and shapes: https://learn.microsoft.com/graph/api/resources/intune-enrollment-deponboardingsetting,
+.../intune-onboarding-vpptoken (both beta) and .../intune-devices-applepushnotificationcertificate. What those pages leave
+open (nulls, year 1, seven-digit fractions, changing ids) is from public captures of live payloads.
 """
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Final, NamedTuple
 
 import msgspec
 
 from shared.graph import Graph, GraphError, decoded
-from shared.text import bounded
+from shared.text import LONGEST, bounded
 from shared.tokens import PUSH_CERTIFICATE_ID, PUSH_CERTIFICATE_NAME, Connector, Failure, Reading, Token, Unreadable
+
+_log: Final = logging.getLogger(__name__)
 
 ROLE: Final = "DeviceManagementServiceConfig.Read.All"
 """The application role that all three connectors need. https://learn.microsoft.com/graph/permissions-reference"""
@@ -55,13 +59,16 @@ async def read(graph: Graph, connector: Connector, seconds: float) -> Reading:
         async with asyncio.timeout(seconds):
             tokens = await _tokens(graph, source)
     except TimeoutError:
-        asked, reason = f"GET {source.path}", f"no whole answer within {seconds:g} seconds"
-        remedy = "Graph was slow or asked to wait; the next check asks again."
-        return Reading(
-            connector=connector, failure=Failure(connector=connector, asked=asked, reason=reason, remedy=remedy)
-        )
+        reason = f"no whole answer within {seconds:g} seconds"
+        late = GraphError(f"GET {source.path}", reason, "Graph was slow or asked to wait; the next check asks again.")
+        return Reading(connector=connector, failure=await _failure(graph, connector, late))
     except GraphError as error:
         return Reading(connector=connector, failure=await _failure(graph, connector, error))
+    except Exception as error:  # noqa: BLE001 # a fault in one connector's answer must not hide the others'
+        _log.error("A fault while reading %s", connector.value, exc_info=error)
+        reason = f"a fault of the monitor or of a library ({type(error).__name__})"
+        fault = GraphError(f"GET {source.path}", reason, "The log of the app tells where; please report it.")
+        return Reading(connector=connector, failure=await _failure(graph, connector, fault))
     return Reading(connector=connector, tokens=tokens)
 
 
@@ -134,7 +141,7 @@ class _Item:
         if not isinstance(value, str) or not value:
             reason = "an object of the answer has no id"
             raise GraphError(self._asked, reason, "Nothing was taken over; the next check asks again.")
-        return value if len(value) <= 512 else bounded(value)
+        return value if len(value) <= LONGEST else f"{bounded(value, LONGEST - 64)}{sha256(value.encode()).hexdigest()}"
 
     def text(self, field: str, name: str, *, required: bool = False) -> str | None:
         """A text; null, or missing where it is not required, is None."""
@@ -198,14 +205,14 @@ def _utc(text: str) -> datetime | None:
 
 def _ade(item: _Item) -> Token:
     token_id = item.id()
-    token_type = item.text("type", "tokenType")
+    kind = item.text("type", "tokenType")
     # A token that was never set up has no expiry, and that is not unreadable.
-    expires_on = item.instant("expires_on", "tokenExpirationDateTime", required=token_type != "none")
+    expires_on = item.instant("expires_on", "tokenExpirationDateTime", required=kind != "none")
     return Token(
         connector=Connector.ADE,
         id=token_id,
         name=item.text("name", "tokenName") or unnamed(token_id),
-        type=token_type,
+        type=kind,
         apple_id=item.text("apple_id", "appleIdentifier"),
         expires_on=expires_on,
         last_successful_sync=item.instant("last_successful_sync", "lastSuccessfulSyncDateTime"),

@@ -221,20 +221,17 @@ def _refused(response: httpx.Response, asked: str) -> GraphError:
     )
 
 
+_REASONS: Final = {
+    401: "Graph did not accept the app's sign-in",
+    403: "Graph refused the app",
+    404: "Graph does not know it",
+    429: "Graph throttled the app",
+}
+
+
 def _reason(status: int, retry_after: str | None) -> str:
-    wait = f", asking to wait {bounded(retry_after, 40)} (seconds or date)" if retry_after else ""
-    match status:
-        case 401:
-            return "Graph did not accept the app's sign-in"
-        case 403:
-            return "Graph refused the app"
-        case 404:
-            return "Graph does not know it"
-        case 429:
-            return f"Graph throttled the app{wait}"
-        case _ if 300 <= status < 400:
-            return "Graph answered with a redirect, which was not followed"
-        case _ if status >= 500:
-            return f"Graph failed{wait}"
-        case _:
-            return f"Graph answered with HTTP {status}"
+    if 300 <= status < 400:
+        return "Graph answered with a redirect, which was not followed"
+    reason = _REASONS.get(status) or ("Graph failed" if status >= 500 else "Graph did not answer as documented")
+    wait = f", asking to wait until or for {bounded(retry_after, 40)}" if retry_after else ""
+    return f"{reason}{wait}"

@@ -189,7 +189,7 @@ class Guidance:
         return f"{_quoted(change.token_name)} {told}."
 
     def probable_cause(self, status: Status) -> str | None:
-        """What may be behind an ADE sync error that neither catalogue nor tenant explains, worded as a guess; else None."""
+        """What may be behind an ADE sync error that neither catalogue nor tenant explains, worded as a guess."""
         error, token = status.finding(Code.SYNC_ERROR), status.token
         if error is None or token.connector is not Connector.ADE or token.sync_error_code in self._errors:
             return None

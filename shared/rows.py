@@ -97,7 +97,7 @@ class RunSource(NamedTuple):
 
 
 def key(text: str) -> str:
-    """`text` as a table key: `/ \\ # ? %` and control characters percent-encoded, bounded; a GUID stays as it is.
+    r"""`text` as a table key: `/ \ # ? %` and control characters percent-encoded, bounded; a GUID stays as it is.
 
     Forbidden characters and the limit of 1 KiB:
     https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
@@ -253,7 +253,7 @@ CHECK_RUN: Final = Table[Run](
         Column("StoreError", "string", "What could not be loaded or saved.", lambda r: r.store_error),
         Column("PublishError", "string", "What could not be sent.", lambda r: r.publish_error),
         Column("PastDue", "boolean", "Whether the timer fired late.", lambda r: r.past_due),
-        Column("Version", "string", "The release that ran.", lambda r: __version__),
+        Column("Version", "string", "The release that ran.", lambda _: __version__),
     ),
 )  # fmt: skip
 
@@ -302,7 +302,7 @@ RUNS: Final = Table[RunSource](
         Column("Unknown", "int", "Of them unknown.", lambda s: s.counts.get(Health.UNKNOWN, 0)),
         Column("Critical", "int", "Of them critical.", lambda s: s.counts.get(Health.CRITICAL, 0)),
         Column("DurationMs", "long", "How long the run took until then, in milliseconds.", lambda s: s.run.duration_ms),
-        Column("Version", "string", "The release that ran.", lambda s: __version__),
+        Column("Version", "string", "The release that ran.", lambda _: __version__),
         Column("Rows", "int", "Closing row only: the finding rows that the run meant to send.", lambda s: s.run.rows if s.connector == CLOSING else None),
     ),
 )  # fmt: skip

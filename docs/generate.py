@@ -1,0 +1,174 @@
+# ruff: noqa: INP001 - run as a module from the root; docs/ is no package of the app
+"""Write the pages of docs/ that repeat what the code holds: `python -m docs.generate`; with `--check`, compare them."""
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from shared.guidance import CATALOGUE, Entry, Guidance, Severity, SyncCode, Topic
+from shared.tokens import Code, Connector, Token
+
+DOCS: Final = Path(__file__).parent
+
+_NAMES: Final = {Connector.ADE: "ADE token", Connector.APNS: "Push certificate", Connector.VPP: "VPP token"}
+
+_INTRODUCTION: Final = """\
+# Alerts: every finding
+
+<!-- Written by `make docs` from shared/guidance.json; do not edit. -->
+
+Each alert names a token, a finding and an action. Look the finding up here.
+
+- `critical` and `warning` raise an alert, and so does `unknown`, except `unread`, which is told once for its connector. `info` raises none.
+- A finding that another one causes raises no alert of its own.
+- An alert resolves itself once the finding is gone: checks run every hour, so within about two hours of what is said under *Clears*.
+- An expiry that moves later is recorded in the history as *renewed*; it is never a finding.
+- **Never delete a token to mend it.** Devices would leave ADE management, and VPP apps would lose their assignments.
+- **Never create a push certificate anew.** Renew it with the same Apple ID.
+"""  # noqa: E501 - one line a paragraph
+
+_SYNC_ERRORS: Final = """\
+<a id="sync-errors"></a>
+
+## Sync errors
+
+An ADE token's last sync ends with a number, `lastSyncErrorCode`. Graph does not say what the numbers mean; the Intune \
+console shows words. Nothing public ties the words to the numbers, except for 0 and 3. So an unknown number is shown \
+as "Sync error (code N)" and never guessed.
+
+### What is known of the numbers
+"""
+
+_NAMING: Final = """\
+<a id="sync-error-names"></a>
+
+### Naming a number: SYNC_ERROR_NAMES
+
+When the console has told you what a number means, set `SYNC_ERROR_NAMES`, for instance to \
+`5=Access denied;9=Invalid cursor`. No release is needed.
+
+- A name that equals the title of an error below, or one of its other names, brings that error's meaning, steps and \
+action. Capitals and surrounding spaces do not matter.
+- Any other name is shown beside the number, and changes nothing else.
+- A name changes the action, and an action is part of an alert's identity: open alerts of that number resolve and are \
+told again, once.
+
+### What the console can show
+"""
+
+
+def escaped(text: str) -> str:
+    """`text` so that Markdown reads it as plain words."""
+    return re.sub(r"([\\`*_\[\]<|])", r"\\\1", text)
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table; its cells are Markdown."""
+    cells = [list(header), *(list(row) for row in rows)]
+    cells.insert(1, ["---"] * len(cells[0]))
+    return "".join(f"| {' | '.join(row)} |\n" for row in cells)
+
+
+def alerts() -> str:
+    """The text of docs/alerts.md."""
+    return "\n".join((_INTRODUCTION, *_contents(), *_findings(), *_sync_errors()))
+
+
+def _contents() -> Iterator[str]:
+    yield table(
+        ("finding", "what it is", "of", "severity"),
+        (
+            (
+                f"[`{code}`](#{code})",
+                escaped(topic.title),
+                ", ".join(connector.value for connector in topic.entries),
+                ", ".join(dict.fromkeys(severity.severity for severity in topic.severities)),
+            )
+            for code, topic in CATALOGUE.findings.items()
+        ),
+    )
+
+
+def _findings() -> Iterator[str]:
+    for code, topic in CATALOGUE.findings.items():
+        yield f'<a id="{code}"></a>\n\n## {escaped(topic.title)}: `{code}`\n'
+        yield f"**Holds when:** {escaped(topic.holds)}\n"
+        yield table(("of", "severity", "when"), map(_severity, topic.severities))
+        yield from _entries(code, topic)
+
+
+def _severity(severity: Severity) -> tuple[str, str, str]:
+    return ", ".join(connector.value for connector in severity.connectors), severity.severity, escaped(severity.when)
+
+
+def _entries(code: str, topic: Topic) -> Iterator[str]:
+    for connector in topic.entries:
+        entry = Guidance().entry(code, connector)
+        yield f"### {_NAMES[connector]}: {escaped(entry.title)}\n"
+        yield from _entry(entry)
+        if code == Code.SYNC_ERROR and connector is Connector.ADE:
+            yield "See also [Sync errors](#sync-errors).\n"
+
+
+def _entry(entry: Entry) -> Iterator[str]:
+    later = "".join(f"\n- **Action, from tier {tier}:** {escaped(action)}" for tier, action in entry.actions.items())
+    source = f"<{entry.source}>" if entry.source.startswith("https://") else escaped(entry.source)
+    yield (
+        f"- **Action:** {escaped(entry.action)}{later}\n"
+        f"- **Meaning:** {escaped(entry.meaning)}\n"
+        f"- **Likely cause:** {escaped(entry.cause)}\n"
+        f"- **Where:** [{escaped(entry.place)}]({entry.link})\n"
+        f"- **Clears:** {escaped(entry.clears)}\n"
+        f"- **Source:** {source}\n"
+    )
+    yield table(
+        ("step", "do", "role"),
+        ((str(number), escaped(step.text), escaped(step.role)) for number, step in enumerate(entry.steps, start=1)),
+    )
+
+
+def _sync_errors() -> Iterator[str]:
+    yield _SYNC_ERRORS
+    yield table(("code", "meaning", "evidence", "source"), map(_sync_code, CATALOGUE.sync_codes))
+    yield "Any other number: nothing is known, and the number is shown.\n"
+    yield _NAMING
+    for key, error in CATALOGUE.sync_errors.items():
+        yield f'<a id="{key}"></a>\n\n#### {escaped(error.title)}\n'
+        if error.aliases:
+            yield f"Other names: {', '.join(f'`{alias}`' for alias in error.aliases)}\n"
+        named = Token(connector=Connector.ADE, id="", name="", sync_error_code=1)
+        yield from _entry(Guidance({1: error.title}).entry(Code.SYNC_ERROR, Connector.ADE, named))
+
+
+def _sync_code(code: SyncCode) -> tuple[str, str, str, str]:
+    meaning = escaped(code.meaning) + (f" See [the error](#{code.error})." if code.error else "")
+    return str(code.code), meaning, code.evidence, escaped(code.source)
+
+
+PAGES: Final[dict[Path, Callable[[], str]]] = {DOCS / "alerts.md": alerts}
+"""What writes each page. A page ends in one newline."""
+
+
+def stale() -> list[Path]:
+    """The pages that are not what would be written now."""
+    return [path for path, render in PAGES.items() if not path.exists() or path.read_text("utf-8") != render()]
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or with `--check` name those that are not current; 1 if there are any."""
+    if arguments == ["--check"]:
+        outdated = stale()
+        sys.stderr.writelines(f"docs/{path.relative_to(DOCS)} is not current: run `make docs`.\n" for path in outdated)
+        return 1 if outdated else 0
+    if arguments:
+        sys.stderr.write("Usage: python -m docs.generate [--check]\n")
+        return 3
+    for path, render in PAGES.items():
+        path.write_text(render(), "utf-8", newline="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,58 @@
+"""The timers: wiring, nothing else."""
+
+import logging
+import os
+from datetime import UTC, datetime, timedelta
+
+import azure.functions as func
+
+from shared.check import CheckFailed, check
+from shared.clients import open_clients
+from shared.guidance import Guidance
+from shared.settings import Settings
+from shared.store import Store
+from shared.tokens import Outcome
+
+app = func.FunctionApp()
+_log = logging.getLogger(__name__)
+
+# These log each request, or repeat what our own errors say.
+for name, level in (("azure", logging.WARNING), ("azure.identity", logging.ERROR), ("httpx", logging.WARNING)):
+    logging.getLogger(name).setLevel(level)
+
+
+@app.function_name("check_tokens")
+@app.timer_trigger(schedule="%CHECK_SCHEDULE%", arg_name="timer", run_on_startup=False, use_monitor=True)
+@app.retry(strategy="fixed_delay", max_retry_count="2", delay_interval="00:01:00")
+async def check_tokens(timer: func.TimerRequest, context: func.Context) -> None:
+    """Check every token once.
+
+    Raises:
+        SettingsError: where a setting cannot be used; nothing was called.
+        CheckFailed: where the run was not whole; the host runs it again.
+
+    """
+    now = datetime.now(UTC)
+    settings = Settings.load(os.environ)
+    async with open_clients(settings) as clients:
+        run = await check(settings, clients, run_id=context.invocation_id, now=now, past_due=timer.past_due)
+    if run.outcome is Outcome.FAILED:
+        raise CheckFailed(f"The check was not whole. {run.store_error or ''} {run.publish_error or ''}".strip())
+
+
+@app.function_name("prune_history")
+@app.timer_trigger(schedule="%PRUNE_SCHEDULE%", arg_name="timer", run_on_startup=False, use_monitor=True)
+@app.retry(strategy="fixed_delay", max_retry_count="2", delay_interval="00:01:00")
+async def prune_history(timer: func.TimerRequest) -> None:  # noqa: ARG001 # the host fills it by this name
+    """Delete history and runs that are older than the retention.
+
+    Raises:
+        SettingsError: where a setting cannot be used; nothing was called.
+        StoreError: where some rows could not be deleted.
+
+    """
+    settings = Settings.load(os.environ)
+    before = datetime.now(UTC) - timedelta(days=settings.history_retention_days)
+    async with open_clients(settings) as clients:
+        deleted = await Store(clients.tables, Guidance()).prune(before)
+    _log.info("prune_history deleted %s rows from before %s", deleted, before.date())

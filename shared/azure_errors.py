@@ -1,0 +1,33 @@
+"""What an Azure service refused, in words: the tables and the logs fail the same way."""
+
+from typing import Final
+
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ServiceRequestError
+
+from shared.text import bounded
+
+_LONGEST: Final = 300
+
+
+def told(error: AzureError, *, right: str) -> str:
+    """The error in one sentence, and the remedy where there is one; `right` names the role that the call needs."""
+    if isinstance(error, HttpResponseError) and error.status_code:
+        code = getattr(error, "error_code", None) or (error.error.code if error.error else None)
+        answer = f"HTTP {error.status_code}{f' {bounded(str(getattr(code, "value", code)), 100)}' if code else ''}"
+        match error.status_code:
+            case 401 | 403:
+                return f"{answer}: give the app's identity the role {right}; a new grant can take up to 30 minutes"
+            case 404:
+                return f"{answer}: what infra/main.bicep deploys is not there, or the address in the settings is wrong"
+            case _:
+                return answer
+    if isinstance(error, ClientAuthenticationError):
+        return f"no sign-in ({_first_line(error)}): check that the app has its managed identity"
+    if isinstance(error, ServiceRequestError):
+        return f"no connection ({_first_line(error)}): check the address in the settings, DNS and firewall"
+    return f"{type(error).__name__} ({_first_line(error)})"
+
+
+def _first_line(error: AzureError) -> str:
+    lines = str(error).splitlines()
+    return bounded(lines[0], _LONGEST) if lines else "no message"

@@ -1,0 +1,177 @@
+"""The run: read, judge, store, publish; what fails is told, and keeps nothing else from being done."""
+
+import asyncio
+import json
+import logging
+from collections import Counter
+from collections.abc import Awaitable
+from datetime import datetime
+from typing import Final
+
+from shared import connectors
+from shared.clients import Clients
+from shared.guidance import Guidance
+from shared.judge import Judgement, judge
+from shared.monitor import Monitor, PublishError
+from shared.settings import Settings
+from shared.store import Loaded, Store, StoreError
+from shared.tokens import Connector, Failure, Health, Outcome, Reading, Run
+
+_log: Final = logging.getLogger(__name__)
+
+READING_ENDS: Final = 0.5
+"""Shares of the run's time at which its parts end; the rest is kept for those that follow."""
+WORK_ENDS: Final = 0.8
+RECORD_ENDS: Final = 0.85
+CONNECTOR_ROWS_END: Final = 0.9
+CLOSING_ENDS: Final = 0.96
+
+
+class CheckFailed(Exception):  # noqa: N818 # what the host shows as the invocation's error
+    """The run was not whole; the host runs it again. One sentence that names what failed."""
+
+
+async def check(settings: Settings, clients: Clients, *, run_id: str, now: datetime, past_due: bool = False) -> Run:
+    """Check every token once, and tell of it.
+
+    `now` is the start of the run: the clock of the judgement and the time of every row. Ends within
+    `check_timeout_seconds`; whatever failed is in the run that is returned.
+    """
+    return await _Check(settings, clients, run_id, now, past_due=past_due).run()
+
+
+class _Check:
+    """One run's parts and what went wrong in them."""
+
+    def __init__(self, settings: Settings, clients: Clients, run_id: str, now: datetime, *, past_due: bool) -> None:
+        guidance = Guidance(settings.sync_error_names)
+        self._settings = settings
+        self._graph = clients.graph
+        self._store = Store(clients.tables, guidance)
+        self._monitor = Monitor(clients.logs, guidance, settings)
+        self._run_id = run_id
+        self._now = now
+        self._past_due = past_due
+        self._begun = asyncio.get_running_loop().time()
+        self._store_errors: list[str] = []
+        self._publish_errors: list[str] = []
+
+    async def run(self) -> Run:
+        readings, (loaded, unwritten) = await asyncio.gather(self._read(), self._load())
+        judgement = self._judge(readings, loaded)
+        rows = self._monitor.finding_rows(judgement.statuses)
+        await asyncio.gather(
+            self._in_time(WORK_ENDS, self._save(judgement, loaded, unwritten), self._store_errors, "saving"),
+            self._in_time(WORK_ENDS, self._monitor.send_findings(rows), self._publish_errors, "sending the findings"),
+        )
+        run = self._result(readings, judgement, len(rows))
+        await self._in_time(RECORD_ENDS, self._store.record(run), self._store_errors, "recording the run")
+        connector_rows = self._monitor.send_connectors(run)
+        await self._in_time(CONNECTOR_ROWS_END, connector_rows, self._publish_errors, "sending the connectors' rows")
+        recorded, run = run, self._result(readings, judgement, len(rows))
+        closing = self._monitor.send_closing(run)
+        await self._in_time(CLOSING_ENDS, closing, self._publish_errors, "sending the closing row")
+        run = self._result(readings, judgement, len(rows))
+        if run.outcome is not recorded.outcome:
+            await self._in_time(1, self._store.record(run), self._store_errors, "recording the run's failure")
+            run = self._result(readings, judgement, len(rows))
+        _tell(run)
+        return run
+
+    async def _read(self) -> list[Reading]:
+        """A reading of each connector, side by side, each under its own limit."""
+        seconds = READING_ENDS * self._settings.check_timeout_seconds
+        watched = sorted(self._settings.connectors)
+        return await asyncio.gather(*(connectors.read(self._graph, connector, seconds) for connector in watched))
+
+    def _judge(self, readings: list[Reading], loaded: Loaded | None) -> Judgement:
+        remembered = None if loaded is None else loaded.statuses
+        try:
+            return judge(readings, remembered, run_id=self._run_id, now=self._now, settings=self._settings)
+        except Exception as error:  # noqa: BLE001 # as in `_in_time`
+            self._store_errors.append(_fault("judging", error))
+            return Judgement((), ())
+
+    async def _load(self) -> tuple[Loaded | None, set[tuple[Connector, str]]]:
+        """What is remembered (None if it could not be read), and whose pending change could not be written."""
+        loaded: Loaded | None = None
+        unwritten: dict[tuple[Connector, str], str] = {}
+
+        async def load() -> None:
+            nonlocal loaded, unwritten
+            found = await self._store.load()
+            loaded = found
+            unwritten = {of: "" for of, status in found.statuses.items() if status.change}
+            unwritten = await self._store.write_changes(found.statuses.values())
+
+        await self._in_time(READING_ENDS, load(), self._store_errors, "loading")
+        if loaded is not None:
+            self._store_errors += [f"{problem}; it is judged anew." for problem in loaded.problems]
+        self._store_errors += sorted({f"{problem}." for problem in unwritten.values() if problem})
+        return loaded, set(unwritten)
+
+    async def _save(self, judgement: Judgement, loaded: Loaded | None, unwritten: set[tuple[Connector, str]]) -> None:
+        if loaded is None:
+            return  # without what is remembered, nothing is replaced
+        problems = await self._store.save(judgement.statuses, judgement.departed, loaded, except_for=unwritten)
+        self._store_errors += [f"{problem}." for problem in problems]
+
+    async def _in_time(self, share: float, work: Awaitable[None], errors: list[str], what: str) -> None:
+        """Await `work` until that share of the run's time is over; why it failed joins `errors`."""
+        try:
+            async with asyncio.timeout_at(self._begun + share * self._settings.check_timeout_seconds):
+                await work
+        except (StoreError, PublishError) as error:
+            errors.append(str(error))
+        except TimeoutError:
+            errors.append(
+                f"Time ran out while {what} (CHECK_TIMEOUT_SECONDS is {self._settings.check_timeout_seconds})."
+            )
+        except Exception as error:  # noqa: BLE001 # no fault may keep the closing row from being sent
+            errors.append(_fault(what, error))
+
+    def _result(self, readings: list[Reading], judgement: Judgement, rows: int) -> Run:
+        counts: dict[Connector, Counter[Health]] = {}
+        for status in judgement.statuses:
+            counts.setdefault(status.token.connector, Counter())[status.health] += 1
+        whole = not self._store_errors and not self._publish_errors
+        read = all(reading.failure is None for reading in readings)
+        return Run(
+            id=self._run_id,
+            started_on=self._now,
+            duration_ms=round(1000 * (asyncio.get_running_loop().time() - self._begun)),
+            outcome=Outcome.FAILED if not whole else Outcome.SUCCEEDED if read else Outcome.DEGRADED,
+            past_due=self._past_due,
+            connectors={reading.connector: reading.failure or len(reading.tokens) for reading in readings},
+            counts={connector: dict(counter) for connector, counter in counts.items()},
+            rows=rows,
+            store_error=" ".join(self._store_errors) or None,
+            publish_error=" ".join(self._publish_errors) or None,
+        )
+
+
+def _fault(what: str, error: Exception) -> str:
+    """A fault of ours or of a library, with its place in the log."""
+    _log.error("A fault while %s", what, exc_info=error)
+    return f"A fault of the monitor while {what} ({type(error).__name__}); its log tells where."
+
+
+def _tell(run: Run) -> None:
+    """One line for each connector that could not be read, and one for the run."""
+    for failure in run.connectors.values():
+        if isinstance(failure, Failure):
+            _log.warning("Connector %s could not be read: %s", failure.connector.value, failure)
+    summary = {
+        "run": run.id,
+        "outcome": run.outcome.value,
+        "started_on": run.started_on.isoformat(),
+        "duration_ms": run.duration_ms,
+        "past_due": run.past_due,
+        "connectors": {
+            connector.value: "failed" if isinstance(result, Failure) else result
+            for connector, result in run.connectors.items()
+        },
+        "health": {str(health): run.total(health) for health in Health},
+        "rows": run.rows,
+    }
+    _log.info("check_tokens %s", json.dumps(summary))

@@ -1,0 +1,115 @@
+"""Logs Ingestion: sends the rows that Azure Monitor's alert rules read."""
+
+import json
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from typing import Any, Final
+
+from azure.core.exceptions import AzureError
+from azure.monitor.ingestion import LogsUploadError
+from azure.monitor.ingestion.aio import LogsIngestionClient
+
+from shared.azure_errors import told
+from shared.guidance import Guidance
+from shared.rows import CLOSING, FINDINGS, RUNS, FindingSource, Row, RunSource, Table
+from shared.settings import Settings
+from shared.tokens import Connector, Failure, Outcome, Run, Status
+
+MOST_BYTES: Final = 1_000_000
+"""One call takes 1 MB. https://learn.microsoft.com/azure/azure-monitor/fundamentals/service-limits"""
+
+_RIGHT: Final = "Monitoring Metrics Publisher on the data collection rule"
+
+
+class PublishError(Exception):
+    """Rows that were not sent; one sentence that tells how many, the cause and the remedy."""
+
+
+class Monitor:
+    """Sends rows to the two custom tables."""
+
+    def __init__(self, logs: LogsIngestionClient, guidance: Guidance, settings: Settings) -> None:
+        self._logs = logs
+        self._guidance = guidance
+        self._rule_id = settings.logs_ingestion_rule_id
+        self._tenant_id = settings.tenant_id
+
+    def finding_rows(self, statuses: Iterable[Status]) -> list[Row]:
+        """One row per token and finding; one that says `none` for a token without a finding."""
+        return [
+            FINDINGS.row(FindingSource(status, finding, status.checked_on, self._tenant_id, self._guidance))
+            for status in statuses
+            for finding in status.findings or (None,)
+        ]
+
+    async def send_findings(self, rows: Sequence[Row]) -> None:
+        """Send the rows of `finding_rows`.
+
+        Raises:
+            PublishError: where some were not taken.
+
+        """
+        await self._send(FINDINGS, rows)
+
+    async def send_connectors(self, run: Run) -> None:
+        """Send a row per connector: could it be read.
+
+        Raises:
+            PublishError: where some were not taken.
+
+        """
+        await self._send(RUNS, [RUNS.row(self._connector_source(run, connector)) for connector in Connector])
+
+    async def send_closing(self, run: Run) -> None:
+        """Send the run's last row, which makes the run count.
+
+        Raises:
+            PublishError: where it was not taken.
+
+        """
+        error = " ".join(filter(None, (run.store_error, run.publish_error))) or None
+        counts = {health: run.total(health) for by_health in run.counts.values() for health in by_health}
+        source = RunSource(run, CLOSING, run.outcome.value, error, counts, self._tenant_id)
+        await self._send(RUNS, [RUNS.row(source)])
+
+    def _connector_source(self, run: Run, connector: Connector) -> RunSource:
+        result = run.connectors.get(connector)
+        failed = isinstance(result, Failure)
+        outcome = Outcome.FAILED if failed else "skipped" if result is None else Outcome.SUCCEEDED
+        counts = run.counts.get(connector, {})
+        return RunSource(run, connector.value, outcome, str(result) if failed else None, counts, self._tenant_id)
+
+    async def _send[Source](self, table: Table[Source], rows: Sequence[Row]) -> None:
+        lost: list[LogsUploadError] = []
+
+        async def on_error(error: LogsUploadError) -> None:
+            lost.append(error)
+
+        try:
+            for call in _calls(rows):
+                await self._logs.upload(self._rule_id, f"Custom-{table.name}", call, on_error=on_error)
+        finally:
+            # A cancelled upload has already told what was refused before it.
+            if lost:
+                raise PublishError(_sentence(table.name, lost, len(rows)))
+
+
+def _sentence(table: str, lost: Sequence[LogsUploadError], rows: int) -> str:
+    count = sum(len(error.failed_logs) for error in lost)
+    first = lost[0].error
+    why = told(first, right=_RIGHT) if isinstance(first, AzureError) else f"{type(first).__name__}"
+    return f"{count} of {rows} rows of {table} were not taken: {why}."
+
+
+def _calls(rows: Iterable[Row]) -> Iterator[list[MutableMapping[str, Any]]]:
+    """Cut into calls within the service's limit; the SDK's own cut forgets the commas."""
+    call: list[MutableMapping[str, Any]] = []
+    size = 0
+    for row in rows:
+        length = len(json.dumps(row)) + 2
+        if call and size + length > MOST_BYTES:
+            yield call
+            call, size = [], 0
+        call.append(row)
+        size += length
+    if call:
+        yield call

@@ -1,0 +1,177 @@
+"""Table Storage: Azurite's table service as a child process, over TLS and with bearer tokens as Azure takes them."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from azure.core.exceptions import ResourceExistsError
+from azure.data.tables import TableServiceClient
+
+from simulator.bearer import StaticCredential
+from simulator.server import HOST
+from simulator.tls import Tls
+
+TABLES: Final = ("TokenStatus", "TokenHistory", "CheckRun")
+"""What the infrastructure creates in Azure."""
+
+ACCOUNT: Final = "devstoreaccount1"
+
+_SCRIPT: Final = Path(__file__).parent.parent / "node_modules/azurite/dist/src/table/main.js"
+
+_READY: Final = b"successfully started"
+_START_SECONDS: Final = 60.0
+_STOP_SECONDS: Final = 5.0
+_ATTEMPTS: Final = 3
+
+# Its end of the pipe closes when we end, however we end, so that no emulator outlives the process that started it.
+_END_WITH_STDIN: Final = 'data:text/javascript,process.stdin.on("end",()=>process.exit(0)).resume().unref()'
+
+
+class SimulatorError(Exception):
+    """The simulator cannot start; the message says why and what to do."""
+
+
+@dataclass
+class Azurite:
+    """A running table service; what it holds is gone with it unless a folder was given."""
+
+    endpoint: str
+    """`https://127.0.0.1:PORT/devstoreaccount1`"""
+    ca_file: Path
+    process: subprocess.Popen[bytes]
+    tables: tuple[str, ...]
+
+    def client(self) -> TableServiceClient:
+        """A client of its own for whoever looks inside; close it."""
+        return TableServiceClient(
+            self.endpoint,
+            credential=StaticCredential(),
+            connection_verify=str(self.ca_file),
+            use_env_settings=False,
+            retry_total=0,
+        )
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Every row of `table`, in the order of its keys."""
+        with self.client() as client:
+            return [dict(row) for row in client.get_table_client(table).list_entities()]
+
+    def create_tables(self) -> None:
+        """Creates those that are missing."""
+        with self.client() as client:
+            for name in self.tables:
+                with contextlib.suppress(ResourceExistsError):
+                    client.create_table(name)
+
+    def clear(self) -> None:
+        """Empties the tables."""
+        with self.client() as client:
+            for name in self.tables:
+                client.delete_table(name)
+                client.create_table(name)
+
+    def stop(self) -> None:
+        """Ends the process and waits for it."""
+        stop(self.process)
+
+
+async def start_azurite(tls: Tls, work: Path, *, folder: Path | None, tables: Iterable[str]) -> Azurite:
+    """Starts the service on a free port and creates `tables`.
+
+    `work` takes its log; `folder` keeps its rows for another start, and without one they are in memory only.
+
+    Raises:
+        SimulatorError: where Node.js or Azurite is missing, or the service does not come up.
+
+    """
+    node = _node()
+    for attempt in range(1, _ATTEMPTS + 1):
+        port = _free_port()
+        log = work / f"azurite-{attempt}.log"
+        process = _spawn(_command(node, port, tls, folder), log, work)
+        try:
+            ready = await _ready(process, log)
+            if ready:
+                service = Azurite(f"https://{HOST}:{port}/{ACCOUNT}", tls.ca_file, process, tuple(tables))
+                await asyncio.to_thread(service.create_tables)
+                return service
+        except BaseException:
+            stop(process)
+            raise
+        stop(process)
+        if b"EADDRINUSE" not in log.read_bytes():  # somebody else may have taken the port in the meantime
+            break
+    said = log.read_text(errors="replace").strip() or "it said nothing"
+    raise SimulatorError(f"Azurite, the Table Storage emulator, did not start: {said}. Run `make setup` and try again.")
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Ends a child process: politely, then not."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
+
+
+def _node() -> str:
+    node = shutil.which("node")
+    if node is None:
+        raise SimulatorError(
+            "Node.js, which runs the Table Storage emulator, is not on the PATH. "
+            "Install Node.js 20 or later, then run `make setup`."
+        )
+    if not _SCRIPT.is_file():
+        raise SimulatorError("Azurite, the Table Storage emulator, is not in node_modules. Run `make setup`.")
+    return node
+
+
+def _command(node: str, port: int, tls: Tls, folder: Path | None) -> list[str]:
+    command = [node, "--import", _END_WITH_STDIN, str(_SCRIPT), "--tableHost", HOST, "--tablePort", str(port)]
+    command += ["--oauth", "basic", "--cert", str(tls.cert_file), "--key", str(tls.key_file)]
+    command += ["--silent", "--disableTelemetry", "--skipApiVersionCheck"]
+    return [*command, *(["--inMemoryPersistence"] if folder is None else ["--location", str(folder.absolute())])]
+
+
+def _spawn(command: list[str], log: Path, work: Path) -> subprocess.Popen[bytes]:
+    environment = {name: os.environ[name] for name in ("PATH", "HOME", "SystemRoot") if name in os.environ}
+    with log.open("wb") as output:
+        # A session of its own: Ctrl-C in the terminal is for us, who then stop it.
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=work,
+            env=environment,
+            start_new_session=True,
+        )
+
+
+async def _ready(process: subprocess.Popen[bytes], log: Path) -> bool:
+    deadline = time.monotonic() + _START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        if _READY in log.read_bytes():  # noqa: ASYNC240 (a few bytes)
+            return True
+        await asyncio.sleep(0.02)
+    return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port

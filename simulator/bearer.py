@@ -1,0 +1,101 @@
+"""Bearer tokens as the simulated Entra ID issues them: JWTs whose claims everybody checks and nobody's signature."""
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+
+from aiohttp import web
+from azure.core.credentials import AccessToken
+
+GRAPH: Final = "https://graph.microsoft.com"
+STORAGE: Final = "https://storage.azure.com"
+MONITOR: Final = "https://monitor.azure.com"
+"""The audiences of the public cloud."""
+
+TENANT_ID: Final = "7e7a4f6c-0c1d-4a52-9b1e-5f3c2a1d0e11"
+CLIENT_ID: Final = "c11e0a5d-61f2-4f0b-8f57-2d9c3b7a4e22"
+PRINCIPAL_ID: Final = "0b1ec701-d2a3-4b64-9c85-1e6f7d8a9b33"
+"""The simulated tenant and the app's user-assigned identity in it."""
+
+SERVICE_ROLE: Final = "DeviceManagementServiceConfig.Read.All"
+"""The one application role that the three connectors need."""
+
+LIFETIME_SECONDS: Final = 24 * 3600
+"""A managed identity's token lives about a day."""
+
+type Claims = dict[str, Any]
+
+
+def issue(resource: str, *, roles: Iterable[str] = (), lifetime_seconds: int = LIFETIME_SECONDS) -> tuple[str, Claims]:
+    """A token for `resource` and its claims; `roles` are left out where there are none, as Entra ID does."""
+    now = int(time.time())
+    claims: Claims = {
+        "aud": resource,
+        "iss": f"https://sts.windows.net/{TENANT_ID}/",
+        "iat": now,
+        "nbf": now - 300,
+        "exp": now + lifetime_seconds,
+        "appid": CLIENT_ID,
+        "oid": PRINCIPAL_ID,
+        "sub": PRINCIPAL_ID,
+        "tid": TENANT_ID,
+        "idtyp": "app",
+        "ver": "1.0",
+    }
+    if granted := list(roles):
+        claims["roles"] = granted
+    signed = f"{_part({'alg': 'HS256', 'typ': 'JWT'})}.{_part(claims)}"
+    signature = hmac.new(b"the simulator's own key", signed.encode(), hashlib.sha256).digest()
+    return f"{signed}.{_encoded(signature)}", claims
+
+
+def refusal(request: web.Request, audiences: Iterable[str]) -> str | None:
+    """Why the request's bearer token is refused; None where it is good for one of `audiences`."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme != "Bearer" or not token:
+        return "Access token is empty."
+    claims = read(token)
+    if claims is None:
+        return "CompactToken parsing failed with error code: 80049217"
+    if claims.get("aud", "").rstrip("/") not in {audience.rstrip("/") for audience in audiences}:
+        return f"Access token validation failure. Invalid audience: {claims.get('aud')}."
+    if not claims.get("nbf", 0) <= time.time() < claims.get("exp", 0):
+        return "Lifetime validation failed, the token is expired."
+    return None
+
+
+def roles(request: web.Request) -> frozenset[str]:
+    """The application roles in the request's token."""
+    claims = read(request.headers.get("Authorization", "").partition(" ")[2])
+    return frozenset(claims.get("roles", ()) if claims else ())
+
+
+def read(token: str) -> Claims | None:
+    """The claims of a token; None where it is none."""
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError):
+        return None
+    return claims if isinstance(claims, dict) else None
+
+
+class StaticCredential:
+    """A credential for the azure SDKs that signs in at once, for whoever looks into the simulated services."""
+
+    def get_token(self, *scopes: str, **_options: object) -> AccessToken:
+        """A token for the resource that the first scope names."""
+        token, claims = issue(scopes[0].removesuffix("/.default"))
+        return AccessToken(token, claims["exp"])
+
+
+def _part(value: Claims) -> str:
+    return _encoded(json.dumps(value).encode())
+
+
+def _encoded(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

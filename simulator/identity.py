@@ -1,0 +1,67 @@
+"""The managed identity's endpoint of App Service, which `ManagedIdentityCredential` calls.
+
+https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import uuid4
+
+from aiohttp import web
+
+from simulator import bearer
+from simulator.server import Server
+
+PATH: Final = "/msi/token"
+
+
+@dataclass
+class Identity(Server):
+    """Hands out tokens for the app's one user-assigned identity. `fail("", ...)` plans its faults."""
+
+    roles: list[str] = field(default_factory=lambda: [bearer.SERVICE_ROLE])
+    """What tokens for Graph grant from now on."""
+    resources: frozenset[str] = frozenset({bearer.GRAPH, bearer.STORAGE, bearer.MONITOR})
+    lifetime_seconds: int = bearer.LIFETIME_SECONDS
+    header: str = field(default_factory=lambda: uuid4().hex)
+    """What the app must send as `X-IDENTITY-HEADER`."""
+
+    @property
+    def endpoint(self) -> str:
+        """What `IDENTITY_ENDPOINT` names."""
+        return f"{self.url}{PATH}"
+
+    def reset(self) -> None:
+        """Drops faults and recordings, and grants the usual role again."""
+        super().reset()
+        self.roles = [bearer.SERVICE_ROLE]
+        self.lifetime_seconds = bearer.LIFETIME_SECONDS
+
+    async def answer(self, request: web.Request, body: bytes) -> web.StreamResponse:  # noqa: ARG002 (the base's)
+        """A token, or why there is none."""
+        if request.path != PATH or request.method != "GET":
+            return _refused(404, "No such endpoint.")
+        if request.headers.get("X-IDENTITY-HEADER") != self.header:
+            return _refused(403, "Invalid or missing X-IDENTITY-HEADER.")
+        if request.query.get("api-version") != "2019-08-01":
+            return _refused(400, "Unsupported api-version.")
+        if request.query.get("client_id") not in {None, bearer.CLIENT_ID}:
+            return _refused(400, "No User Assigned or Delegated Managed Identity found for specified ClientId.")
+        resource = request.query.get("resource", "")
+        if resource.rstrip("/") not in self.resources:
+            return _refused(400, f"AADSTS500011: The resource principal named {resource} was not found in the tenant.")
+        granted = self.roles if resource.rstrip("/") == bearer.GRAPH else ()
+        token, claims = bearer.issue(resource, roles=granted, lifetime_seconds=self.lifetime_seconds)
+        return web.json_response(
+            {
+                "access_token": token,
+                "expires_on": str(claims["exp"]),
+                "resource": resource,
+                "token_type": "Bearer",
+                "client_id": bearer.CLIENT_ID,
+            }
+        )
+
+
+def _refused(status: int, message: str) -> web.Response:
+    return web.json_response({"statusCode": status, "message": message}, status=status)

@@ -1,0 +1,175 @@
+"""A story over days: what the tenant looks like at an instant of it, so that alerts fire and resolve as time goes.
+
+Pure functions: the same instant gives the same tenant, in whatever order it is asked. The events stand at fixed parts
+of the story's length, so a short story tells as much as a long one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from simulator.tenant import TOPIC, Item, Tenant, ade_token, push_certificate, vpp_token
+
+_NEW_TOPIC: Final = "com.apple.mgmt.External.b9d3e8f1-27c4-4f6a-8d10-6c5b4a392817"
+
+_SYNC_EVERY: Final = timedelta(hours=12)
+"""Intune syncs mobile devices by itself about that often."""
+
+_OUTAGE: Final = timedelta(hours=5)
+_YEAR: Final = timedelta(days=365)
+
+
+class Event(NamedTuple):
+    """Something that happens in the story."""
+
+    on: datetime
+    what: str
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The tenant at an instant, and whether Graph answers at all."""
+
+    tenant: Tenant
+    outage: bool
+
+
+@dataclass(frozen=True)
+class _Story:
+    start: datetime
+    days: float
+
+    def at(self, part: float) -> datetime:
+        """An instant, given as a part of the whole; on a full minute."""
+        instant = self.start + timedelta(days=self.days * part)
+        return instant.replace(second=0, microsecond=0)
+
+    def between(self, now: datetime, begin: float, end: float) -> bool:
+        """Whether `now` lies in that part of the story."""
+        return self.at(begin) <= now < self.at(end)
+
+
+def scenario(now: datetime, start: datetime, days: float) -> Scene:
+    """The story, `days` long from `start`, at the instant `now`."""
+    story = _Story(start, days)
+    ade = [
+        _renewed_in_time(now, story),
+        _expires(now, story),
+        _apple_id_changes(now, story),
+        _devices_drop(now, story),
+        _new_terms(now, story),
+        _sync_stops(now, story),
+    ]
+    if now < story.at(0.40):
+        ade.append(ade_token("Fabrikam Pilot", expires=start + _YEAR, synced=_synced(now, start, 1)))
+    failed = story.between(now, 0.75, 0.80)
+    vpp = vpp_token(
+        "Contoso Apps",
+        expires=start + _YEAR,
+        synced=_synced(now, start, 4),
+        lastSyncStatus="failed" if failed else "completed",
+    )
+    apns = push_certificate(
+        expires=start + _YEAR, topicIdentifier=_NEW_TOPIC if story.between(now, 0.70, 0.85) else TOPIC
+    )
+    outage = story.at(0.25) <= now < story.at(0.25) + _OUTAGE
+    return Scene(Tenant(tuple(ade), (vpp,), apns), outage)
+
+
+def events(start: datetime, days: float) -> list[Event]:
+    """What happens in the story, in its order."""
+    story = _Story(start, days)
+    told = (
+        (0.15, "Contoso Warehouse no longer syncs"),
+        (0.20, "Fabrikam Academy's token belongs to another Apple ID"),
+        (0.30, "Contoso Retail's token expires"),
+        (0.35, "Contoso Field Service loses three quarters of its devices"),
+        (0.40, "Fabrikam Pilot's token is deleted"),
+        (0.45, "Apple publishes new terms; nobody accepts them for Fabrikam Berlin"),
+        (0.50, "Contoso HQ's token is renewed before it expires"),
+        (0.55, "Fabrikam Berlin's terms are accepted"),
+        (0.60, "Contoso Retail's token is renewed"),
+        (0.65, "Contoso Field Service's devices are back, and Contoso Warehouse syncs again"),
+        (0.70, "the push certificate is created anew instead of renewed: another topic"),
+        (0.75, "the sync of Contoso Apps fails"),
+        (0.80, "the sync of Contoso Apps succeeds again"),
+        (0.85, "the old push certificate is back"),
+    )
+    outage = story.at(0.25)
+    known = [Event(story.at(part), what) for part, what in told]
+    known += [Event(outage, "Graph fails"), Event(outage + _OUTAGE, "Graph answers again")]
+    return sorted(known)
+
+
+def _renewed_in_time(now: datetime, story: _Story) -> Item:
+    renewed = story.at(0.50)
+    expires = renewed + timedelta(days=5)
+    return ade_token(
+        "Contoso HQ",
+        expires=expires if now < renewed else expires + _YEAR,
+        synced=_synced(now, story.start, 5),
+        syncedDeviceCount=412,
+    )
+
+
+def _expires(now: datetime, story: _Story) -> Item:
+    expires, renewed = story.at(0.30), story.at(0.60)
+    last = _synced(min(now, expires), story.start, 7)
+    return ade_token(
+        "Contoso Retail",
+        expires=expires if now < renewed else renewed + _YEAR,
+        synced=last if now < renewed else max(_synced(now, story.start, 7), renewed),
+    )
+
+
+def _apple_id_changes(now: datetime, story: _Story) -> Item:
+    return ade_token(
+        "Fabrikam Academy",
+        expires=story.start + _YEAR,
+        synced=_synced(now, story.start, 9),
+        tokenType="appleSchoolManager",
+        appleIdentifier="ade@fabrikam.com" if now < story.at(0.20) else "mdm-service@fabrikam.com",
+    )
+
+
+def _devices_drop(now: datetime, story: _Story) -> Item:
+    synced = _synced(now, story.start, 3)
+    # The count changes with a sync, not between two.
+    dropped = story.between(synced, 0.35, 0.65)
+    return ade_token(
+        "Contoso Field Service", expires=story.start + _YEAR, synced=synced, syncedDeviceCount=60 if dropped else 240
+    )
+
+
+def _new_terms(now: datetime, story: _Story) -> Item:
+    published, accepted = story.at(0.45), story.at(0.55)
+    return ade_token(
+        "Fabrikam Berlin",
+        expires=story.start + _YEAR,
+        synced=_stopped(now, published, accepted, lambda instant: _synced(instant, story.start, 2)),
+        lastSyncErrorCode=3 if published <= now < accepted else 0,
+        appleIdentifier="ade@fabrikam.com",
+    )
+
+
+def _sync_stops(now: datetime, story: _Story) -> Item:
+    stopped, back = story.at(0.15), story.at(0.65)
+    return ade_token(
+        "Contoso Warehouse",
+        expires=story.start + _YEAR,
+        synced=_stopped(now, stopped, back, lambda instant: _synced(instant, story.start, 11)),
+    )
+
+
+def _synced(now: datetime, start: datetime, phase_hours: int) -> datetime:
+    """The last of the regular syncs until `now`; `phase_hours` keeps the tokens' syncs apart."""
+    first = start - timedelta(hours=phase_hours)
+    return first + (now - first) // _SYNC_EVERY * _SYNC_EVERY
+
+
+def _stopped(now: datetime, begin: datetime, end: datetime, synced: Callable[[datetime], datetime]) -> datetime:
+    """The last success of syncs that fail from `begin` to `end`, after which somebody presses *Sync*."""
+    if now < begin:
+        return synced(now)
+    return synced(begin) if now < end else max(synced(now), end)

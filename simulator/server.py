@@ -1,0 +1,196 @@
+"""The base of every simulated service: it listens on the loopback, records what is asked, and fails on demand."""
+
+import asyncio
+import socket
+import ssl
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiohttp import web
+
+HOST: Final = "127.0.0.1"
+
+_LARGEST_BODY: Final = 64 * 1024 * 1024
+"""Bytes; services that have a limit of their own check it themselves."""
+
+type Answer = Callable[[], Awaitable[web.StreamResponse]]
+"""Carries the request out as the healthy service would."""
+
+type Fault = Callable[[web.Request, Answer], Awaitable[web.StreamResponse]]
+"""Answers in the service's stead; it may carry the request out itself, before or after whatever it does."""
+
+
+@dataclass
+class Recorded:
+    """One request; `status` is filled in when it has been answered."""
+
+    number: int
+    """1 for the first since the start or the last `reset`."""
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    """Without the value of `Authorization`."""
+    body: bytes
+    status: int | None = None
+
+    def names(self, part: str) -> bool:
+        """Whether the path holds `part`; a batch of Table Storage names its table in the body."""
+        return part in self.path or (self.path.endswith("$batch") and part.encode() in self.body)
+
+
+type Where = str | Callable[[Recorded], bool]
+
+
+@dataclass
+class _Planned:
+    where: Where
+    fault: Fault
+    method: str | None
+    skip: int
+    times: int | None
+
+    def matches(self, request: Recorded) -> bool:
+        if self.method not in {None, request.method}:
+            return False
+        return request.names(self.where) if isinstance(self.where, str) else self.where(request)
+
+
+@dataclass
+class Server(ABC):
+    """An HTTP(S) server on a free loopback port.
+
+    Made anywhere, started and stopped on the event loop that serves it.
+    """
+
+    tls: ssl.SSLContext | None = None
+    requests: list[Recorded] = field(default_factory=list)
+    on_request: Callable[[Recorded], object] | None = None
+    """Called before a request is carried out, on the server's thread."""
+    on_response: Callable[[Recorded], object] | None = None
+    """Called when a request has been carried out and before the answer leaves."""
+    port: int = 0
+
+    def __post_init__(self) -> None:
+        self._planned: list[_Planned] = []
+        self._lock = threading.Lock()
+        self._runner: web.AppRunner | None = None
+        self._site: web.BaseSite | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def url(self) -> str:
+        """Scheme, host and port, without a slash at the end."""
+        return f"{'https' if self.tls else 'http'}://{HOST}:{self.port}"
+
+    @abstractmethod
+    async def answer(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        """What the healthy service answers."""
+
+    def fail(
+        self, where: Where, fault: Fault, *, method: str | None = None, skip: int = 0, times: int | None = None
+    ) -> None:
+        """Plans a fault for requests whose path holds `where` (every request: ""), or that `where` says yes to.
+
+        It spares the first `skip` of them, and then strikes `times` of them (None: until `reset`). Of several that
+        match, the one planned first strikes until it is used up, so a queue is planned by several calls.
+        """
+        with self._lock:
+            self._planned.append(_Planned(where, fault, method, skip, times))
+
+    def heal(self) -> None:
+        """Drops every planned fault."""
+        with self._lock:
+            self._planned.clear()
+
+    def reset(self) -> None:
+        """Drops faults, hooks and recordings."""
+        self.heal()
+        self.on_request = self.on_response = None
+        self.requests = []
+
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Connections are refused until the context is left. For callers outside the server's event loop."""
+        assert self._loop is not None  # noqa: S101 (started)
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
+        try:
+            yield
+        finally:
+            asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
+
+    async def start(self) -> None:
+        """Listens; `port` and `url` are known from then on."""
+        self._loop = asyncio.get_running_loop()
+        application = web.Application(client_max_size=_LARGEST_BODY)
+        application.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await self._listen()
+
+    async def stop(self) -> None:
+        """Ends whatever is being answered and listens no more; does nothing on a server that never started."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _listen(self) -> None:
+        assert self._runner is not None  # noqa: S101 (started)
+        listening = socket.socket()
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((HOST, self.port))
+        self.port = listening.getsockname()[1]
+        self._site = web.SockSite(self._runner, listening, ssl_context=self.tls)
+        await self._site.start()
+
+    async def _close(self) -> None:
+        assert self._runner is not None  # noqa: S101 (started)
+        assert self._site is not None  # noqa: S101
+        await self._site.stop()
+        for connection in self._runner.server.connections if self._runner.server else ():
+            if connection.transport is not None:
+                connection.transport.abort()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        recorded = self._record(request, body)
+        if self.on_request is not None:
+            self.on_request(recorded)
+
+        async def answer() -> web.StreamResponse:
+            response = await self.answer(request, body)
+            recorded.status = response.status
+            return response
+
+        fault = self._fault(recorded)
+        response = await (answer() if fault is None else fault(request, answer))
+        recorded.status = response.status
+        if self.on_response is not None:
+            self.on_response(recorded)
+        return response
+
+    def _record(self, request: web.Request, body: bytes) -> Recorded:
+        headers = {name: value for name, value in request.headers.items() if name.lower() != "authorization"}
+        with self._lock:
+            recorded = Recorded(
+                len(self.requests) + 1, request.method, request.path, dict(request.query), headers, body
+            )
+            self.requests.append(recorded)
+        return recorded
+
+    def _fault(self, request: Recorded) -> Fault | None:
+        with self._lock:
+            for planned in self._planned:
+                if planned.times == 0 or not planned.matches(request):
+                    continue
+                if planned.skip:
+                    planned.skip -= 1
+                    continue
+                if planned.times is not None:
+                    planned.times -= 1
+                return planned.fault
+        return None

@@ -1,0 +1,204 @@
+"""Starts and stops the whole loopback tenant, and says which settings lead the app to it."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import duckdb
+import duckdb_kql
+
+from simulator import bearer
+from simulator.azurite import TABLES, Azurite, SimulatorError, start_azurite
+from simulator.graph import Graph
+from simulator.identity import Identity
+from simulator.ingestion import RULE_ID, Ingestion
+from simulator.proxy import Proxy
+from simulator.rules import create_tables
+from simulator.server import HOST, Server
+from simulator.tls import Tls, make_tls, trust_in_this_process
+
+__all__ = ["Simulator", "SimulatorError", "applied", "clean_environment"]
+
+_STOP_SECONDS: Final = 20.0
+
+_KEPT: Final = frozenset(
+    {"HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "TZ"}
+)
+_KEPT_PREFIXES: Final = ("COVERAGE_", "COV_CORE_")
+"""What a process needs of its parent's environment; proxies, certificates and Azure's variables are not among it."""
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment of this process without whatever would lead an app elsewhere than to the simulator."""
+    return {
+        name: value for name, value in os.environ.items() if name.upper() in _KEPT or name.startswith(_KEPT_PREFIXES)
+    }
+
+
+@contextmanager
+def applied(environment: Mapping[str, str]) -> Iterator[None]:
+    """Makes `environment` this process's own until the context is left, its certificate authority included."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(environment)
+    if "SSL_CERT_FILE" in environment:
+        trust_in_this_process(Path(environment["SSL_CERT_FILE"]))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+class Simulator:
+    """The loopback tenant, running from `with` on until it is left.
+
+    The servers share one event loop on a thread of their own; the table service is a child process. Attributes are
+    there once the context is entered, and may be changed from any thread: `sim.graph.tenant = ...`.
+    """
+
+    identity: Identity
+    graph: Graph
+    ingestion: Ingestion
+    tables: Azurite
+    proxy: Proxy
+    """Stands in front of the table service; the app goes through it where `env(proxied=True)` says so."""
+    con: duckdb.DuckDBPyConnection
+    """DuckDB with the tables that the data collection rule fills, made by `duckdb_kql.connect`."""
+    tls: Tls
+
+    def __init__(
+        self,
+        *,
+        proxied: bool = False,
+        folder: Path | None = None,
+        tables: Iterable[str] = TABLES,
+        on_step: Callable[[str], object] | None = None,
+    ) -> None:
+        """Nothing starts yet.
+
+        Args:
+            proxied: what `env` says unless it is told otherwise.
+            folder: where the table service keeps its rows; in memory without one.
+            tables: the tables to create.
+            on_step: told in a few words what is being started.
+
+        """
+        self._proxied = proxied
+        self._folder = folder
+        self._tables = tuple(tables)
+        self._on_step = on_step or (lambda _step: None)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._stack = AsyncExitStack()
+        self._work: Path | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    def env(self, *, proxied: bool | None = None) -> dict[str, str]:
+        """The whole environment of an app process: the settings that lead it here, and what a process needs."""
+        behind_proxy = self._proxied if proxied is None else proxied
+        account = self.tables.endpoint.rpartition("/")[2]
+        return {
+            **clean_environment(),
+            "TABLES_ENDPOINT": f"{self.proxy.url}/{account}" if behind_proxy else self.tables.endpoint,
+            "LOGS_INGESTION_ENDPOINT": self.ingestion.url,
+            "LOGS_INGESTION_RULE_ID": RULE_ID,
+            "TENANT_ID": bearer.TENANT_ID,
+            "GRAPH_ENDPOINT": self.graph.url,
+            "AZURE_CLIENT_ID": bearer.CLIENT_ID,
+            "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
+            "IDENTITY_ENDPOINT": self.identity.endpoint,
+            "IDENTITY_HEADER": self.identity.header,
+            "CHECK_SCHEDULE": "0 7 * * * *",
+            "INSPECT_SCHEDULE": "0 37 * * * *",
+            "PRUNE_SCHEDULE": "0 17 3 * * *",
+            "SSL_CERT_FILE": str(self.tls.ca_file),
+            "NO_PROXY": f"{HOST},localhost",
+            "no_proxy": f"{HOST},localhost",
+        }
+
+    def table_rows(self, table: str) -> list[dict[str, Any]]:
+        """Every row of a table of the table service, in the order of its keys."""
+        return self.tables.rows(table)
+
+    def log_rows(self, table: str) -> list[dict[str, Any]]:
+        """Every row that was sent to a custom table, oldest first; dates are in UTC and carry no zone."""
+        result = self.con.execute(f'SELECT * FROM "{table}" ORDER BY "TimeGenerated", rowid')  # noqa: S608 (ours)
+        names = [column[0] for column in result.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+    def reset(self) -> None:
+        """As after the start: no faults, hooks or recordings, no rows anywhere, the default tenant."""
+        for server in self._servers():
+            server.reset()
+        self.tables.clear()
+
+    def _servers(self) -> tuple[Server, ...]:
+        return self.identity, self.graph, self.ingestion, self.proxy
+
+    def _start(self) -> None:
+        self._work = Path(tempfile.mkdtemp(prefix="simulator-"))
+        self.tls = make_tls(self._work)
+        self.con = duckdb_kql.connect()
+        create_tables(self.con)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="simulator", daemon=True)
+        self._thread.start()
+        self._run(self._open(self._work))
+
+    async def _open(self, work: Path) -> None:
+        self._on_step("identity, Graph and Logs Ingestion")
+        self.identity = Identity()
+        self.graph = Graph()
+        self.ingestion = Ingestion(tls=self.tls.server, con=self.con)
+        for server in (self.identity, self.graph, self.ingestion):
+            self._stack.push_async_callback(server.stop)
+            await server.start()
+        self._on_step("Table Storage (Azurite)")
+        self.tables = await start_azurite(self.tls, work, folder=self._folder, tables=self._tables)
+        self._stack.callback(self.tables.stop)
+        self.proxy = Proxy(tls=self.tls.server, upstream=self.tables.endpoint.rpartition("/")[0], trust=self.tls)
+        self._stack.push_async_callback(self.proxy.stop)
+        await self.proxy.start()
+
+    def _stop(self) -> None:
+        try:
+            if self._loop is not None and self._thread is not None and self._thread.is_alive():
+                self._run(self._stack.aclose(), _STOP_SECONDS)
+                self._loop.call_soon_threadsafe(self._loop.stop)
+                self._thread.join(_STOP_SECONDS)
+                self._loop.close()
+        finally:
+            self._loop = self._thread = None
+            if hasattr(self, "con"):
+                self.con.close()
+            if self._work is not None:
+                shutil.rmtree(self._work, ignore_errors=True)
+
+    def _run[T](self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
+        assert self._loop is not None  # noqa: S101 (started)
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result(timeout)
+        except BaseException:
+            future.cancel()
+            raise

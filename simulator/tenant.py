@@ -1,0 +1,233 @@
+"""The simulated tenant's data, as pure functions of a clock: what Graph holds at an instant, item by item.
+
+Names and domains are examples, GUIDs are made up. Property names, date forms and defaults follow public payloads:
+https://learn.microsoft.com/graph/api/resources/intune-enrollment-deponboardingsetting?view=graph-rest-beta,
+https://learn.microsoft.com/graph/api/resources/intune-onboarding-vpptoken?view=graph-rest-beta,
+https://learn.microsoft.com/graph/api/resources/intune-devices-applepushnotificationcertificate.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+NEVER: Final = "0001-01-01T00:00:00Z"
+"""Graph's year 1."""
+
+VPP_SECRET: Final = "SECRET-VPP-TOKEN"
+"""Begins every VPP token's `token`; nothing that the app stores or sends may hold it."""
+APNS_SECRET: Final = "SECRET-APNS-CERTIFICATE"
+"""Begins the push certificate's `certificate`."""
+
+TOPIC: Final = "com.apple.mgmt.External.3f1d7c52-6a0e-4b7a-9c1d-8e2f5a6b7c80"
+
+_NAMESPACE: Final = UUID("ade00000-0000-4000-8000-000000000001")
+
+type Item = dict[str, Any]
+"""One JSON object of Graph's."""
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """What Graph holds; a test may put anything into an item."""
+
+    ade: tuple[Item, ...] = ()
+    vpp: tuple[Item, ...] = ()
+    apns: Item | None = None
+    """None: no push certificate is set up. Graph adds another id at each reading."""
+
+
+def fixed_id(name: str) -> str:
+    """A GUID that is the same for the same name."""
+    return str(uuid5(_NAMESPACE, name))
+
+
+def graph_date(instant: datetime, *, offset_hours: int = 0) -> str:
+    """As Graph writes it: seven fraction digits, and `Z` or an offset."""
+    local = instant.astimezone(timezone(timedelta(hours=offset_hours)))
+    zone = "Z" if offset_hours == 0 else f"{offset_hours:+03d}:00"
+    return f"{local:%Y-%m-%dT%H:%M:%S}.{local.microsecond:06d}7{zone}"
+
+
+def ade_token(name: str, *, expires: datetime | str, synced: datetime | str | None, **others: object) -> Item:
+    """A `depOnboardingSetting`; `others` are properties by Graph's names and replace what stands here.
+
+    Its id is made from the name; dates are instants or Graph's own text.
+    """
+    return {
+        "@odata.type": "#microsoft.graph.depOnboardingSetting",
+        "id": fixed_id(name),
+        "appleIdentifier": "mdm@contoso.com",
+        "tokenExpirationDateTime": _date(expires),
+        "lastModifiedDateTime": graph_date(_modified(expires, synced)),
+        "lastSuccessfulSyncDateTime": _date(synced),
+        "lastSyncTriggeredDateTime": NEVER,
+        "shareTokenWithSchoolDataSyncService": False,
+        "lastSyncErrorCode": 0,
+        "tokenType": "dep",
+        "tokenName": name,
+        "syncedDeviceCount": 120,
+        "dataSharingConsentGranted": True,
+        "roleScopeTagIds": ["0"],
+        **others,
+    }
+
+
+def vpp_token(name: str, *, expires: datetime | str, synced: datetime | str | None, **others: object) -> Item:
+    """A `vppToken` of the beta endpoint, its secret included; see `ade_token`."""
+    return {
+        "@odata.type": "#microsoft.graph.vppToken",
+        "id": fixed_id(f"vpp {name}"),
+        "organizationName": "Contoso Ltd",
+        "vppTokenAccountType": "business",
+        "appleId": "apps@contoso.com",
+        "expirationDateTime": _date(expires),
+        "lastModifiedDateTime": _date(synced),
+        "lastSyncDateTime": _date(synced),
+        "token": f"{VPP_SECRET}-{fixed_id(name)}",
+        "lastSyncStatus": "completed",
+        "automaticallyUpdateApps": True,
+        "countryOrRegion": "us",
+        "dataSharingConsentGranted": True,
+        "displayName": name,
+        "locationName": f"{name} location",
+        "claimTokenManagementFromExternalMdm": False,
+        "state": "valid",
+        "roleScopeTagIds": ["0"],
+        "tokenActionResults": [],
+        **others,
+    }
+
+
+def push_certificate(*, expires: datetime | str, **others: object) -> Item:
+    """The `applePushNotificationCertificate`; its upload status is null, as on every healthy one."""
+    return {
+        "appleIdentifier": "push@contoso.com",
+        "topicIdentifier": TOPIC,
+        "expirationDateTime": _date(expires),
+        "certificateUploadStatus": None,
+        "certificateUploadFailureReason": None,
+        "certificateSerialNumber": "5C0FFEE5C0FFEE01",
+        "certificate": f"{APNS_SECRET}-MIIFdjCCBF6gAwIBAgII",
+        **others,
+    }
+
+
+def default_tenant(now: datetime) -> Tenant:
+    """Sixteen tokens with everything that a first check can find; see the comment on each."""
+
+    def ago(**part: float) -> datetime:
+        return now - timedelta(**part)
+
+    def ahead(**part: float) -> datetime:
+        return now + timedelta(**part)
+
+    fabrikam: Item = {"appleIdentifier": "ade@fabrikam.com"}
+    ade = (
+        ade_token("Contoso HQ", expires=ahead(days=212), synced=ago(hours=5), syncedDeviceCount=412),
+        ade_token(  # of the other type, and with dates that carry an offset
+            "Fabrikam Academy",
+            expires=graph_date(ahead(days=150), offset_hours=-8),
+            synced=graph_date(ago(hours=9), offset_hours=-8),
+            tokenType="appleSchoolManager",
+            **fabrikam,
+        ),
+        # Expired, and Apple still reports no error: an expiry must be judged before the code.
+        ade_token("Contoso Retail", expires=ago(days=3), synced=ago(days=3, hours=2), id=fixed_id("Contoso Retail 1")),
+        # A second token of that name, expiring at tier 30.
+        ade_token("Contoso Retail", expires=ahead(days=26), synced=ago(hours=7), id=fixed_id("Contoso Retail 2")),
+        ade_token("Contoso Field Service", expires=ahead(days=6), synced=ago(hours=3)),  # tier 7
+        # The public capture: eight months ahead, code 3, no devices, last success three months ago.
+        ade_token(
+            "Fabrikam Logistics",
+            expires=ahead(days=243),
+            synced=ago(days=92),
+            lastSyncErrorCode=3,
+            syncedDeviceCount=0,
+            **fabrikam,
+        ),
+        ade_token("Contoso Labs", expires=ahead(days=101), synced=ago(hours=14), lastSyncErrorCode=17),  # unknown code
+        ade_token("Contoso Warehouse", expires=ahead(days=188), synced=ago(hours=50)),  # stale
+        ade_token(  # never synced
+            "Fabrikam Kiosks",
+            expires=ahead(days=355),
+            synced=NEVER,
+            lastModifiedDateTime=graph_date(ago(days=10)),
+            syncedDeviceCount=0,
+            **fabrikam,
+        ),
+        ade_token(  # not set up: a public key was downloaded, a token never uploaded
+            "Contoso Pilot",
+            expires=NEVER,
+            synced=NEVER,
+            lastModifiedDateTime=graph_date(ago(days=40)),
+            tokenType="none",
+            appleIdentifier=None,
+            syncedDeviceCount=0,
+            dataSharingConsentGranted=False,
+        ),
+        ade_token(  # unreadable: there is no thirteenth month
+            "Contoso Archive",
+            expires="2027-13-01T00:00:00.0000000Z",
+            synced=ago(hours=6),
+            lastModifiedDateTime=graph_date(ago(days=200)),
+        ),
+    )
+    vpp = (
+        vpp_token("Contoso Apps", expires=ahead(days=52), synced=ago(hours=4)),  # tier 60
+        vpp_token("Contoso Books", expires=ahead(days=170), synced=ago(hours=4), state="invalid"),
+        vpp_token("Contoso Apps copy", expires=ahead(days=260), synced=ago(hours=11), state="duplicateLocationId"),
+        vpp_token(  # its last sync failed
+            "Fabrikam Apps",
+            expires=ahead(days=300),
+            synced=ago(hours=2),
+            lastSyncStatus="failed",
+            organizationName="Fabrikam, Inc.",
+            appleId="apps@fabrikam.com",
+        ),
+    )
+    return Tenant(ade, vpp, push_certificate(expires=ahead(days=12)))  # tier 14
+
+
+def healthy_tenant(now: datetime) -> Tenant:
+    """One token of each connector, and nothing wrong with any."""
+    return Tenant(
+        (ade_token("Contoso HQ", expires=now + timedelta(days=212), synced=now - timedelta(hours=5)),),
+        (vpp_token("Contoso Apps", expires=now + timedelta(days=170), synced=now - timedelta(hours=4)),),
+        push_certificate(expires=now + timedelta(days=300)),
+    )
+
+
+def many(number: int, now: datetime) -> Tenant:
+    """`number` ADE tokens, every tenth of them expired, expiring, stale or in error, and nothing else."""
+    troubles: tuple[Item, ...] = (
+        {"tokenExpirationDateTime": graph_date(now - timedelta(days=2))},
+        {"tokenExpirationDateTime": graph_date(now + timedelta(days=20))},
+        {"lastSuccessfulSyncDateTime": graph_date(now - timedelta(hours=80))},
+        {"lastSyncErrorCode": 3},
+    )
+
+    def token(index: int) -> Item:
+        healthy = ade_token(
+            f"Contoso site {index:04d}",
+            expires=now + timedelta(days=90 + index % 270),
+            synced=now - timedelta(minutes=10 + index % 600),
+            syncedDeviceCount=20 + index % 500,
+        )
+        return healthy if index % 10 else {**healthy, **troubles[index // 10 % len(troubles)]}
+
+    return Tenant(tuple(token(index) for index in range(number)))
+
+
+def _date(value: datetime | str | None) -> str | None:
+    return graph_date(value) if isinstance(value, datetime) else value
+
+
+def _modified(expires: datetime | str, synced: datetime | str | None) -> datetime:
+    """When a token with those dates was last uploaded: a year before it expires, and not after its last sync."""
+    known = []
+    if isinstance(expires, datetime):
+        known.append(expires - timedelta(days=365))
+    if isinstance(synced, datetime):
+        known.append(synced)
+    return min(known, default=datetime(2026, 1, 1, tzinfo=UTC))

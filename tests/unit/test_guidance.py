@@ -1,0 +1,639 @@
+# ruff: noqa: E501 - one case a line: a table reads better than wrapped calls
+"""What people read about a finding, a token and a change: `shared/guidance.py`, its data file, and docs/alerts.md.
+
+`python -m tests.unit.test_guidance` writes `actions.json` anew: the way to accept another wording of an action.
+"""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from docs import generate
+from shared.guidance import CATALOGUE, Guidance
+from shared.tokens import (
+    PUSH_CERTIFICATE_NAME,
+    Change,
+    Code,
+    Connector,
+    FieldChange,
+    Finding,
+    FindingState,
+    Health,
+    Status,
+    Token,
+)
+
+ACTIONS = Path(__file__).with_name("actions.json")
+NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)
+ADE, APNS, VPP = Connector.ADE, Connector.APNS, Connector.VPP
+
+CONNECTORS = {
+    Code.EXPIRED: {ADE, APNS, VPP},
+    Code.EXPIRING: {ADE, APNS, VPP},
+    Code.TERMS_NOT_ACCEPTED: {ADE},
+    Code.SYNC_ERROR: {ADE, VPP},
+    Code.SYNC_STALE: {ADE, VPP},
+    Code.NEVER_SYNCED: {ADE, VPP},
+    Code.NOT_SET_UP: {ADE},
+    Code.INVALID: {APNS, VPP},
+    Code.DUPLICATE_LOCATION: {VPP},
+    Code.UNREADABLE: {ADE, APNS, VPP},
+    Code.UNREAD: {ADE, APNS, VPP},
+    Code.REMOVED: {ADE, APNS, VPP},
+    Code.APPLE_ID_CHANGED: {ADE, APNS, VPP},
+    Code.PUSH_TOPIC_CHANGED: {APNS},
+    Code.DEVICES_DROPPED: {ADE},
+}
+PAIRS = [(code, connector) for code, connectors in CONNECTORS.items() for connector in sorted(connectors)]
+TYPES = {ADE: ("dep", "appleSchoolManager", "none"), APNS: ("apns",), VPP: ("business", "education")}
+TIERS = {Code.EXPIRED: ("0", "30", "60"), Code.EXPIRING: ("60", "30", "14", "7", "1")}
+TITLES = [error.title for error in CATALOGUE.sync_errors.values()]
+
+FACTS: dict[str, dict[str, str | int | bool | None]] = {
+    Code.SYNC_ERROR: {"code": 7},
+    Code.INVALID: {"state": "invalid", "reason": "The certificate does not match the request."},
+    Code.UNREADABLE: {"tokenExpirationDateTime": "missing"},
+    Code.UNREAD: {"reason": "missing from the list"},
+    Code.APPLE_ID_CHANGED: {"old": "old@contoso.com", "new": "new@contoso.com"},
+    Code.PUSH_TOPIC_CHANGED: {"old": "com.apple.mgmt.1", "new": "com.apple.mgmt.2", "old_serial": "0A1B"},
+    Code.DEVICES_DROPPED: {"before": 40, "now": 3},
+}
+"""What the judgement says of a finding."""
+
+
+def a_token(connector=ADE, **fields):
+    return Token(**{"connector": connector, "id": "1234", "name": "Contoso", "type": TYPES[connector][0]} | fields)
+
+
+def a_finding(code, **fields):
+    facts = FACTS.get(code, {})
+    return Finding(
+        **{"code": code, "severity": Health.CRITICAL, "since": NOW - timedelta(days=3), "facts": facts} | fields
+    )
+
+
+def a_status(token, *findings, **fields):
+    common = {
+        "token": token,
+        "label": token.name,
+        "health": Health.worst(finding.severity for finding in findings),
+        "health_since": NOW,
+        "findings": findings,
+        "first_seen": NOW - timedelta(days=9),
+        "checked_on": NOW,
+        "run_id": "run",
+        "changed_on": NOW,
+    }
+    return Status(**common | fields)
+
+
+def summary(token, *findings, guidance=None, **fields):
+    return (guidance or Guidance()).summary(a_status(token, *findings, **fields), findings[0])
+
+
+def in_(**span):
+    return NOW + timedelta(**span)
+
+
+def ago(**span):
+    return NOW - timedelta(**span)
+
+
+def frozen_actions():
+    """Every action that can be an alert's, by `connector/code/tier/sync code/type`."""
+    actions = {}
+
+    def add(guidance, token, code, tier, said):
+        finding = a_finding(code, tier=tier)
+        actions[f"{token.connector}/{code}/{tier or 'none'}/{said}/{token.type}"] = guidance.action(token, finding)
+
+    for code, connector in PAIRS:
+        for kind in TYPES[connector]:
+            for tier in TIERS.get(code, (None,)):
+                if (code, connector) != (Code.SYNC_ERROR, ADE):
+                    add(Guidance(), a_token(connector, type=kind), code, tier, "none")
+    for kind in TYPES[ADE]:
+        for number in (None, 1, 2, 4, 5, -1):
+            token = a_token(type=kind, sync_error_code=number)
+            add(Guidance(), token, Code.SYNC_ERROR, None, "none" if number is None else number)
+        for name in (*TITLES, "Something else"):
+            token = a_token(type=kind, sync_error_code=5)
+            add(Guidance({5: name}), token, Code.SYNC_ERROR, None, f"5={name}")
+    for connector in Connector:
+        add(Guidance(), a_token(connector), "of_a_later_release", None, "none")
+    return actions
+
+
+# The catalogue
+
+
+def test_every_finding_has_an_entry_for_each_connector_that_can_have_it_and_for_no_other():
+    assert set(CONNECTORS) == set(Code), "name the connectors of a new finding in CONNECTORS"
+    assert {code: set(topic.entries) for code, topic in CATALOGUE.findings.items()} == CONNECTORS, (
+        "every code of tokens.Code has an entry in shared/guidance.json for each connector that it applies to"
+    )
+
+
+@pytest.mark.parametrize("code", Code)
+def test_a_severity_is_told_of_each_connector_that_can_have_the_finding(code):
+    told = {connector for severity in CATALOGUE.findings[code].severities for connector in severity.connectors}
+    assert told == CONNECTORS[code]
+
+
+@pytest.mark.parametrize(("code", "connector"), PAIRS)
+def test_an_entry_is_whole_and_general_without_a_token(code, connector):
+    entry = Guidance().entry(code, connector)
+    texts = [entry.title, entry.action, *entry.actions.values(), entry.meaning, entry.cause, entry.clears, *entry.roles]
+    texts += [step.text for step in entry.steps]
+    assert entry.steps
+    assert all(text and "{" not in text for text in texts)
+    assert entry.link.startswith("https://intune.microsoft.com/#view/")
+    assert re.match(r"https://learn\.microsoft\.com/\S+$", entry.source)
+
+
+def test_a_step_names_the_role_that_it_needs():
+    roles = Guidance().entry(Code.EXPIRED, ADE, a_token(type="dep")).roles
+    assert roles == (
+        "Apple Business Manager: Administrator or Device Enrollment Manager",
+        "Intune: a role that may edit enrollment",
+    )
+
+
+def test_all_errors_of_the_console_are_there():
+    assert len(TITLES) == 11
+
+
+def test_no_name_means_two_errors():
+    names = [{name.casefold() for name in (error.title, *error.aliases)} for error in CATALOGUE.sync_errors.values()]
+    assert sum(map(len, names)) == len(set().union(*names))
+
+
+def test_a_meaning_of_a_number_has_its_evidence_beside_it():
+    evidence = {code.code: code.evidence for code in CATALOGUE.sync_codes}
+    assert evidence == {0: "observed", 1: "none", 2: "none", 3: "reported", 4: "none"}
+    assert {code.code for code in CATALOGUE.sync_codes if code.error} == {3}
+
+
+@pytest.mark.parametrize(("kind", "manager"), [
+    ("dep", "Apple Business Manager"),
+    ("appleSchoolManager", "Apple School Manager"),
+    ("none", "Apple Business or School Manager"),
+    (None, "Apple Business or School Manager"),
+])  # fmt: skip
+def test_the_manager_is_named_by_the_type_of_the_token(kind, manager):
+    token = a_token(type=kind)
+    assert f" {manager} " in Guidance().action(token, a_finding(Code.EXPIRED))
+    assert f" {manager} " in Guidance().entry(Code.EXPIRED, ADE, token).steps[0].text
+    assert f"in {manager}," in summary(token, a_finding(Code.TERMS_NOT_ACCEPTED))
+
+
+@pytest.mark.parametrize("code", [Code.EXPIRED, Code.EXPIRING, Code.SYNC_STALE])
+def test_whoever_renews_an_enrollment_token_reads_what_must_not_go_wrong(code):
+    steps = " ".join(step.text for step in Guidance().entry(code, ADE).steps)
+    assert "Never delete the token to mend it" in steps
+    assert "From then on the token in use is invalid" in steps
+    assert "managed Apple ID" in steps
+    assert "at most every 15 minutes" in steps
+
+
+@pytest.mark.parametrize("code", [Code.EXPIRED, Code.EXPIRING, Code.INVALID, Code.REMOVED])
+def test_nobody_is_told_to_create_a_push_certificate(code):
+    entry = Guidance().entry(code, APNS)
+    assert re.search("never create one|Do not create", entry.action)
+    assert any("never Create a Certificate" in step.text for step in entry.steps)
+
+
+def test_an_expired_push_certificate_is_renewed_within_apples_grace_and_then_apple_is_asked():
+    actions = [
+        Guidance().action(a_token(APNS), a_finding(Code.EXPIRED, tier=tier)) for tier in (None, "0", "30", "360")
+    ]
+    assert ["within 30 days" in action for action in actions] == [True, True, False, False]
+    assert ["ask Apple" in action for action in actions] == [False, False, True, True]
+
+
+def test_a_changed_topic_never_means_to_enroll_anew():
+    action = Guidance().action(a_token(APNS), a_finding(Code.PUSH_TOPIC_CHANGED))
+    assert action.startswith("Do not enroll devices anew but renew the old certificate")
+
+
+# Actions
+
+
+@pytest.mark.parametrize(("key", "action"), frozen_actions().items())
+def test_an_action_is_one_sentence_of_at_most_200_characters_that_says_where_to_go(key, action):
+    assert len(action) <= 200, key
+    assert action.endswith(".")
+    assert not re.search(r"[.!?]\s", action)
+    assert "{" not in action
+    assert not re.search(r"\d{4}-\d\d|\bago\b|1234|Contoso", action)
+    assert re.search(r"Intune|Devices > |Tenant administration > ", action)
+
+
+def test_an_action_stays_in_its_bounds_with_the_longest_name_and_number():
+    token = a_token(type=None, sync_error_code=-(2**31))
+    action = Guidance({-(2**31): "x" * 600}).action(token, a_finding(Code.SYNC_ERROR))
+    assert len(action) <= 200
+
+
+@pytest.mark.parametrize(("code", "connector"), PAIRS)
+def test_an_action_stays_the_same_from_run_to_run(code, connector):
+    first = a_token(connector, name="A", id="a", expires_on=ago(days=1), sync_error_code=7)
+    later = a_token(connector, name="B", id="b", expires_on=in_(days=9), last_successful_sync=NOW, sync_error_code=7)
+    assert Guidance().action(first, a_finding(code)) == Guidance().action(
+        later, Finding(code=code, severity=Health.WARNING, since=NOW, until=NOW, caused_by="x", facts={"code": 1})
+    )
+
+
+def test_no_action_is_reworded():
+    kept, now = json.loads(ACTIONS.read_text("utf-8")), frozen_actions()
+    reworded = [key for key in kept.keys() & now.keys() if kept[key] != now[key]]
+    accept = "To accept it, run `.venv/bin/python -m tests.unit.test_guidance` and commit tests/unit/actions.json."
+    assert not reworded, (
+        f"{len(reworded)} actions are worded anew, such as {reworded[0]}. An action is part of an alert's identity: "
+        f"each open alert with one of them resolves and tells everybody again. {accept}"
+    )
+    assert kept.keys() == now.keys(), f"These actions came or went: {sorted(kept.keys() ^ now.keys())}. {accept}"
+
+
+# Sync errors
+
+
+@pytest.mark.parametrize("number", [1, 2, 4, 5, 99, -1, 2**31 - 1])
+def test_an_unknown_code_shows_its_number_and_no_guess(number):
+    token = a_token(sync_error_code=number)
+    entry = Guidance().entry(Code.SYNC_ERROR, ADE, token)
+    assert entry.title == f"Sync error (code {number})"
+    assert Guidance().action(token, a_finding(Code.SYNC_ERROR)).startswith(f"Sync error (code {number}): open ")
+    assert f"reports Sync error (code {number}), " in summary(token, a_finding(Code.SYNC_ERROR))
+
+
+@pytest.mark.parametrize("title", TITLES)
+@pytest.mark.parametrize("spelled", [str, str.upper, str.lower, "  {}\t".format])
+def test_a_name_of_one_of_the_consoles_errors_brings_its_meaning_steps_and_action(title, spelled):
+    guidance, token = Guidance({5: spelled(title)}), a_token(sync_error_code=5)
+    entry = guidance.entry(Code.SYNC_ERROR, ADE, token)
+    written = next(error for error in CATALOGUE.sync_errors.values() if error.title == title)
+    assert (entry.title, entry.meaning, len(entry.steps)) == (title, written.meaning, len(written.steps))
+    assert guidance.action(token, a_finding(Code.SYNC_ERROR)) == entry.action
+    assert "(code 5)" in summary(token, a_finding(Code.SYNC_ERROR), guidance=guidance)
+
+
+def test_another_name_of_an_error_does_the_same():
+    entry = Guidance({9: "expired_cursor"}).entry(Code.SYNC_ERROR, ADE, a_token(sync_error_code=9))
+    assert entry.title == "Cursor expired"
+
+
+def test_a_name_that_the_catalogue_does_not_know_is_shown_and_no_more():
+    guidance, token = Guidance({5: " {manager} moved "}), a_token(sync_error_code=5)
+    assert guidance.entry(Code.SYNC_ERROR, ADE, token).title == "Sync error '{manager} moved' (code 5)"
+    assert guidance.entry(Code.SYNC_ERROR, ADE, token).steps == Guidance().entry(Code.SYNC_ERROR, ADE, token).steps
+    assert "reports Sync error '{manager} moved' (code 5)," in summary(
+        token, a_finding("sync_error"), guidance=guidance
+    )
+
+
+def test_a_name_for_another_code_changes_nothing():
+    token = a_token(sync_error_code=6)
+    assert Guidance({5: "Access denied"}).entry(Code.SYNC_ERROR, ADE, token) == Guidance().entry(
+        Code.SYNC_ERROR, ADE, token
+    )
+
+
+def test_a_location_token_has_no_code_to_name():
+    guidance = Guidance({5: "Access denied"})
+    assert guidance.entry(Code.SYNC_ERROR, VPP, a_token(VPP)).title == "Location token failed to sync"
+
+
+# A probable cause
+
+
+def test_an_unknown_error_with_a_stale_sync_suggests_a_replaced_token():
+    token = a_token(sync_error_code=7, expires_on=in_(days=90), last_successful_sync=ago(days=4))
+    told = summary(token, a_finding(Code.SYNC_ERROR), a_finding(Code.SYNC_STALE))
+    assert told.endswith(
+        "probably the token was replaced or revoked on Apple's side (pressing Download Token does that)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("last", "told"), [(ago(days=3), False), (ago(days=3) + timedelta(seconds=1), True), (None, False)]
+)
+def test_a_success_after_the_error_began_suggests_a_wrong_value_in_a_profile(last, told):
+    status = a_status(a_token(sync_error_code=7, last_successful_sync=last), a_finding(Code.SYNC_ERROR))
+    assert ("a value in an enrollment profile is wrong" in (Guidance().probable_cause(status) or "")) is told
+
+
+@pytest.mark.parametrize(("findings", "names"), [
+    ([Code.SYNC_STALE], {}),
+    ([Code.SYNC_ERROR], {}),
+    ([Code.SYNC_ERROR, Code.SYNC_STALE, Code.EXPIRED], {}),
+    ([Code.SYNC_ERROR, Code.SYNC_STALE], {7: "Access denied"}),
+])  # fmt: skip
+def test_nothing_is_suggested_where_something_is_known(findings, names):
+    status = a_status(a_token(sync_error_code=7), *map(a_finding, findings))
+    assert Guidance(names).probable_cause(status) is None
+
+
+def test_nothing_is_suggested_of_a_location_token():
+    status = a_status(a_token(VPP), a_finding(Code.SYNC_ERROR), a_finding(Code.SYNC_STALE))
+    assert Guidance().probable_cause(status) is None
+
+
+# Summaries
+
+
+@pytest.mark.parametrize(("expires_on", "told"), [
+    (in_(days=1, hours=23), "expires in 1 day, on 2026-11-25"),
+    (in_(days=2), "expires in 2 days, on 2026-11-25"),
+    (in_(hours=5), "expires in 5 hours, on 2026-11-23"),
+    (in_(hours=1), "expires in 1 hour, on 2026-11-23"),
+    (in_(minutes=1), "expires in 1 minute, on 2026-11-23"),
+    (in_(seconds=59), "expires in less than a minute, on 2026-11-23"),
+    (datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), "expires in 2912116 days, on 9999-12-31"),
+])  # fmt: skip
+def test_an_expiry_ahead_is_told_in_days_then_hours_then_minutes(expires_on, told):
+    assert summary(a_token(expires_on=expires_on), a_finding(Code.EXPIRING)) == f"'Contoso' {told}."
+
+
+@pytest.mark.parametrize(("expires_on", "told"), [
+    (NOW, "expired today, on 2026-11-23"),
+    (ago(hours=6), "expired today, on 2026-11-23"),
+    (ago(hours=7), "expired 7 hours ago, on 2026-11-22"),
+    (ago(days=1), "expired 1 day ago, on 2026-11-22"),
+    (ago(days=40), "expired 40 days ago, on 2026-10-14"),
+    (in_(days=4), "has expired, says Intune, although its date is 2026-11-27"),
+    (None, "has expired on a date that is not known"),
+])  # fmt: skip
+def test_an_expiry_behind_is_told_with_what_it_broke(expires_on, told):
+    token = a_token(VPP, expires_on=expires_on)
+    assert summary(token, a_finding(Code.EXPIRED)) == f"'Contoso' {told}; app licences are no longer assigned."
+
+
+@pytest.mark.parametrize(("code", "connector", "told"), [
+    ("terms_not_accepted", ADE, "cannot sync: Apple's terms are not accepted in Apple Business Manager, last successful sync 92 days ago; new devices do not reach Intune"),
+    ("sync_error", VPP, "failed at its last sync, last successful sync 92 days ago"),
+    ("sync_stale", VPP, "is not in sync with Apple, last successful sync 92 days ago; new licences may be missing in Intune"),
+    ("never_synced", ADE, "has never synced; it was first seen 9 days ago"),
+    ("not_set_up", ADE, "is not set up: Intune has no token from Apple for it"),
+    ("invalid", VPP, "cannot be used, its state is invalid; app licences are no longer assigned"),
+    ("invalid", APNS, "could not be uploaded: The certificate does not match the request; a renewal may not have taken effect"),
+    ("unreadable", ADE, "cannot be judged as a whole: tokenExpirationDateTime is missing"),
+    ("unread", ADE, "was not read: missing from the list; it was last seen 1 hour ago"),
+    ("removed", ADE, "is no longer in Intune; it was last seen 1 hour ago"),
+    ("removed", APNS, "is no longer in Intune, last seen 1 hour ago, topic com.apple.mgmt.1, serial number 0A1B; no Apple device can be managed"),
+    ("apple_id_changed", VPP, "changed its Apple ID from old@contoso.com to new@contoso.com"),
+    ("push_topic_changed", APNS, "was created anew, not renewed, so every enrolled device is cut off: topic com.apple.mgmt.1 (serial number 0A1B) became com.apple.mgmt.2"),
+    ("devices_dropped", ADE, "fell from 40 to 3 devices after a sync"),
+    ("of_a_later_release", VPP, "has the finding 'of_a_later_release', which this release does not know"),
+])  # fmt: skip
+def test_a_summary_names_the_token_and_what_is_wrong(code, connector, told):
+    token = a_token(connector, last_successful_sync=ago(days=92), topic="com.apple.mgmt.1", serial_number="0A1B")
+    assert summary(token, a_finding(code), observed_on=ago(hours=1)) == f"'Contoso' {told}."
+
+
+def test_values_that_could_not_be_read_are_listed_up_to_three():
+    facts = {"state": "new?", "b": None, "c": "missing", "d": "4", "e": "5"}
+    told = summary(a_token(VPP), a_finding(Code.UNREADABLE, facts=facts))
+    assert told == "'Contoso' cannot be judged as a whole: state is 'new?', b is missing, c is missing, 2 more values."
+
+
+def test_a_finding_that_another_one_explains_says_so():
+    token = a_token(last_successful_sync=ago(days=4))
+    assert "; explained by 'Terms not accepted'." in summary(
+        token, a_finding("sync_stale", caused_by="terms_not_accepted")
+    )
+    assert "; explained by 'later'." in summary(token, a_finding("sync_stale", caused_by="later"))
+
+
+@pytest.mark.parametrize(("last", "told"), [
+    (NOW, "less than a minute ago"),
+    (in_(minutes=5), "just now"),
+    (in_(minutes=6), "on 2026-11-23"),
+    (ago(days=1), "1 day ago"),
+    (None, "no successful sync on record"),
+])  # fmt: skip
+def test_the_last_success_is_told_as_it_is(last, told):
+    assert told in summary(a_token(last_successful_sync=last), a_finding(Code.SYNC_STALE))
+
+
+@pytest.mark.parametrize(("code", "connector"), PAIRS)
+def test_a_summary_stays_short_with_a_name_of_512_characters(code, connector):
+    token = a_token(
+        connector,
+        name="n" * 503 + " 1a2b3c4d",
+        expires_on=in_(days=1),
+        last_successful_sync=ago(days=4),
+        sync_error_code=7,
+        topic="com.apple.mgmt.1",
+        serial_number="0A1B",
+    )
+    told = summary(token, a_finding(code), a_finding(Code.SYNC_STALE), observed_on=NOW)
+    assert len(told) <= 300
+    assert " 1a2b3c4d' " in told
+    assert "not known" not in told
+
+
+def test_facts_that_are_missing_are_said_to_be_unknown():
+    told = summary(a_token(), a_finding(Code.DEVICES_DROPPED, facts={}))
+    assert told == "'Contoso' fell from something not known to something not known devices after a sync."
+
+
+# Headlines
+
+
+def test_a_healthy_token_says_when_it_expires_and_when_it_last_synced():
+    token = a_token(name="Contoso ABM", expires_on=in_(days=210, hours=3), last_successful_sync=ago(hours=3))
+    told = Guidance().headline(a_status(token))
+    assert told == "'Contoso ABM' is healthy: it expires in 210 days and last synced 3 hours ago."
+
+
+def test_a_healthy_push_certificate_does_not_speak_of_syncs():
+    token = a_token(APNS, name=PUSH_CERTIFICATE_NAME, expires_on=in_(days=1))
+    assert Guidance().headline(a_status(token)) == f"'{PUSH_CERTIFICATE_NAME}' is healthy: it expires in 1 day."
+
+
+@pytest.mark.parametrize("health", [health for health in Health if health is not Health.HEALTHY])
+def test_a_token_that_is_not_healthy_is_never_called_so(health):
+    told = Guidance().headline(a_status(a_token(), health=health))
+    assert told == f"'Contoso' is {health}."
+
+
+@pytest.mark.parametrize(("others", "told"), [(0, ""), (1, "; and 1 more finding"), (2, "; and 2 more findings")])
+def test_a_headline_is_the_worst_finding_and_the_number_of_the_others(others, told):
+    findings = [a_finding(Code.EXPIRING), *[a_finding(Code.SYNC_STALE)] * others]
+    headline = Guidance().headline(a_status(a_token(expires_on=in_(days=3)), *findings))
+    assert headline == f"'Contoso' expires in 3 days, on 2026-11-26{told}."
+
+
+# History
+
+
+def a_change(*fields, old=Health.WARNING, new=Health.WARNING):
+    return Change(changed_on=NOW, run_id="run", token_name="X", old_health=old, health=new, fields=fields)
+
+
+def expiring(tier, severity=Health.WARNING):
+    return FindingState(code="expiring", severity=severity, tier=tier)
+
+
+@pytest.mark.parametrize(("change", "told"), [
+    (a_change(FieldChange(field="first_seen"), old=None, new=Health.CRITICAL), "was seen for the first time: critical"),
+    (a_change(FieldChange(field="first_seen"), FieldChange(field="finding", new=expiring("7")), old=None), "was seen for the first time: warning, with expiring (7)"),
+    (a_change(FieldChange(field="expiry", old="2026-05-01T00:00:00Z", new="2027-05-01T00:00:00Z")), "was renewed: it now expires on 2027-05-01"),
+    (a_change(FieldChange(field="expiry", old="2027-05-01T00:00:00Z", new="2026-05-01T00:00:00Z")), "now expires on 2026-05-01 and not on 2027-05-01"),
+    (a_change(FieldChange(field="expiry", new="2026-05-01T00:00:00Z")), "now expires on 2026-05-01"),
+    (a_change(FieldChange(field="expiry", old="2026-05-01T00:00:00Z")), "no longer tells when it expires"),
+    (a_change(FieldChange(field="expiry", old="2026-05-01", new="2027-05-01T00:00:00+01:00")), "was renewed: it now expires on 2027-05-01"),
+    (a_change(FieldChange(field="health", old="healthy", new="warning"), FieldChange(field="finding", new=expiring("30")), old=Health.HEALTHY), "went from healthy to warning: expiring (30) began"),
+    (a_change(FieldChange(field="health"), old=Health.UNKNOWN), "went from unknown to warning"),
+    (a_change(FieldChange(field="finding", old=expiring("30"), new=expiring("14"))), "is still warning: expiring (30) became expiring (14)"),
+    (a_change(FieldChange(field="finding", old=expiring("7"), new=expiring("7", Health.CRITICAL))), "is still warning: expiring (7) is now critical"),
+    (a_change(FieldChange(field="finding", old="a", new="b"), FieldChange(field="finding", old="c")), "is still warning: a became b, c ended"),
+    (a_change(FieldChange(field="apple_id", old="a@b.c", new="d@e.f")), "changed its Apple ID from 'a@b.c' to 'd@e.f'"),
+    (a_change(FieldChange(field="topic", old="one", new="two")), "changed its push topic from 'one' to 'two'"),
+    (a_change(FieldChange(field="apple_id", new="d@e.f"), FieldChange(field="name", old="Y", new="X")), "changed its Apple ID from none to 'd@e.f'; it was renamed from 'Y'"),
+    (a_change(FieldChange(field="of_a_later_release", old="a", new="b")), "changed"),
+])  # fmt: skip
+def test_a_change_is_told_in_one_sentence(change, told):
+    assert Guidance().sentence(change) == f"'X' {told}."
+
+
+def test_a_renewal_that_heals_tells_both():
+    change = a_change(
+        FieldChange(field="health", old="warning", new="healthy"),
+        FieldChange(field="finding", old=expiring("30")),
+        FieldChange(field="expiry", old="2026-12-01T00:00:00Z", new="2027-12-01T00:00:00Z"),
+        new=Health.HEALTHY,
+    )
+    assert Guidance().sentence(change) == (
+        "'X' was renewed: it now expires on 2027-12-01; it went from warning to healthy: expiring (30) ended."
+    )
+
+
+# Whatever a row of another release can hold
+
+texts = st.text(max_size=600)
+codes = st.sampled_from([*Code]) | texts
+instants = st.datetimes(timezones=st.just(UTC))
+numbers = st.integers(-(2**31), 2**31 - 1)
+findings = st.builds(
+    Finding,
+    code=codes,
+    severity=st.sampled_from(Health),
+    tier=st.none() | st.sampled_from(["0", "30", "²"]) | texts,
+    since=instants,
+    until=st.none() | instants,
+    caused_by=st.none() | codes,
+    facts=st.dictionaries(
+        st.sampled_from(["code", "old", "new", "state", "reason", "before", "now"]) | texts,
+        st.none() | st.booleans() | numbers | texts,
+        max_size=4,
+    ),
+)
+tokens = st.builds(
+    Token,
+    connector=st.sampled_from(Connector),
+    id=texts,
+    name=texts,
+    type=st.none() | st.sampled_from(["dep", "appleSchoolManager"]) | texts,
+    expires_on=st.none() | instants,
+    last_successful_sync=st.none() | instants,
+    sync_error_code=st.none() | st.integers(0, 9) | numbers,
+    topic=st.none() | texts,
+)
+statuses = st.builds(
+    Status,
+    token=tokens,
+    label=texts,
+    health=st.sampled_from(Health),
+    health_since=instants,
+    findings=st.lists(findings, max_size=4).map(tuple),
+    first_seen=instants,
+    observed_on=st.none() | instants,
+    checked_on=instants,
+    run_id=texts,
+    changed_on=instants,
+    change=st.none(),
+    known_topic=st.none() | texts,
+)
+states = st.builds(FindingState, code=codes, severity=st.sampled_from(Health), tier=st.none() | texts)
+values = st.none() | texts | states | instants.map(datetime.isoformat)
+fields = st.sampled_from(["first_seen", "health", "finding", "expiry", "apple_id", "topic", "name"]) | texts
+changes = st.builds(
+    Change,
+    changed_on=instants,
+    run_id=texts,
+    token_name=texts,
+    old_health=st.none() | st.sampled_from(Health),
+    health=st.sampled_from(Health),
+    fields=st.lists(st.builds(FieldChange, field=fields, old=values, new=values), max_size=5).map(tuple),
+)
+names = st.dictionaries(st.integers(0, 9) | numbers, st.sampled_from(TITLES) | texts, max_size=5)
+
+
+@given(statuses, names)
+def test_any_status_has_words(status, named):
+    guidance = Guidance(named)
+    assert guidance.headline(status).endswith(".")
+    for finding in status.findings:
+        assert guidance.summary(status, finding).endswith(".")
+        assert len(guidance.action(status.token, finding)) <= 200
+        assert guidance.entry(finding.code, status.token.connector, status.token).steps
+
+
+@given(changes)
+def test_any_change_has_a_sentence(change):
+    assert Guidance().sentence(change).endswith(".")
+
+
+@pytest.mark.parametrize("connector", Connector)
+def test_a_finding_that_is_not_the_connectors_gets_the_general_entry(connector):
+    general = Guidance().entry("of_a_later_release", connector)
+    assert general.title == "Finding not known to this release"
+    strangers = [code for code in Code if connector not in CONNECTORS[code]]
+    assert all(Guidance().entry(code, connector) == general for code in strangers)
+
+
+# docs/alerts.md
+
+
+def test_the_page_is_current():
+    assert generate.stale() == [], "docs/ is not what the code says: run `make docs`"
+
+
+def test_every_finding_and_error_has_an_anchor():
+    page = generate.alerts()
+    for anchor in (*Code, *CATALOGUE.sync_errors, "sync-errors", "sync-error-names"):
+        assert page.count(f'<a id="{anchor}"></a>') == 1
+
+
+def test_every_action_of_the_catalogue_is_on_the_page():
+    page = generate.alerts()
+    for code, connector in PAIRS:
+        entry = Guidance().entry(code, connector)
+        assert all(generate.escaped(action) in page for action in (entry.action, *entry.actions.values()))
+
+
+def test_text_cannot_break_a_table():
+    assert generate.table(("a", "b"), [(generate.escaped("x | y"), generate.escaped("<b> *c* [d]"))]) == (
+        "| a | b |\n| --- | --- |\n| x \\| y | \\<b> \\*c\\* \\[d\\] |\n"
+    )
+
+
+def test_checking_a_stale_page_fails_and_names_the_remedy(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(generate, "DOCS", tmp_path)
+    monkeypatch.setattr(generate, "PAGES", {tmp_path / "alerts.md": lambda: "new\n"})
+    assert generate.main(["--check"]) == 1
+    assert capsys.readouterr().err == "docs/alerts.md is not current: run `make docs`.\n"
+    assert generate.main([]) == 0
+    assert generate.main(["--check"]) == 0
+    assert generate.main(["--chek"]) == 3
+
+
+if __name__ == "__main__":
+    ACTIONS.write_text(json.dumps(frozen_actions(), indent=2, ensure_ascii=False) + "\n", "utf-8")
