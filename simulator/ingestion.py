@@ -16,6 +16,7 @@ from aiohttp import web
 
 from shared.rows import FINDINGS, RUNS
 from simulator import bearer
+from simulator.rules import insert
 from simulator.server import Server
 
 RULE_ID: Final = "dcr-5a1e0f0d2c7b4e8f9a6d3c1b0e2f4a68"
@@ -40,7 +41,6 @@ NULLABLE: Final = frozenset(
 """Columns that a row may leave out."""
 
 _RANGES: Final = {"int": 1 << 31, "long": 1 << 63}
-_DUCKDB_TYPES: Final = {"string": "VARCHAR", "datetime": "TIMESTAMP", "int": "INTEGER", "long": "BIGINT"}
 
 
 def _streams() -> dict[str, dict[str, str]]:
@@ -101,11 +101,8 @@ class Ingestion(Server):
         return stream
 
     def _insert(self, stream: str, rows: list[dict[str, Any]]) -> None:
-        columns = self.streams[stream]
-        shape = json.dumps([{name: _DUCKDB_TYPES[kind] for name, kind in columns.items()}])
-        insert = f'INSERT INTO "{_table(stream)}" BY NAME SELECT unnest(from_json(?, ?), recursive := true)'
         with self._inserting:
-            self._cursor.execute(insert, [json.dumps(rows), shape])
+            insert(self._cursor, _table(stream), rows)
 
 
 class RefusedError(Exception):

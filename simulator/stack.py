@@ -182,17 +182,25 @@ class Simulator:
 
     def _stop(self) -> None:
         try:
-            if self._loop is not None and self._thread is not None and self._thread.is_alive():
+            if self._loop is not None and self._thread is not None:
                 self._run(self._stack.aclose(), _STOP_SECONDS)
-                self._loop.call_soon_threadsafe(self._loop.stop)
-                self._thread.join(_STOP_SECONDS)
-                self._loop.close()
         finally:
-            self._loop = self._thread = None
+            if hasattr(self, "tables"):
+                self.tables.stop()  # again, in case the loop could not
+            self._end_thread()
             if hasattr(self, "con"):
                 self.con.close()
             if self._work is not None:
                 shutil.rmtree(self._work, ignore_errors=True)
+
+    def _end_thread(self) -> None:
+        if self._loop is None or self._thread is None:
+            return
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_STOP_SECONDS)
+        if not self._thread.is_alive():
+            self._loop.close()
+        self._loop = self._thread = None
 
     def _run[T](self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
         assert self._loop is not None  # noqa: S101 (started)

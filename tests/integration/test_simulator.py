@@ -1,6 +1,8 @@
 """The simulator, proved with the real SDKs: what it accepts, what it refuses, and that nothing of it is left behind."""
 
+import gzip
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +16,7 @@ import msgspec
 import psutil
 import pytest
 from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceResponseError
+from azure.core.exceptions import HttpResponseError, ServiceRequestError
 from azure.data.tables import TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableServiceClient
 from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
@@ -23,6 +25,7 @@ from kiota_abstractions.method import Method
 from kiota_abstractions.request_information import RequestInformation
 from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
 from msgraph.graph_request_adapter import GraphRequestAdapter
+from msgraph_core import GraphClientFactory
 
 from shared.rows import FINDINGS, RUNS
 from simulator import bearer, faults
@@ -93,7 +96,8 @@ async def test_identity_refuses(sim, query, header, status):
 @pytest.fixture
 async def graph(sim, credential):
     provider = AzureIdentityAuthenticationProvider(credential, scopes=[GRAPH_SCOPE], allowed_hosts=["127.0.0.1"])
-    adapter = GraphRequestAdapter(provider)
+    client = GraphClientFactory.create_with_default_middleware()
+    adapter = GraphRequestAdapter(provider, client)
     adapter.base_url = sim.graph.url
 
     async def get(path):
@@ -102,7 +106,7 @@ async def graph(sim, credential):
         return msgspec.json.decode(await adapter.send_primitive_async(request, "bytes", {}))
 
     yield get
-    await adapter._http_client.aclose()
+    await client._transport.transport.aclose()  # the SDK's own transport does not close the one below it
 
 
 async def test_the_sdk_pages_to_the_end(sim, graph):
@@ -297,11 +301,11 @@ async def test_if_match_holds_outside_and_inside_a_transaction(table):
     assert [each["N"] async for each in table.list_entities()] == [2]
 
 
-async def test_storage_wants_a_token_of_its_own_audience(sim):
-    async with DefaultAzureCredential(managed_identity_client_id=bearer.CLIENT_ID) as credential:
-        async with TableServiceClient(sim.tables.endpoint, credential=credential, audience=bearer.MONITOR) as service:
-            with pytest.raises(HttpResponseError) as refused:
-                await service.get_table_client("CheckRun").upsert_entity(row("1"))
+@pytest.mark.filterwarnings("ignore:Testing an element's truth value:DeprecationWarning")  # the SDK, of XML errors
+async def test_storage_wants_a_token_of_its_own_audience(sim, credential):
+    async with TableServiceClient(sim.tables.endpoint, credential=credential, audience=bearer.MONITOR) as service:
+        with pytest.raises(HttpResponseError) as refused:
+            await service.get_table_client("CheckRun").upsert_entity(row("1"))
     assert refused.value.status_code in {401, 403}
 
 
@@ -314,10 +318,10 @@ async def test_the_proxy_takes_a_table_down_and_loses_answers(sim, credential):
         with pytest.raises(HttpResponseError):
             await status.submit_transaction([("create", row("1"))])
         sim.proxy.fail("TokenStatus", faults.carried_out_then(faults.dropped()), times=1)
-        with pytest.raises(ServiceResponseError):
+        with pytest.raises(ServiceRequestError):
             await status.submit_transaction([("create", row("2"))])
         sim.proxy.fail("TokenStatus", faults.dropped(), times=1)
-        with pytest.raises(ServiceResponseError):
+        with pytest.raises(ServiceRequestError):
             await status.submit_transaction([("create", row("3"))])
     assert [each["RowKey"] for each in sim.table_rows("TokenStatus")] == ["2"]
     assert len(sim.proxy.requests) == 4
@@ -390,7 +394,7 @@ async def test_ingestion_refuses_other_rules_streams_and_audiences(sim, logs):
             (bearer.MONITOR, {"Content-Encoding": "gzip"}, b"[" + b" " * LARGEST_CALL + b"]", 413),
             (bearer.MONITOR, {"Content-Encoding": "gzip"}, b"{}", 400),
         ):
-            content = __import__("gzip").compress(body) if headers else body
+            content = gzip.compress(body) if headers else body
             token = f"Bearer {bearer.issue(audience)[0]}"
             answer = await client.post(path, content=content, headers={"Authorization": token, **headers})
             assert answer.status_code == status
@@ -482,12 +486,12 @@ def test_nothing_is_left_running():
     assert listening.isdisjoint(servers)
 
 
-@pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGINT"])
 def test_azurite_ends_with_whoever_started_it(how):
     script = f"""
         import os, signal, time
         from simulator.stack import Simulator
-        with Simulator() as sim:
+        with Simulator(tables=[]) as sim:
             print(sim.tables.process.pid, sim.tls.ca_file.parent, flush=True)
             os.kill(os.getpid(), signal.{how})
             time.sleep(60)
@@ -507,8 +511,7 @@ def test_azurite_ends_with_whoever_started_it(how):
     while psutil.pid_exists(int(azurite)) and time.monotonic() < gone:
         time.sleep(0.01)
     assert not psutil.pid_exists(int(azurite))
-    for left in Path(work.strip()).glob("*"):
-        left.unlink()
+    shutil.rmtree(work.strip(), ignore_errors=True)  # nobody could, after SIGKILL
 
 
 def test_missing_node_is_said_in_a_sentence(monkeypatch, tmp_path):
@@ -564,4 +567,3 @@ def test_the_scenario_tells_its_story():
         for token in scene.tenant.ade:
             assert datetime.fromisoformat(token["lastSuccessfulSyncDateTime"]) <= NOW + timedelta(hours=hour, minutes=1)
     assert [event.on for event in events(NOW, days)] == sorted(event.on for event in events(NOW, days))
-    assert ResourceNotFoundError  # imported for readers of the SDK's errors
