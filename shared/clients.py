@@ -17,6 +17,7 @@ from kiota_authentication_azure.azure_identity_authentication_provider import Az
 from kiota_http.middleware.options import RedirectHandlerOption
 from msgraph.graph_request_adapter import GraphRequestAdapter
 from msgraph_core import GraphClientFactory
+from msgraph_core.middleware import AsyncGraphTransport
 
 from shared.graph import Graph
 from shared.settings import Settings, SettingsError
@@ -49,7 +50,11 @@ async def open_clients(settings: Settings) -> AsyncIterator[Clients]:
                 settings.logs_ingestion_endpoint, credential, credential_scopes=[f"{settings.cloud.logs}/.default"]
             )
         )
-        http = await stack.enter_async_context(_graph_http())
+        http = _graph_http()
+        for transport in (http._transport, *http._mounts.values()):  # noqa: SLF001 # see below
+            if isinstance(transport, AsyncGraphTransport):
+                # The SDK's transport does not close the one that it wraps, which would leave its connections open.
+                stack.push_async_callback(transport.transport.aclose)
         yield Clients(_graph(http, credential, settings), tables, logs)
 
 

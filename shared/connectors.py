@@ -1,8 +1,8 @@
 """What ties the tenant to Apple: for each connector where Graph keeps it, what is asked, and wire to `Token`.
 
-Property names and shapes: https://learn.microsoft.com/graph/api/resources/intune-enrollment-deponboardingsetting,
-.../intune-onboarding-vpptoken (both beta) and .../intune-devices-applepushnotificationcertificate. What those pages leave
-open (nulls, year 1, seven-digit fractions, changing ids) is from public captures of live payloads.
+Property names and shapes are those of Microsoft Graph's reference: `depOnboardingSetting` and `vppToken` (beta) and
+`applePushNotificationCertificate`, below https://learn.microsoft.com/graph/api/resources. What those pages leave open
+(nulls, year 1, seven-digit fractions, changing ids) is from public captures of live payloads.
 """
 
 import asyncio
@@ -143,10 +143,14 @@ class _Item:
             raise GraphError(self._asked, reason, "Nothing was taken over; the next check asks again.")
         return value if len(value) <= LONGEST else f"{bounded(value, LONGEST - 64)}{sha256(value.encode()).hexdigest()}"
 
+    def has(self, name: str) -> bool:
+        """Whether the property is there, be it null."""
+        return name in self._values
+
     def text(self, field: str, name: str, *, required: bool = False) -> str | None:
-        """A text; null, or missing where it is not required, is None."""
+        """A text; null, missing or empty where it is not required, is None."""
         value = self._plain(name)
-        if isinstance(value, str):
+        if isinstance(value, str) and (value or not required):
             return bounded(value) or None
         if value is not None or required:
             self.cannot_read(field, name)
@@ -169,7 +173,7 @@ class _Item:
                 return instant
             if instant is not None and not required:
                 return None
-        elif value is None and name in self._values and not required:
+        elif value is None and self.has(name) and not required:
             return None
         self.cannot_read(field, name)
         return None
@@ -207,7 +211,8 @@ def _ade(item: _Item) -> Token:
     token_id = item.id()
     kind = item.text("type", "tokenType")
     # A token that was never set up has no expiry, and that is not unreadable.
-    expires_on = item.instant("expires_on", "tokenExpirationDateTime", required=kind != "none")
+    never = kind == "none" and not item.has("tokenExpirationDateTime")
+    expires_on = None if never else item.instant("expires_on", "tokenExpirationDateTime", required=kind != "none")
     return Token(
         connector=Connector.ADE,
         id=token_id,

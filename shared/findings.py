@@ -39,6 +39,11 @@ class Subject(NamedTuple):
         """The start of the run that first saw the token."""
         return min(self.before.first_seen, self.now) if self.before else self.now
 
+    def cannot_tell(self, field: str, code: Code) -> bool:
+        """Whether the value cannot be read, and `code` did not stand on the last readable one, which was null."""
+        stood = self.before is not None and self.before.finding(code) is not None
+        return not stood and any(value.field == field for value in self.token.unreadable)
+
     @property
     def change_time(self) -> timedelta:
         """How long a finding about a change is kept."""
@@ -116,8 +121,9 @@ def sync_stale(subject: Subject) -> Found | None:
 def never_synced(subject: Subject) -> Found | None:
     """No successful sync on record, for a token that had the time for one."""
     token = subject.token
-    unreadable = any(value.field == "last_successful_sync" for value in token.unreadable)
-    if token.connector is Connector.APNS or token.last_successful_sync or unreadable or not_set_up(subject):
+    if token.connector is Connector.APNS or token.last_successful_sync or not_set_up(subject):
+        return None
+    if subject.cannot_tell("last_successful_sync", Code.NEVER_SYNCED):
         return None
     known_since = min(subject.first_seen, token.last_modified or subject.first_seen)
     warning, _ = subject.settings.stale_after(token.connector)
@@ -127,9 +133,8 @@ def never_synced(subject: Subject) -> Found | None:
 def not_set_up(subject: Subject) -> Found | None:
     """An ADE token that was made and never uploaded: of type `none`, and without an expiry."""
     token = subject.token
-    unreadable = any(value.field == "expires_on" for value in token.unreadable)
     nothing = token.connector is Connector.ADE and token.type == "none" and token.expires_on is None
-    return Found(Health.INFO) if nothing and not unreadable else None
+    return Found(Health.INFO) if nothing and not subject.cannot_tell("expires_on", Code.NOT_SET_UP) else None
 
 
 def invalid(subject: Subject) -> Found | None:
@@ -158,9 +163,14 @@ def unreadable(subject: Subject) -> Found | None:
 def apple_id_changed(subject: Subject) -> Found | None:
     """The Apple ID differs from the remembered one; it is accepted after the time for changes."""
     old, new = subject.before.known_apple_id if subject.before else None, subject.token.apple_id
-    if old is None or new is None or old.casefold() == new.casefold():
+    if not another_apple_id(old, new):
         return None
     return _change(subject, Code.APPLE_ID_CHANGED, Health.INFO, {"old": old, "new": new})
+
+
+def another_apple_id(old: str | None, new: str | None) -> bool:
+    """Apple IDs compare without case; null never differs."""
+    return old is not None and new is not None and old.casefold() != new.casefold()
 
 
 def push_topic_changed(subject: Subject) -> Found | None:

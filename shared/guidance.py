@@ -224,7 +224,7 @@ class Guidance:
             "finding": _quoted(finding.code),
             "expiry": _expiry_and_date(status),
             "last_success": f"last successful sync {_ago(last, now)}" if last else "no successful sync on record",
-            "first_seen": _ago(status.first_seen, now),
+            "known_since": f"{min(status.first_seen, token.last_modified or status.first_seen):%Y-%m-%d}",
             "seen": _ago(seen, now) if seen else "at a time not known",
             "topic": _detail(status.known_topic or token.topic or "not known"),
             "serial": _detail(status.known_serial_number or token.serial_number or "not known"),

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from shared.findings import FINDINGS, Found, Subject, findings, newly_synced, stated
+from shared.findings import FINDINGS, Found, Subject, another_apple_id, findings, newly_synced, stated
 from shared.settings import Settings
 from shared.text import bounded
 from shared.tokens import (
@@ -117,7 +117,7 @@ def _observed(token: Token, before: Status | None, run: _Run, *, remembers: bool
 def _unobserved(before: Status, reading: Reading, run: _Run) -> Status | None:
     """The status of a remembered token that the reading did not name; None where its row leaves."""
     status = replace(before, checked_on=run.now, run_id=run.id)
-    removed = before.finding(Code.REMOVED)
+    removed = _removed(before, run) if before.finding(Code.REMOVED) else None
     if reading.failure:
         held = [removed] if removed else _carried(before, f"{before.token.connector} could not be read", run)
         return _concluded(status, held, before, run)
@@ -128,16 +128,24 @@ def _unobserved(before: Status, reading: Reading, run: _Run) -> Status | None:
     status = replace(status, missing_since=missing_since)
     if run.now - missing_since < REMOVED_AFTER:
         return _concluded(status, _carried(before, "missing from Intune's list", run), before, run)
-    severity = Health.CRITICAL if before.token.connector is Connector.APNS else Health.WARNING
-    gone = Found(severity, until=run.now + timedelta(days=run.settings.change_days))
+    return _concluded(status, [_removed(before, run)], before, run)
+
+
+def _removed(before: Status, run: _Run) -> Finding:
     subject = Subject(before.token, before, run.now, run.settings)
-    return _concluded(status, [stated(subject, Code.REMOVED, gone)], before, run)
+    severity = Health.CRITICAL if before.token.connector is Connector.APNS else Health.WARNING
+    until = subject.since(Code.REMOVED) + subject.change_time
+    return stated(subject, Code.REMOVED, Found(severity, until=until))
 
 
 def _carried(before: Status, reason: str, run: _Run) -> list[Finding]:
     """The stored findings of a token that could not be read, and that it could not."""
     subject = Subject(before.token, before, run.now, run.settings)
-    kept = [finding for finding in before.findings if finding.code not in {*_FOLLOW_THE_CLOCK, Code.UNREAD}]
+    kept = [
+        replace(finding, since=min(finding.since, run.now))
+        for finding in before.findings
+        if finding.code not in {*_FOLLOW_THE_CLOCK, Code.UNREAD}
+    ]
     by_clock = findings(subject, {code: FINDINGS[code] for code in _FOLLOW_THE_CLOCK})
     return [*kept, *by_clock, stated(subject, Code.UNREAD, Found(Health.UNKNOWN, facts={"reason": reason}))]
 
@@ -223,7 +231,7 @@ def _changes(before: Status | None, after: Status) -> tuple[FieldChange, ...]:
     was, now = before.token, after.token
     values = (
         ("expiry", _iso(was.expires_on), _iso(now.expires_on), was.expires_on != now.expires_on),
-        ("apple_id", was.apple_id, now.apple_id, (was.apple_id or "").casefold() != (now.apple_id or "").casefold()),
+        ("apple_id", was.apple_id, now.apple_id, another_apple_id(was.apple_id, now.apple_id)),
         ("topic", was.topic, now.topic, was.topic != now.topic),
         ("name", was.name, now.name, was.name != now.name),
     )

@@ -146,7 +146,7 @@ def findings_json(source: StatusSource) -> str:
         for finding in source.status.findings
     ]
     text = _json(entries)
-    while len(text) > _MAXIMUM_TEXT and any(entry["facts"] for entry in entries):
+    while len(text.encode("utf-16-le")) > 2 * _MAXIMUM_TEXT and any(entry["facts"] for entry in entries):
         max(entries, key=lambda entry: len(_json(entry["facts"])))["facts"] = {}
         text = _json(entries)
     return text

@@ -4,7 +4,7 @@ The README's table, `local.settings.sample.json` and the Bicep test are checked 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, NamedTuple
@@ -113,22 +113,22 @@ class Settings:
 
         """
         parsed: dict[str, object] = {}
-        problems: list[str] = []
+        problems: dict[str, str] = {}
         for setting in SETTINGS:
             text = environment.get(setting.name, "").strip() or setting.default
             try:
                 parsed[setting.name.lower()] = None if text is None else setting.parse(text)
             except ValueError:
-                problems.append(f"{setting.name} is {_shown(text or '')}; expected: {setting.expected}.")
+                problems[setting.name] = f"{setting.name} is {_shown(text or '')}; expected: {setting.expected}."
+                parsed[setting.name.lower()] = setting.default and setting.parse(setting.default)
             else:
                 if text is None and setting.required:
-                    problems.append(f"{setting.name} is missing; expected: {setting.expected}.")
-        if not problems:
-            settings = Settings(**parsed)  # type: ignore[arg-type] # the table gives each its type; a test compares
-            problems = _contradictions(settings)
-            if not problems:
-                return settings
-        raise SettingsError(problems)
+                    problems[setting.name] = f"{setting.name} is missing; expected: {setting.expected}."
+        settings = Settings(**parsed)  # type: ignore[arg-type] # the table gives each its type; a test compares
+        contradictions = [told for names, told in _contradictions(settings) if not names & problems.keys()]
+        if problems or contradictions:
+            raise SettingsError([*problems.values(), *contradictions])
+        return settings
 
 
 class Setting(NamedTuple):
@@ -267,26 +267,33 @@ SETTINGS: Final = (
 )  # fmt: skip
 
 
-def _contradictions(settings: Settings) -> list[str]:
-    """What each setting alone cannot tell: limits out of order, an endpoint of another cloud."""
-    problems = []
+def _contradictions(settings: Settings) -> Iterator[tuple[frozenset[str], str]]:
+    """What each setting alone cannot tell: limits out of order, an endpoint of another cloud; with their names."""
     if settings.expiry_critical_days[0] >= settings.expiry_warning_days[-1]:
-        problems.append(
-            f"EXPIRY_CRITICAL_DAYS is {settings.expiry_critical_days[0]} at most and EXPIRY_WARNING_DAYS "
-            f"{settings.expiry_warning_days[-1]} at least; expected: critical days smaller than every warning day."
+        yield (
+            frozenset({"EXPIRY_CRITICAL_DAYS", "EXPIRY_WARNING_DAYS"}),
+            (
+                f"EXPIRY_CRITICAL_DAYS is {settings.expiry_critical_days[0]} at most and EXPIRY_WARNING_DAYS "
+                f"{settings.expiry_warning_days[-1]} at least; expected: critical days smaller than every warning day."
+            ),
         )
     for prefix, connector in (("", Connector.ADE), ("VPP_", Connector.VPP)):
         warning, critical = settings.stale_after(connector)
         if critical < warning:
             hours = timedelta(hours=1)
-            problems.append(
-                f"{prefix}SYNC_STALE_CRITICAL_HOURS is {critical // hours}, {prefix}SYNC_STALE_WARNING_HOURS "
-                f"{warning // hours}; expected: the critical limit not below the warning's."
+            yield (
+                frozenset({f"{prefix}SYNC_STALE_CRITICAL_HOURS", f"{prefix}SYNC_STALE_WARNING_HOURS"}),
+                (
+                    f"{prefix}SYNC_STALE_CRITICAL_HOURS is {critical // hours}, {prefix}SYNC_STALE_WARNING_HOURS "
+                    f"{warning // hours}; expected: the critical limit not below the warning's."
+                ),
             )
     others = {root: name for name, cloud in CLOUDS.items() for root in cloud.graph if name != settings.azure_cloud}
     if other := others.get(settings.graph_endpoint):
-        problems.append(
-            f"GRAPH_ENDPOINT is {settings.graph_endpoint!r}, which belongs to {other}, and AZURE_CLOUD is "
-            f"{settings.azure_cloud!r}; expected: both of one cloud, such as {settings.cloud.graph[0]}."
+        yield (
+            frozenset({"GRAPH_ENDPOINT", "AZURE_CLOUD"}),
+            (
+                f"GRAPH_ENDPOINT is {settings.graph_endpoint!r}, which belongs to {other}, and AZURE_CLOUD is "
+                f"{settings.azure_cloud!r}; expected: both of one cloud, such as {settings.cloud.graph[0]}."
+            ),
         )
-    return problems

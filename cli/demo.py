@@ -1,0 +1,161 @@
+"""`demo`: the real timer function, in the real worker, against a simulated tenant; and what an administrator sees."""
+
+import logging
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from types import FrameType
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from cli import view
+from shared.guidance import Guidance
+from shared.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS
+from simulator import rules
+from simulator.host import run_worker
+from simulator.scenario import events
+from simulator.stack import Simulator, SimulatorError
+from simulator.story import play
+
+RAN: Final = 0
+COULD_NOT_TELL: Final = 3
+
+_SEVERITIES: Final = {1: "Sev 1 (error)", 2: "Sev 2 (warning)"}
+
+
+def run(*, keep: bool, days: int | None) -> int:
+    """Run the demo; its exit code: 0 if it ran, else 3."""
+    console = Console(highlight=False)
+    steps = Console(stderr=True, highlight=False)
+    try:
+        with _ended_cleanly(), Simulator(on_step=lambda step: steps.print(f"Starting {step} ...")) as sim:
+            if days is not None:
+                return _story(console, steps, sim, days)
+            code = _once(console, steps, sim)
+            if keep and code == RAN:
+                _hold(console, sim)
+            return code
+    except SimulatorError as error:
+        steps.print(Text(str(error)))
+    except KeyboardInterrupt:
+        steps.print("Stopped.")
+    return COULD_NOT_TELL
+
+
+def _once(console: Console, steps: Console, sim: Simulator) -> int:
+    steps.print("Running check_tokens in the Functions worker ...")
+    result = run_worker(sim.env(), "check_tokens")
+    if not result.success:
+        steps.print(Text(f"The check failed: {result.exception}"))
+        steps.print(Text(result.logs))
+        return COULD_NOT_TELL
+    now = datetime.now(UTC)
+    console.print(f"\n[bold]Tokens[/] (table {TOKEN_STATUS.name}), worst first")
+    view.print_tokens(console, sim.table_rows(TOKEN_STATUS.name), Guidance(), now)
+    console.print(f"\n[bold]The run[/] (table {CHECK_RUN.name})")
+    view.print_run(console, sim.table_rows(CHECK_RUN.name)[0])
+    _print_alerts(console, rules.firing(sim.con, now))
+    return RAN
+
+
+def _print_alerts(console: Console, alerts: Sequence[rules.Alert]) -> None:
+    console.print(f"\n[bold]Alerts[/] that Azure Monitor would be firing ({len(alerts)})")
+    rows = [
+        (_SEVERITIES[alert.severity], alert.rule, alert.dimensions.get("TokenName", "-"), _finding(alert))
+        for alert in alerts
+    ]
+    view.print_table(console, ("Severity", "Rule", "Token", "Finding"), rows)
+    quiet = [rule.name for rule in rules.RULES if all(alert.rule != rule.name for alert in alerts)]
+    if quiet:
+        console.print(f"Not firing: {', '.join(quiet)}.")
+
+
+def _finding(alert: rules.Alert) -> str:
+    finding, tier = alert.dimensions.get("Finding", ""), alert.dimensions.get("Tier", "none")
+    return finding or alert.dimensions.get("Connector", "") if tier == "none" else f"{finding} ({tier})"
+
+
+def _story(console: Console, steps: Console, sim: Simulator, days: int) -> int:
+    """Play the scenario, and print what happened and what the rules made of it, in the order of time."""
+    # Today's last check, so that the dates look familiar; the story's length lies before it.
+    start = datetime.now(UTC).replace(minute=7, second=0, microsecond=0) - timedelta(days=days)
+    told: list[tuple[datetime, str, str]] = [(event.on, "tenant", event.what) for event in events(start, days)]
+    logging.getLogger("shared").setLevel(logging.ERROR)  # the timeline tells of the outage
+    bar = Progress(
+        TextColumn("Playing {task.fields[day]}"), BarColumn(), TimeRemainingColumn(), console=steps, transient=True
+    )
+    with bar:
+        task = bar.add_task("", total=days * timedelta(days=1) / rules.FREQUENCY, day="")
+        for moment in play(sim, start, days):
+            bar.update(task, advance=1, day=f"{moment.on:%Y-%m-%d}")
+            told += [(event.on, event.kind, _alert(event.alert)) for event in moment.alerts]
+            if moment.run and moment.run.outcome != "succeeded":
+                told.append((moment.on, "run", f"the check was {moment.run.outcome}"))
+    told += [(row["ChangedOn"], "history", row["Sentence"]) for row in sim.table_rows(TOKEN_HISTORY.name)]
+    console.print(
+        f"[bold]{days} days[/] of a tenant: what happened, what was recorded, which alerts fired and resolved"
+    )
+    lines = [(f"{on:%Y-%m-%d %H:%M}", kind, what) for on, kind, what in sorted(told, key=lambda entry: entry[0])]
+    _print_timeline(console, lines)
+    fired = sum(kind == "fired" for _, kind, _ in lines)
+    resolved = sum(kind == "resolved" for _, kind, _ in lines)
+    console.print(f"{fired} alerts fired, {resolved} resolved by themselves, {fired - resolved} still open.")
+    return RAN
+
+
+def _alert(alert: rules.Alert) -> str:
+    token = alert.dimensions.get("TokenName")
+    return f"{alert.rule}: {f'{token}, ' if token else ''}{_finding(alert)}"
+
+
+_STYLES: Final = {"fired": "bold red", "resolved": "green", "run": "yellow", "tenant": "bold", "history": "dim"}
+
+
+def _print_timeline(console: Console, lines: Sequence[tuple[str, str, str]]) -> None:
+    for on, kind, what in lines:
+        console.print(
+            Text.assemble(f"{on}  ", (f"{kind:8}", _STYLES[kind]), f"  {what}"), soft_wrap=not console.is_terminal
+        )
+
+
+def _hold(console: Console, sim: Simulator) -> None:
+    console.print(f"\n[bold]The tables[/] stay open at {sim.tables.endpoint} until Ctrl-C. In another terminal:")
+    for table in (TOKEN_STATUS.name, TOKEN_HISTORY.name, CHECK_RUN.name):
+        console.print(
+            Text(f"  {sys.executable} -m simulator.look {sim.tables.endpoint} {sim.tls.ca_file} {table}"),
+            soft_wrap=True,
+        )
+    with suppress(KeyboardInterrupt):
+        signal.pause()
+
+
+@contextmanager
+def _ended_cleanly() -> Iterator[None]:
+    """Ctrl-C and a request to end stop what was started; a second one does not cut that short."""
+
+    asked = False
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+        for ending in before:
+            signal.signal(ending, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {ending: signal.getsignal(ending) for ending in (signal.SIGINT, signal.SIGTERM)}
+    for ending in before:
+        signal.signal(ending, interrupt)
+    try:
+        yield
+    except RuntimeError as error:
+        if asked:  # DuckDB makes an error of its own of it
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        for ending, handler in before.items():
+            signal.signal(ending, handler)

@@ -1,0 +1,51 @@
+"""Plays the scenario: the real check every hour on the story's clock, and the alert rules every quarter of one."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from shared.check import check
+from shared.clients import open_clients
+from shared.settings import Settings
+from shared.tokens import Run
+from simulator import faults, rules
+from simulator.scenario import scenario
+from simulator.stack import Simulator, applied
+
+CHECK_EVERY = timedelta(hours=1)
+
+
+class Moment(NamedTuple):
+    """A quarter of an hour of the story."""
+
+    on: datetime
+    run: Run | None
+    """The check, where one was due."""
+    alerts: list[rules.Event]
+    """What the rules fired and resolved."""
+
+
+def play(sim: Simulator, start: datetime, days: float) -> Iterator[Moment]:
+    """The story, `days` long from `start`, moment by moment. The app runs in this process, on the clock it is given."""
+    engine = rules.AlertEngine(sim.con, [rule.deployed(start) for rule in rules.RULES])
+    moments = int(timedelta(days=days) / rules.FREQUENCY)
+    with applied(sim.env()), asyncio.Runner() as runner:
+        settings = Settings.load(os.environ)
+        for number in range(moments):
+            now = start + number * rules.FREQUENCY
+            due = (now - start) % CHECK_EVERY == timedelta(0)
+            run = runner.run(_check(sim, settings, now, start, days)) if due else None
+            yield Moment(now, run, engine.evaluate(now))
+
+
+async def _check(sim: Simulator, settings: Settings, now: datetime, start: datetime, days: float) -> Run:
+    scene = scenario(now, start, days)
+    sim.graph.tenant = scene.tenant
+    sim.graph.heal()
+    if scene.outage:
+        sim.graph.fail("", faults.status(502))
+    async with open_clients(settings) as clients:
+        return await check(settings, clients, run_id=str(uuid.uuid4()), now=now)
