@@ -1,13 +1,14 @@
 """`demo`: the real timer function, in the real worker, against a simulated tenant; and what an administrator sees."""
 
+import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from types import FrameType
-from typing import Final
+from types import FrameType, TracebackType
+from typing import Final, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -33,9 +34,9 @@ def run(*, keep: bool, days: int | None) -> int:
     console = Console(highlight=False)
     steps = Console(stderr=True, highlight=False)
     try:
-        with _ended_cleanly(), Simulator(on_step=lambda step: steps.print(f"Starting {step} ...")) as sim:
+        with _Ending() as ending, Simulator(on_step=lambda step: steps.print(f"Starting {step} ...")) as sim:
             if days is not None:
-                return _story(console, steps, sim, days)
+                return _story(console, steps, sim, days, ending)
             code = _once(console, steps, sim)
             if keep and code == RAN:
                 _hold(console, sim)
@@ -80,7 +81,7 @@ def _finding(alert: rules.Alert) -> str:
     return finding or alert.dimensions.get("Connector", "") if tier == "none" else f"{finding} ({tier})"
 
 
-def _story(console: Console, steps: Console, sim: Simulator, days: int) -> int:
+def _story(console: Console, steps: Console, sim: Simulator, days: int, ending: "_Ending") -> int:
     """Play the scenario, and print what happened and what the rules made of it, in the order of time."""
     # Today's last check, so that the dates look familiar; the story's length lies before it.
     start = datetime.now(UTC).replace(minute=7, second=0, microsecond=0) - timedelta(days=days)
@@ -92,6 +93,7 @@ def _story(console: Console, steps: Console, sim: Simulator, days: int) -> int:
     with bar:
         task = bar.add_task("", total=days * timedelta(days=1) / rules.FREQUENCY, day="")
         for moment in play(sim, start, days):
+            ending.stop_if_asked()
             bar.update(task, advance=1, day=f"{moment.on:%Y-%m-%d}")
             told += [(event.on, event.kind, _alert(event.alert)) for event in moment.alerts]
             if moment.run and moment.run.outcome != "succeeded":
@@ -134,28 +136,36 @@ def _hold(console: Console, sim: Simulator) -> None:
         signal.pause()
 
 
-@contextmanager
-def _ended_cleanly() -> Iterator[None]:
+class _Ending:
     """Ctrl-C and a request to end stop what was started; a second one does not cut that short."""
 
-    asked = False
+    def __init__(self) -> None:
+        self._asked = False
+        self._before = {ending: signal.getsignal(ending) for ending in (signal.SIGINT, signal.SIGTERM)}
 
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        asked = True
-        for ending in before:
-            signal.signal(ending, signal.SIG_IGN)
-        raise KeyboardInterrupt
+    def __enter__(self) -> Self:
+        for ending in self._before:
+            signal.signal(ending, self._interrupt)
+        return self
 
-    before = {ending: signal.getsignal(ending) for ending in (signal.SIGINT, signal.SIGTERM)}
-    for ending in before:
-        signal.signal(ending, interrupt)
-    try:
-        yield
-    except RuntimeError as error:
-        if asked:  # DuckDB makes an error of its own of it
-            raise KeyboardInterrupt from error
-        raise
-    finally:
-        for ending, handler in before.items():
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        for ending, handler in self._before.items():
             signal.signal(ending, handler)
+        if self._asked and isinstance(error, RuntimeError):  # what DuckDB makes of an interrupted query
+            raise KeyboardInterrupt from error
+
+    def stop_if_asked(self) -> None:
+        """Raise KeyboardInterrupt if the end was asked for in the middle of asynchronous work."""
+        if self._asked:
+            raise KeyboardInterrupt
+
+    def _interrupt(self, _signal: int, _frame: FrameType | None) -> None:
+        self._asked = True
+        for ending in self._before:
+            signal.signal(ending, signal.SIG_IGN)
+        with suppress(RuntimeError):
+            asyncio.get_running_loop()
+            return  # a check under way ends first: cut off in the middle, it would leave connections behind
+        raise KeyboardInterrupt
