@@ -1,16 +1,25 @@
 # ruff: noqa: INP001 - run as a module from the root; docs/ is no package of the app
-"""Write the pages of docs/ that repeat what the code holds: `python -m docs.generate`; with `--check`, compare them."""
+"""Write the files that repeat what the code holds: `python -m docs.generate`; with `--check`, compare them.
 
+Some are written whole. Others are written by hand but for their blocks, each between `<!-- name -->` and
+`<!-- /name -->`.
+"""
+
+import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from shared.guidance import CATALOGUE, Entry, Guidance, Severity, SyncCode, Topic
+from shared.rows import CHECK_RUN, FINDINGS, RUNS, TOKEN_HISTORY, TOKEN_STATUS, Table
+from shared.settings import SETTINGS, Setting
 from shared.tokens import Code, Connector, Token
 
 DOCS: Final = Path(__file__).parent
+ROOT: Final = DOCS.parent
 
 _NAMES: Final = {Connector.ADE: "ADE token", Connector.APNS: "Push certificate", Connector.VPP: "VPP token"}
 
@@ -147,27 +156,169 @@ def _sync_code(code: SyncCode) -> tuple[str, str, str, str]:
     return str(code.code), meaning, code.evidence, escaped(code.source)
 
 
-PAGES: Final[dict[Path, Callable[[], str]]] = {DOCS / "alerts.md": alerts}
-"""What writes each page. A page ends in one newline."""
+# ---------------------------------------------------------------- settings
+
+
+class _HostSetting(NamedTuple):
+    """A setting that the Functions host or the Azure SDK reads, not the app."""
+
+    name: str
+    sample: str
+    about: str
+
+
+_HOST_SETTINGS: Final = (
+    _HostSetting(
+        "FUNCTIONS_WORKER_RUNTIME",
+        "python",
+        "The worker's language. On Flex Consumption it stands in the app's configuration, and the setting is refused.",
+    ),
+    _HostSetting(
+        "AzureWebJobsStorage",
+        "UseDevelopmentStorage=true",
+        "Where the host keeps the timers' state: Azurite on its usual ports. In Azure, the `AzureWebJobsStorage__...` "
+        "settings name an account and the identity instead.",
+    ),
+    _HostSetting(
+        "AZURE_TOKEN_CREDENTIALS",
+        "dev",
+        "Which credentials are tried: `dev` is your own sign-in, such as the Azure CLI's; "
+        "`ManagedIdentityCredential` in Azure.",
+    ),
+)
+
+
+def settings() -> str:
+    """The tables of settings in README.md."""
+    app = table(("setting", "default", "what it is", "expected"), map(_setting, SETTINGS))
+    host = table(
+        ("setting", "sample", "what it is"), ((f"`{one.name}`", f"`{one.sample}`", one.about) for one in _HOST_SETTINGS)
+    )
+    return (
+        f"{app}\nThe host and the Azure SDK read settings of their own. "
+        f"`local.settings.sample.json` has these beside the app's:\n\n{host}"
+    )
+
+
+def _setting(setting: Setting) -> tuple[str, str, str, str]:
+    default = "**required**" if setting.required else f"`{setting.default}`" if setting.default else "none"
+    return f"`{setting.name}`", default, setting.about, escaped(setting.expected)
+
+
+def local_settings() -> str:
+    """The text of local.settings.sample.json: every setting; those without a default are empty, which is absent."""
+    values = {one.name: one.sample for one in _HOST_SETTINGS}
+    values |= {setting.name: setting.default or "" for setting in SETTINGS}
+    return _json({"IsEncrypted": False, "Values": values})
+
+
+# ---------------------------------------------------------------- tables
+
+_HISTORY_KEYS: Final = (
+    ("PartitionKey", "string", "The connector, a colon and the token's id."),
+    ("RowKey", "string", "`253402300799999` minus `ChangedOn` in epoch milliseconds, 15 digits: the newest row first."),
+)
+"""The store gives them to a history row, so they are not among its columns in `shared.rows`."""
+
+_EDM: Final = {"string": "Edm.String", "datetime": "Edm.DateTime", "int": "Edm.Int32", "boolean": "Edm.Boolean"}
+
+
+def _storage_columns(of: Table[Any]) -> str:
+    keys = _HISTORY_KEYS if of is TOKEN_HISTORY else ()
+    columns = (*keys, *((column.name, column.type, column.about) for column in of.columns))
+    return table(
+        ("column", "type", "what it says"), ((f"`{name}`", _EDM[kind], about) for name, kind, about in columns)
+    )
+
+
+def _log_columns(of: Table[Any]) -> str:
+    rows = ((f"`{column.name}`", column.type, column.about) for column in of.columns)
+    return table(("column", "type", "what it says"), rows)
+
+
+def columns_json() -> str:
+    """The text of infra/columns.json: the columns of the custom tables, by table; descriptions are plain text."""
+    return _json(
+        {
+            of.name: [
+                {"name": column.name, "type": column.type, "description": column.about.replace("`", "")}
+                for column in of.columns
+            ]
+            for of in (FINDINGS, RUNS)
+        }
+    )
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+# ---------------------------------------------------------------- files
+
+
+class MarkerError(ValueError):
+    """A file lacks the markers of a generated block."""
+
+
+def blocks(path: Path, of: Mapping[str, Callable[[], str]]) -> Callable[[], str]:
+    """What writes a file that stays as it is but for the blocks that are named in `of`."""
+
+    def render() -> str:
+        text = path.read_text("utf-8")
+        for name, content in of.items():
+            start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+            before, opened, rest = text.partition(start)
+            _, closed, after = rest.partition(end)
+            if not opened or not closed:
+                raise MarkerError(f"{path.name} must hold the lines {start.strip()} and {end}.")
+            text = f"{before}{start}\n{content()}\n{end}{after}"
+        return text
+
+    return render
+
+
+PAGES: Final[dict[Path, Callable[[], str]]] = {
+    DOCS / "alerts.md": alerts,
+    DOCS / "tables.md": blocks(
+        DOCS / "tables.md",
+        {
+            **{f"columns {of.name}": partial(_storage_columns, of) for of in (TOKEN_STATUS, TOKEN_HISTORY, CHECK_RUN)},
+            **{f"columns {of.name}": partial(_log_columns, of) for of in (FINDINGS, RUNS)},
+        },
+    ),
+    ROOT / "README.md": blocks(ROOT / "README.md", {"settings": settings}),
+    ROOT / "local.settings.sample.json": local_settings,
+    ROOT / "infra" / "columns.json": columns_json,
+}
+"""What writes each file. A file ends in one newline."""
 
 
 def stale() -> list[Path]:
-    """The pages that are not what would be written now."""
+    """The files that are not what would be written now."""
     return [path for path, render in PAGES.items() if not path.exists() or path.read_text("utf-8") != render()]
 
 
 def main(arguments: list[str]) -> int:
-    """Write the pages, or with `--check` name those that are not current; 1 if there are any."""
-    if arguments == ["--check"]:
-        outdated = stale()
-        sys.stderr.writelines(f"docs/{path.relative_to(DOCS)} is not current: run `make docs`.\n" for path in outdated)
-        return 1 if outdated else 0
-    if arguments:
+    """Write the files, or with `--check` name those that are not current; 1 if there are any."""
+    if arguments not in ([], ["--check"]):
         sys.stderr.write("Usage: python -m docs.generate [--check]\n")
         return 3
-    for path, render in PAGES.items():
-        path.write_text(render(), "utf-8", newline="\n")
-    return 0
+    try:
+        outdated = stale()
+        if not arguments:
+            for path in outdated:
+                path.write_text(PAGES[path](), "utf-8", newline="\n")
+            return 0
+    except (MarkerError, FileNotFoundError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stderr.writelines(f"{_shown(path)} is not current: run `make docs`.\n" for path in outdated)
+    return 1 if outdated else 0
+
+
+def _shown(path: Path) -> Path:
+    """`path` as people write it."""
+    return Path("docs", path.relative_to(DOCS)) if path.is_relative_to(DOCS) else path.relative_to(ROOT)
 
 
 if __name__ == "__main__":

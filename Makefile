@@ -1,0 +1,39 @@
+# What is done with the project from a terminal; `make` alone lists it.
+# ARGS goes to the program behind a target: make demo ARGS="--days 14"
+
+PYTHON_OF_PROJECT := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench docs requirements
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: ## Install what is needed into .venv and node_modules, unless it is there
+	@sh .ci/setup
+
+demo: setup ## Run the timer function against a simulated tenant and show what an administrator would see
+	@$(PYTHON_OF_PROJECT) -m cli demo $(ARGS)
+
+test: setup ## Run all tests, with coverage
+	@$(PYTHON_OF_PROJECT) -m pytest -n logical --dist loadfile --cov $(ARGS)
+
+lint: setup ## Check style, types, the direction of imports, and that generated documents are current
+	@.venv/bin/ruff check
+	@.venv/bin/ruff format --check
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-logo
+	@$(PYTHON_OF_PROJECT) -m docs.generate --check
+
+bench: setup ## Measure against bare HTTP
+	@$(PYTHON_OF_PROJECT) -m benchmarks $(ARGS)
+
+docs: setup ## Write the generated documents
+	@$(PYTHON_OF_PROJECT) -m docs.generate
+
+requirements: setup ## Compile requirements*.in into requirements*.txt
+	@for name in requirements requirements-cli requirements-dev; do \
+		echo "$$name.in -> $$name.txt"; \
+		.venv/bin/pip-compile -q --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+			--no-emit-options --no-header --annotation-style=line $$name.in -o $$name.txt || exit 1; \
+	done

@@ -1,0 +1,185 @@
+"""What holds the project together: names, versions, pins, and which file goes where."""
+
+import ast
+import importlib.metadata
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from pathspec import GitIgnoreSpec
+
+import shared
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PYTHON = (ROOT / ".python-version").read_text("utf-8").strip()
+FILES = ("requirements", "requirements-cli", "requirements-dev")
+
+OURS = {"benchmarks", "cli", "docs", "function_app", "infra", "shared", "simulator", "tests"}
+PURE = {"findings", "guidance", "judge", "rows", "settings", "text", "tokens"}
+DEPLOYED = {".python_packages", "LICENSE", "function_app.py", "host.json", "requirements.txt", "shared"}
+
+
+def lines(name):
+    stripped = (line.partition("#")[0].strip() for line in (ROOT / name).read_text("utf-8").splitlines())
+    return [line for line in stripped if line and not line.startswith("-c ")]
+
+
+def pins(name):
+    return {canonicalize_name(line.partition("==")[0]): line.partition("==")[2] for line in lines(f"{name}.txt")}
+
+
+def tree(path):
+    return ast.parse((ROOT / path).read_text("utf-8"))
+
+
+# Names
+
+
+def test_no_installed_distribution_owns_one_of_our_names():
+    """The host puts the app's folder last on the search path, so an installed package of that name would win."""
+    assert {name: owners for name, owners in importlib.metadata.packages_distributions().items() if name in OURS} == {}
+
+
+def test_the_function_app_imports_the_standard_library_the_worker_and_shared_alone():
+    imported = set()
+    for node in ast.walk(tree("function_app.py")):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            imported.add(node.module)
+    others = {name for name in imported if name.partition(".")[0] not in {*sys.stdlib_module_names, "shared"}}
+    assert others == {"azure.functions"}
+
+
+@pytest.mark.parametrize("module", sorted(PURE))
+def test_the_judgement_has_no_clock_of_its_own(module):
+    asked = {ast.unparse(node) for node in ast.walk(tree(f"shared/{module}.py")) if isinstance(node, ast.Attribute)}
+    assert asked.isdisjoint({"datetime.now", "datetime.today", "datetime.utcnow", "date.today"})
+
+
+# The direction of imports
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("shared/judge.py", "import asyncio"),
+        ("shared/rows.py", "from azure.core.exceptions import AzureError"),
+        ("shared/store.py", "import shared.check"),
+        ("shared/text.py", "import simulator.tls"),
+        ("shared/forgotten.py", ""),
+        ("simulator/tls.py", "import function_app"),
+        ("cli/other.py", "import simulator.tls"),
+    ],
+)
+def test_an_import_in_the_wrong_direction_is_found(tmp_path, module, line):
+    for folder in ("shared", "simulator", "cli"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    assert lint_imports(tmp_path).returncode == 0
+    with (tmp_path / module).open("a") as file:
+        file.write(f"\n{line}\n")
+    found = lint_imports(tmp_path)
+    assert found.returncode == 1
+    assert "BROKEN" in found.stdout or "could not be imported" in found.stdout
+
+
+def lint_imports(folder):
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache", "--no-logo"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+
+
+# Versions
+
+
+def test_the_release_has_one_number():
+    assert PROJECT["project"]["version"] == shared.__version__
+    assert f"## [{shared.__version__}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_python_has_one_version():
+    assert "{}.{}".format(*sys.version_info) == PYTHON
+    assert PROJECT["project"]["requires-python"] == f"=={PYTHON}.*"
+    assert PROJECT["tool"]["mypy"]["python_version"] == PYTHON
+    assert PROJECT["tool"]["ruff"]["target-version"] == f"py{PYTHON.replace('.', '')}"
+    assert f"FROM python:{PYTHON}-" in (ROOT / ".devcontainer" / "Dockerfile").read_text("utf-8")
+    assert "python-version-file: .python-version" in (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
+
+
+# Pins
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_package_is_pinned_exactly(name):
+    assert [line for line in lines(f"{name}.txt") if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_whatever_a_package_needs_is_pinned_too(name):
+    known = {
+        canonicalize_name(line.partition("==")[0])
+        for file in FILES[: FILES.index(name) + 1]
+        for line in lines(f"{file}.txt")
+    }
+    asked = [Requirement(line) for line in lines(f"{name}.in")]
+    seen = set()
+    while asked:
+        requirement = asked.pop()
+        key = (canonicalize_name(requirement.name), frozenset(requirement.extras))
+        if key in seen or key[0] in UNPINNED:
+            continue
+        seen.add(key)
+        assert key[0] in known, f"run `make requirements`: {key[0]} is not pinned"
+        for line in importlib.metadata.requires(key[0]) or ():
+            needed = Requirement(line)
+            extras = requirement.extras or {""}
+            if needed.marker is None or any(needed.marker.evaluate({"extra": extra}) for extra in extras):
+                asked.append(needed)
+    assert {of for of, _ in seen} >= pins(name).keys() - set().union(
+        *(pins(file) for file in FILES[: FILES.index(name)])
+    )
+
+
+UNPINNED = {"pip", "setuptools"}
+"""pip-compile leaves them out; pip-tools needs them."""
+
+
+def test_the_files_agree_and_what_is_installed_is_what_they_say():
+    said = {}
+    for file in FILES:
+        for name, version in pins(file).items():
+            assert said.setdefault(name, version) == version, f"{file}.txt has another {name}"
+    assert {name: importlib.metadata.version(name) for name in said} == said
+
+
+def test_a_pin_satisfies_whoever_needs_the_package():
+    unsatisfied = []
+    for distribution in importlib.metadata.distributions():
+        for line in distribution.requires or ():
+            needed = Requirement(line)
+            if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+                version = importlib.metadata.version(needed.name)
+                if version not in SpecifierSet(str(needed.specifier), prereleases=True):
+                    unsatisfied.append(f"{distribution.name} needs {line}, not {version}")
+    assert unsatisfied == []
+
+
+# What is deployed
+
+
+def test_what_is_not_deployed_is_ignored_and_what_is_deployed_is_not():
+    ignored = GitIgnoreSpec.from_lines((ROOT / ".funcignore").read_text("utf-8").splitlines())
+    entries = {path.name: f"{path.name}/" if path.is_dir() else path.name for path in ROOT.iterdir()}
+    kept = {name for name, path in entries.items() if not ignored.match_file(path)}
+    assert kept <= DEPLOYED, "name it in .funcignore, or in DEPLOYED here"
+    needed = [*(path.relative_to(ROOT) for path in (ROOT / "shared").rglob("*") if "__pycache__" not in path.parts)]
+    needed += [Path(".python_packages/lib/site-packages/azure/functions/__init__.py"), *map(Path, DEPLOYED)]
+    assert [str(path) for path in needed if ignored.match_file(path)] == []
