@@ -1,0 +1,1 @@
+"""Side-by-side measurements: ratios against bare HTTP, taken in the same run."""
