@@ -37,7 +37,8 @@ async def check_tokens(timer: func.TimerRequest, context: func.Context) -> None:
     async with open_clients(settings) as clients:
         run = await check(settings, clients, run_id=context.invocation_id, now=now, past_due=timer.past_due)
     if run.outcome is Outcome.FAILED:
-        raise CheckFailed(f"The check was not whole. {run.store_error or ''} {run.publish_error or ''}".strip())
+        errors = " ".join(filter(None, (run.store_error, run.publish_error)))
+        raise CheckFailed(f"The check was not whole. {errors}")
 
 
 @app.function_name("prune_history")
@@ -54,5 +55,5 @@ async def prune_history(timer: func.TimerRequest) -> None:  # noqa: ARG001 # the
     settings = Settings.load(os.environ)
     before = datetime.now(UTC) - timedelta(days=settings.history_retention_days)
     async with open_clients(settings) as clients:
-        deleted = await Store(clients.tables, Guidance()).prune(before)
+        deleted = await Store(clients.tables, clients.transactions, Guidance()).prune(before)
     _log.info("prune_history deleted %s rows from before %s", deleted, before.date())

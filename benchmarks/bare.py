@@ -16,21 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 
 GRAPH = os.environ["GRAPH_ENDPOINT"]
 TABLES = os.environ["TABLES_ENDPOINT"]
 LOGS = os.environ["LOGS_INGESTION_ENDPOINT"]
 RULE = os.environ["LOGS_INGESTION_RULE_ID"]
 ACCOUNT = TABLES.rpartition("/")[2]
-PATHS = (
-    "beta/deviceManagement/depOnboardingSettings?$select=id,tokenName,tokenType,appleIdentifier,"
-    "tokenExpirationDateTime,lastModifiedDateTime,lastSuccessfulSyncDateTime,lastSyncErrorCode,syncedDeviceCount",
-    "v1.0/deviceManagement/applePushNotificationCertificate?$select=id,appleIdentifier,expirationDateTime,"
+PATHS = {
+    "beta/deviceManagement/depOnboardingSettings": "id,tokenName,tokenType,appleIdentifier,tokenExpirationDateTime,"
+    "lastModifiedDateTime,lastSuccessfulSyncDateTime,lastSyncErrorCode,syncedDeviceCount",
+    "v1.0/deviceManagement/applePushNotificationCertificate": "id,appleIdentifier,expirationDateTime,"
     "topicIdentifier,certificateSerialNumber,certificateUploadFailureReason",
-    "beta/deviceAppManagement/vppTokens?$select=id,displayName,locationName,organizationName,vppTokenAccountType,"
-    "appleId,expirationDateTime,lastSyncDateTime,lastSyncStatus,state",
-)
+    "beta/deviceAppManagement/vppTokens": "id,displayName,locationName,organizationName,vppTokenAccountType,appleId,"
+    "expirationDateTime,lastSyncDateTime,lastSyncStatus,state",
+}
 TABLE_HEADERS = {
     "x-ms-version": "2020-12-06",
     "Accept": "application/json;odata=minimalmetadata",
@@ -47,14 +46,14 @@ async def token(http: httpx.AsyncClient, resource: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {answer.raise_for_status().json()['access_token']}"}
 
 
-async def read(http: httpx.AsyncClient, bearer: dict[str, str], path: str) -> list[Any]:
+async def read(http: httpx.AsyncClient, bearer: dict[str, str], path: str, select: str) -> list[Any]:
     items: list[Any] = []
-    url: str | None = f"{GRAPH}/{path}"
+    url: str | None = f"{GRAPH}/{path}?$select={select}"
     while url:
         answer = await http.get(url, headers=bearer)
         if answer.status_code == 404:
             break
-        page = msgspec.json.decode(answer.raise_for_status().content)
+        page = answer.raise_for_status().json()
         items += page.get("value", [page])
         url = page.get("@odata.nextLink")
     return items
@@ -65,7 +64,7 @@ async def load(http: httpx.AsyncClient, bearer: dict[str, str]) -> dict[tuple[st
     params = {"$select": "PartitionKey,RowKey,Memory"}
     while True:
         answer = await http.get(f"{TABLES}/TokenStatus()", params=params, headers={**bearer, **TABLE_HEADERS})
-        for row in msgspec.json.decode(answer.raise_for_status().content)["value"]:
+        for row in answer.raise_for_status().json()["value"]:
             etags[row["PartitionKey"], row["RowKey"]] = row["odata.etag"]
         if "x-ms-continuation-NextPartitionKey" not in answer.headers:
             return etags
@@ -103,7 +102,7 @@ async def submit(
 async def send(http: httpx.AsyncClient, bearer: dict[str, str], table: str, rows: list[dict[str, Any]]) -> None:
     url = f"{LOGS}/dataCollectionRules/{RULE}/streams/Custom-{table}?api-version=2023-01-01"
     headers = {**bearer, "Content-Type": "application/json", "Content-Encoding": "gzip"}
-    per_call = max(1, 950_000 // max(1, max(len(json.dumps(row)) for row in rows)))
+    per_call = 950_000 // max(len(json.dumps(row)) for row in rows)
     for start in range(0, len(rows), per_call):
         body = gzip.compress(json.dumps(rows[start : start + per_call]).encode(), 6)
         (await http.post(url, content=body, headers=headers)).raise_for_status()
@@ -116,7 +115,7 @@ async def check(rows: dict[str, list[dict[str, Any]]]) -> None:
         graph, tables = await asyncio.gather(
             token(http, "https://graph.microsoft.com"), token(http, "https://storage.azure.com")
         )
-        *_, etags = await asyncio.gather(*(read(http, graph, path) for path in PATHS), load(http, tables))
+        *_, etags = await asyncio.gather(*(read(http, graph, *one) for one in PATHS.items()), load(http, tables))
         logs = await token(http, "https://monitor.azure.com")
         status = [
             {**row, "RunId": run, "CheckedOn": now, "CheckedOn@odata.type": "Edm.DateTime"} for row in rows["status"]
@@ -139,7 +138,7 @@ async def check(rows: dict[str, list[dict[str, Any]]]) -> None:
 
 
 def main() -> None:
-    rows = msgspec.json.decode(Path(sys.argv[1]).read_bytes())
+    rows = json.loads(Path(sys.argv[1]).read_text())
     begun = time.perf_counter()
     asyncio.run(check(rows))
     print(json.dumps({"ms": 1000 * (time.perf_counter() - begun)}))

@@ -15,7 +15,7 @@ from shared.judge import Judgement, judge
 from shared.monitor import Monitor, PublishError
 from shared.settings import Settings
 from shared.store import Loaded, Store, StoreError
-from shared.tokens import Connector, Failure, Health, Outcome, Reading, Run
+from shared.tokens import Connector, Failure, Health, Key, Outcome, Reading, Run
 
 _log: Final = logging.getLogger(__name__)
 
@@ -25,6 +25,7 @@ WORK_ENDS: Final = 0.8
 RECORD_ENDS: Final = 0.85
 CONNECTOR_ROWS_END: Final = 0.9
 CLOSING_ENDS: Final = 0.96
+RECORD_AGAIN_ENDS: Final = 0.99
 
 
 class CheckFailed(Exception):  # noqa: N818 # what the host shows as the invocation's error
@@ -47,7 +48,7 @@ class _Check:
         guidance = Guidance(settings.sync_error_names)
         self._settings = settings
         self._graph = clients.graph
-        self._store = Store(clients.tables, guidance)
+        self._store = Store(clients.tables, clients.transactions, guidance)
         self._monitor = Monitor(clients.logs, guidance, settings)
         self._run_id = run_id
         self._now = now
@@ -61,7 +62,7 @@ class _Check:
         judgement = self._judge(readings, loaded)
         rows = self._monitor.finding_rows(judgement.statuses)
         await asyncio.gather(
-            self._in_time(WORK_ENDS, self._save(judgement, loaded, unwritten), self._store_errors, "saving"),
+            self._in_time(WORK_ENDS, self._save(readings, judgement, loaded, unwritten), self._store_errors, "saving"),
             self._in_time(WORK_ENDS, self._monitor.send_findings(rows), self._publish_errors, "sending the findings"),
         )
         run = self._result(readings, judgement, len(rows))
@@ -73,7 +74,9 @@ class _Check:
         await self._in_time(CLOSING_ENDS, closing, self._publish_errors, "sending the closing row")
         run = self._result(readings, judgement, len(rows))
         if run.outcome is not recorded.outcome:
-            await self._in_time(1, self._store.record(run), self._store_errors, "recording the run's failure")
+            await self._in_time(
+                RECORD_AGAIN_ENDS, self._store.record(run), self._store_errors, "recording the run's failure"
+            )
             run = self._result(readings, judgement, len(rows))
         _tell(run)
         return run
@@ -92,10 +95,10 @@ class _Check:
             self._store_errors.append(_fault("judging", error))
             return Judgement((), ())
 
-    async def _load(self) -> tuple[Loaded | None, set[tuple[Connector, str]]]:
+    async def _load(self) -> tuple[Loaded | None, set[Key]]:
         """What is remembered (None if it could not be read), and whose pending change could not be written."""
         loaded: Loaded | None = None
-        unwritten: dict[tuple[Connector, str], str] = {}
+        unwritten: dict[Key, str] = {}
 
         async def load() -> None:
             nonlocal loaded, unwritten
@@ -106,15 +109,24 @@ class _Check:
 
         await self._in_time(READING_ENDS, load(), self._store_errors, "loading")
         if loaded is not None:
-            self._store_errors += [f"{problem}; it is judged anew." for problem in loaded.problems]
+            self._store_errors += [f"{problem}; it is judged anew." for problem in loaded.unreadable.values()]
         self._store_errors += sorted({f"{problem}." for problem in unwritten.values() if problem})
         return loaded, set(unwritten)
 
-    async def _save(self, judgement: Judgement, loaded: Loaded | None, unwritten: set[tuple[Connector, str]]) -> None:
+    async def _save(
+        self, readings: list[Reading], judgement: Judgement, loaded: Loaded | None, unwritten: set[Key]
+    ) -> None:
         if loaded is None:
             return  # without what is remembered, nothing is replaced
-        problems = await self._store.save(judgement.statuses, judgement.departed, loaded, except_for=unwritten)
+        departed = [*judgement.departed, *self._forgotten(readings, loaded)]
+        problems = await self._store.save(judgement.statuses, departed, loaded, except_for=unwritten)
         self._store_errors += [f"{problem}." for problem in problems]
+
+    def _forgotten(self, readings: list[Reading], loaded: Loaded) -> list[Key]:
+        """Rows that cannot be read, and that no reading can mend: each would fail every run to come."""
+        named = {reading.connector: {token.id for token in reading.tokens} for reading in readings}
+        unread = {reading.connector for reading in readings if reading.failure}
+        return [of for of in loaded.unreadable if of[0] not in unread and of[1] not in named.get(of[0], ())]
 
     async def _in_time(self, share: float, work: Awaitable[None], errors: list[str], what: str) -> None:
         """Await `work` until that share of the run's time is over; why it failed joins `errors`."""

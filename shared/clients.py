@@ -8,8 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
 
+import aiohttp
 import httpx
+from azure.core import AsyncPipelineClient
 from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, AsyncRetryPolicy, UserAgentPolicy
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.data.tables.aio import TableServiceClient
 from azure.identity.aio import DefaultAzureCredential
 from azure.monitor.ingestion.aio import LogsIngestionClient
@@ -19,9 +24,11 @@ from msgraph.graph_request_adapter import GraphRequestAdapter
 from msgraph_core import GraphClientFactory
 from msgraph_core.middleware import AsyncGraphTransport
 
+from shared import __version__
 from shared.graph import Graph
 from shared.settings import Settings, SettingsError
 from shared.text import bounded
+from shared.transactions import Transactions
 
 
 class Clients(NamedTuple):
@@ -29,6 +36,7 @@ class Clients(NamedTuple):
 
     graph: Graph
     tables: TableServiceClient
+    transactions: Transactions
     logs: LogsIngestionClient
 
 
@@ -41,28 +49,50 @@ async def open_clients(settings: Settings) -> AsyncIterator[Clients]:
 
     """
     async with AsyncExitStack() as stack:
-        credential = await stack.enter_async_context(_credential(settings))
+        # As the SDK would make one for each of its clients; shared, they connect once.
+        session = aiohttp.ClientSession(trust_env=True, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False)
+        transport = AioHttpTransport(session=await stack.enter_async_context(session), session_owner=False)
+        credential = await stack.enter_async_context(_credential(settings, transport))
         tables = await stack.enter_async_context(
-            TableServiceClient(settings.tables_endpoint, credential=credential, audience=settings.cloud.tables)
+            TableServiceClient(
+                settings.tables_endpoint, credential=credential, audience=settings.cloud.tables, transport=transport
+            )
         )
         logs = await stack.enter_async_context(
             LogsIngestionClient(
-                settings.logs_ingestion_endpoint, credential, credential_scopes=[f"{settings.cloud.logs}/.default"]
+                settings.logs_ingestion_endpoint,
+                credential,
+                credential_scopes=[f"{settings.cloud.logs}/.default"],
+                transport=transport,
             )
         )
+        batches = await stack.enter_async_context(_batches(credential, settings, transport))
         http = _graph_http()
-        for transport in (http._transport, *http._mounts.values()):  # noqa: SLF001 # see below
-            if isinstance(transport, AsyncGraphTransport):
+        for outer in (http._transport, *http._mounts.values()):  # noqa: SLF001 # see below
+            if isinstance(outer, AsyncGraphTransport):
                 # The SDK's transport does not close the one that it wraps, which would leave its connections open.
-                stack.push_async_callback(transport.transport.aclose)
-        yield Clients(_graph(http, credential, settings), tables, logs)
+                stack.push_async_callback(outer.transport.aclose)
+        transactions = Transactions(batches, settings.tables_endpoint)
+        yield Clients(_graph(http, credential, settings), tables, transactions, logs)
 
 
-def _credential(settings: Settings) -> DefaultAzureCredential:
+def _credential(settings: Settings, transport: AioHttpTransport) -> DefaultAzureCredential:
     try:
-        return DefaultAzureCredential(managed_identity_client_id=settings.azure_client_id)
+        return DefaultAzureCredential(managed_identity_client_id=settings.azure_client_id, transport=transport)
     except ValueError as error:  # the SDK reads this setting itself
         raise SettingsError([f"AZURE_TOKEN_CREDENTIALS cannot be used: {bounded(str(error))}"]) from None
+
+
+def _batches(
+    credential: AsyncTokenCredential, settings: Settings, transport: AioHttpTransport
+) -> AsyncPipelineClient[HttpRequest, AsyncHttpResponse]:
+    """The SDK's pipeline alone, which signs in and tries again."""
+    policies = [
+        UserAgentPolicy(f"ade-token-monitor/{__version__}"),
+        AsyncRetryPolicy(),
+        AsyncBearerTokenCredentialPolicy(credential, f"{settings.cloud.tables}/.default"),
+    ]
+    return AsyncPipelineClient(settings.tables_endpoint, policies=policies, transport=transport)
 
 
 def _graph_http() -> httpx.AsyncClient:

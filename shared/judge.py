@@ -21,13 +21,12 @@ from shared.tokens import (
     Finding,
     FindingState,
     Health,
+    Key,
     Reading,
     Status,
     Token,
     Unreadable,
 )
-
-type Key = tuple[Connector, str]
 
 CLOCK_SKEW: Final = timedelta(minutes=5)
 """A last success this far ahead of now is now; further ahead it is no success."""

@@ -4,6 +4,7 @@ The store and the monitor build their rows here, `infra/columns.json` (which Bic
 are the column lists of `docs/tables.md`. Rows are plain dictionaries; what is absent is left out.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -34,6 +35,8 @@ _MAXIMUM_TEXT: Final = 32_000
 _LAST_MILLISECOND: Final = 253_402_300_799_999
 """Epoch milliseconds of the end of the year 9999: subtracting from it sorts the newest row first."""
 
+_UNSAFE_IN_KEYS: Final = re.compile(r"[/\\#?%\x00-\x1f\x7f-\x9f]")
+
 _KEY_LENGTH: Final = 400
 """Keys hold 1 KiB of UTF-16; a longer key is cut and gets its hash, and two parts fit beside each other."""
 
@@ -56,8 +59,7 @@ class Table[Source](NamedTuple):
 
     def row(self, source: Source) -> Row:
         """The row of `source`, without what is absent."""
-        values = ((column.name, column.value(source)) for column in self.columns)
-        return {name: value for name, value in values if value is not None}
+        return {name: found for name, _, _, value in self.columns if (found := value(source)) is not None}
 
 
 class StatusSource(NamedTuple):
@@ -102,16 +104,14 @@ def key(text: str) -> str:
     Forbidden characters and the limit of 1 KiB:
     https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
     """
-    encoded = "".join(_encoded(character) for character in text)
+    encoded = _UNSAFE_IN_KEYS.sub(_percent_encoded, text)
     if len(encoded.encode("utf-16-le")) <= 2 * _KEY_LENGTH:
         return encoded
     return f"{encoded[: _KEY_LENGTH // 4]}~{sha256(text.encode()).hexdigest()}"
 
 
-def _encoded(character: str) -> str:
-    if character in "/\\#?%" or character < " " or "\x7f" <= character <= "\x9f":
-        return "".join(f"%{byte:02X}" for byte in character.encode())
-    return character
+def _percent_encoded(found: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in found[0].encode())
 
 
 def newest_first(instant: datetime) -> str:

@@ -150,6 +150,8 @@ def _shown(text: str) -> str:
 
 def _url(text: str, *, path: bool) -> str:
     url = urlsplit(text)
+    if not text.isprintable() or " " in text:
+        raise ValueError
     loopback = url.hostname in _LOOPBACK
     if not url.hostname or not (url.scheme == "https" or (url.scheme == "http" and loopback)):
         raise ValueError
@@ -244,8 +246,8 @@ SETTINGS: Final = (
     Setting("EXPIRY_CRITICAL_DAYS", "7,1", _descending_days, f"{_DAYS} 7,1, all smaller than the warning days", "Days before an expiry at which it is critical."),
     Setting("SYNC_STALE_WARNING_HOURS", "36", _HOURS, "whole hours, at least 1", "ADE: hours without a successful sync until a warning."),
     Setting("SYNC_STALE_CRITICAL_HOURS", "72", _HOURS, "whole hours, not fewer than the warning's", "ADE: hours without a successful sync until it is critical."),
-    Setting("VPP_SYNC_STALE_WARNING_HOURS", "48", _HOURS, "whole hours, at least 1", "VPP: the same."),
-    Setting("VPP_SYNC_STALE_CRITICAL_HOURS", "96", _HOURS, "whole hours, not fewer than the warning's", "VPP: the same."),
+    Setting("VPP_SYNC_STALE_WARNING_HOURS", "48", _HOURS, "whole hours, at least 1", "VPP: hours without a successful sync until a warning."),
+    Setting("VPP_SYNC_STALE_CRITICAL_HOURS", "96", _HOURS, "whole hours, not fewer than the warning's", "VPP: hours without a successful sync until it is critical."),
     Setting("SYNC_ERROR_CRITICAL_HOURS", "24", _whole(0, 24 * _LONGEST_DAYS), "whole hours", "Hours that a sync error of ADE lasts until it is critical."),
     Setting("SYNC_ERROR_NAMES", "", _names, "codes and names such as 5=Access denied;9=Invalid cursor, without the codes 0 and 3", "The tenant's own names for codes of ADE sync errors."),
     Setting("CHANGE_DAYS", "7", _whole(1, _LONGEST_DAYS), "whole days, at least 1", "Days that a finding about a change is kept."),
@@ -261,8 +263,8 @@ SETTINGS: Final = (
     Setting("DEVICE_CONTACT_DAYS", "30", _whole(1, _LONGEST_DAYS), "whole days, at least 1", "Inspection: days without contact that count."),
     Setting("DEVICE_EXAMPLES", "20", _whole(0, 100), "a whole number from 0 to 100", "Inspection: serial numbers kept for each symptom; 0 keeps none."),
     Setting("DEVICES_WITHOUT_PROFILE_MINIMUM", "1", _whole(1, 1_000_000), "a whole number, at least 1", "Inspection: devices waiting without a profile that are a finding."),
-    Setting("ENROLLMENT_FAILING_MINIMUM", "3", _whole(1, 1_000_000), "a whole number, at least 1", "Inspection: failed devices that are a finding,"),
-    Setting("ENROLLMENT_FAILING_PERCENT", "5", _whole(1, 100), "a whole number from 1 to 100", "if they are this share of all, too."),
+    Setting("ENROLLMENT_FAILING_MINIMUM", "3", _whole(1, 1_000_000), "a whole number, at least 1", "Inspection: failed or blocked devices that are a finding, if they are also `ENROLLMENT_FAILING_PERCENT` of all."),
+    Setting("ENROLLMENT_FAILING_PERCENT", "5", _whole(1, 100), "a whole number from 1 to 100", "Inspection: the share of all devices that `ENROLLMENT_FAILING_MINIMUM` must be."),
     Setting("ENROLLMENT_EVENTS", "false", _switch, "true or false", "Inspection: also read Intune's failure events, which needs a further role."),
 )  # fmt: skip
 

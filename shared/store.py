@@ -5,50 +5,39 @@ row until the next run has made sure that it stands in the history, so that a ru
 """
 
 import asyncio
-import json
-from collections.abc import Awaitable, Collection, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import datetime
-from itertools import groupby
-from typing import Any, Final, NamedTuple
+from functools import partial
+from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 import msgspec
-from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient, TableServiceClient
 
 from shared.azure_errors import told
 from shared.guidance import Guidance
-from shared.judge import Key
 from shared.rows import (
     CHECK_RUN,
     TOKEN_HISTORY,
     TOKEN_STATUS,
     ChangeSource,
-    Row,
     StatusSource,
     history_key,
     key,
     newest_first,
 )
-from shared.tokens import Change, Connector, Run, Status
-
-MOST_OPERATIONS: Final = 100
-MOST_BYTES: Final = 3_500_000
-"""A transaction holds 100 operations and 4 MiB with its envelope.
-
-https://learn.microsoft.com/rest/api/storageservices/performing-entity-group-transactions
-"""
-_ENVELOPE: Final = 1_500
-"""Bytes around each operation: headers and address, with the keys in them."""
+from shared.tokens import Change, Connector, Key, Run, Status
+from shared.transactions import Operation, Transactions, split
 
 _AT_ONCE: Final = 16
 """Calls under way; far below the 20,000 operations a second of an account, and enough for 2,000 changes in a run."""
 
 _RIGHT: Final = "Storage Table Data Contributor on the table"
 
-type Operation = tuple[str, Row] | tuple[str, Row, dict[str, Any]]
+type Place = tuple[str, str]
+"""Partition and row key."""
 
 
 class StoreError(Exception):
@@ -59,18 +48,19 @@ class Loaded(NamedTuple):
     """What `TokenStatus` held."""
 
     statuses: dict[Key, Status]
-    etags: dict[Key, str]
-    problems: tuple[str, ...] = ()
-    """Rows that could not be read."""
+    etags: dict[Place, str]
+    unreadable: dict[Key, str]
+    """What is wrong with the rows that could not be read."""
 
 
 class Store:
     """The app's tables."""
 
-    def __init__(self, tables: TableServiceClient, guidance: Guidance) -> None:
+    def __init__(self, tables: TableServiceClient, transactions: Transactions, guidance: Guidance) -> None:
         self._status = tables.get_table_client(TOKEN_STATUS.name)
         self._history = tables.get_table_client(TOKEN_HISTORY.name)
         self._runs = tables.get_table_client(CHECK_RUN.name)
+        self._transactions = transactions
         self._guidance = guidance
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
@@ -81,23 +71,23 @@ class Store:
             StoreError: where the table could not be read as a whole.
 
         """
-        loaded = Loaded({}, {})
-        problems = []
+        loaded = Loaded({}, {}, {})
         try:
             async for entity in self._status.list_entities(select=["PartitionKey", "RowKey", "Memory"]):
-                row = str(entity["PartitionKey"]), str(entity["RowKey"])
-                if row[0] not in list(Connector):
+                place = str(entity["PartitionKey"]), str(entity["RowKey"])
+                if place[0] not in list(Connector):
                     continue  # of a release that knows more connectors
-                status = _remembered(*row, entity.get("Memory"))
+                loaded.etags[place] = str(entity.metadata["etag"])
+                status = _remembered(place, entity.get("Memory"))
                 if status is None:
-                    problems.append(f"{TOKEN_STATUS.name}: what the row {'/'.join(row)} remembers cannot be read")
-                found = (Connector(row[0]), unquote(row[1])) if status is None else status.key
-                loaded.etags[found] = str(entity.metadata["etag"])
-                if status is not None:
-                    loaded.statuses[found] = status
+                    of = Connector(place[0]), unquote(place[1])
+                    problem = f"{TOKEN_STATUS.name}: what the row {'/'.join(place)} remembers cannot be read"
+                    loaded.unreadable[of] = problem
+                else:
+                    loaded.statuses[status.key] = status
         except AzureError as error:
             raise StoreError(f"{TOKEN_STATUS.name} could not be read: {told(error, right=_RIGHT)}.") from error
-        return loaded._replace(problems=tuple(problems))
+        return loaded
 
     async def write_changes(self, statuses: Iterable[Status]) -> dict[Key, str]:
         """Write the changes that `statuses` carry into the history; again does no harm.
@@ -107,7 +97,7 @@ class Store:
 
         """
         changed = [(status.key, status.change) for status in statuses if status.change]
-        results = await self._side_by_side(self._write_change(*one) for one in changed)
+        results = await self._side_by_side(lambda one: self._write_change(*one), changed)
         return {key: problem for (key, _), problem in zip(changed, results, strict=True) if problem}
 
     async def _write_change(self, of: Key, change: Change) -> str | None:
@@ -133,14 +123,15 @@ class Store:
 
         """
         by_key = {status.key: status for status in statuses if status.key not in except_for}
-        operations = [self._put(status, loaded.etags.get(of)) for of, status in by_key.items()]
-        gone = [(of, loaded.etags[of]) for of in departed if of not in except_for and of in loaded.etags]
-        operations += [(*_deletion(of[0].value, key(of[1])), _if_unchanged(etag)) for of, etag in gone]
-        transactions = list(_transactions(operations))
-        results = await self._side_by_side(self._submit(self._status, one) for one in transactions)
+        operations = [self._put(status, loaded.etags.get(_place(of))) for of, status in by_key.items()]
+        gone = {_place(of) for of in departed if of not in except_for} & loaded.etags.keys()
+        gone -= {operation.keys for operation in operations}
+        operations += [_deletion(*place, loaded.etags[place]) for place in sorted(gone)]
+        transactions = list(split(operations))
+        results = await self._side_by_side(partial(self._submit, self._status), transactions)
         problems = {result for result in results if result}
-        rejected = {_row(op) for one, result in zip(transactions, results, strict=True) if result for op in one}
-        saved = [status for of, status in by_key.items() if (of[0].value, key(of[1])) not in rejected]
+        rejected = {op.keys for one, result in zip(transactions, results, strict=True) if result for op in one}
+        saved = [status for of, status in by_key.items() if _place(of) not in rejected]
         unwritten = await self.write_changes(saved)
         return sorted({*problems, *unwritten.values()})
 
@@ -166,7 +157,7 @@ class Store:
         deleted, problems = 0, set[str]()
         for table in (self._history, self._runs):
             try:
-                operations: list[Operation] = [
+                operations = [
                     _deletion(str(entity["PartitionKey"]), str(entity["RowKey"]))
                     async for entity in table.query_entities(
                         f"RowKey gt '{newest_first(before)}'", select=["PartitionKey", "RowKey"]
@@ -175,8 +166,8 @@ class Store:
             except AzureError as error:
                 problems.add(f"{table.table_name} could not be read: {told(error, right=_RIGHT)}")
                 continue
-            transactions = list(_transactions(operations))
-            results = await self._side_by_side(self._submit(table, one) for one in transactions)
+            transactions = list(split(operations))
+            results = await self._side_by_side(partial(self._submit, table), transactions)
             problems |= {result for result in results if result}
             deleted += sum(len(one) for one, result in zip(transactions, results, strict=True) if not result)
         if problems:
@@ -185,79 +176,58 @@ class Store:
 
     def _put(self, status: Status, etag: str | None) -> Operation:
         row = TOKEN_STATUS.row(StatusSource(status, self._guidance))
-        if etag is None:
-            return ("create", row)
-        return ("update", row, {"mode": UpdateMode.REPLACE, **_if_unchanged(etag)})
+        return Operation("insert", row) if etag is None else Operation("replace", row, etag)
 
     async def _submit(self, table: TableClient, operations: list[Operation]) -> str | None:
         """Send one transaction; the sentence that tells why it failed."""
         try:
-            await table.submit_transaction(operations)
-        except HttpResponseError as error:
-            if error.status_code in {404, 409, 412} and await self._done(table, operations):
-                return None
-            if error.status_code in {409, 412}:
-                return f"{table.table_name}: another run wrote the same rows at the same time, so this one gave way"
-            return f"{table.table_name} could not be written: {told(error, right=_RIGHT)}"
+            await self._transactions.submit(table.table_name, operations)
         except AzureError as error:
+            status = error.status_code if isinstance(error, HttpResponseError) else None
+            # With no answer, or one to a second attempt, it may have been carried out all the same.
+            if status in {None, 404, 409, 412} and await self._done(table, operations):
+                return None
+            if status in {409, 412}:
+                return f"{table.table_name}: another run wrote the same rows at the same time, so this one gave way"
             return f"{table.table_name} could not be written: {told(error, right=_RIGHT)}"
         return None
 
     async def _done(self, table: TableClient, operations: list[Operation]) -> bool:
-        """Whether a transaction was carried out all the same: its answer was lost, and the SDK asked again."""
+        """Whether a transaction was carried out all the same, and only its answer was lost."""
         for operation in operations:
-            row = operation[1]
+            deleting = operation.kind == "delete"
             try:
-                entity = await table.get_entity(str(row["PartitionKey"]), str(row["RowKey"]), select=["RunId"])
+                entity = await table.get_entity(*operation.keys, select=["RunId"])
             except ResourceNotFoundError:
-                if operation[0] != "delete":
+                if not deleting:
                     return False
             except AzureError:
                 return False
             else:
-                if operation[0] == "delete" or entity.get("RunId") != row["RunId"]:
+                if deleting or entity.get("RunId") != operation.entity["RunId"]:
                     return False
         return True
 
-    async def _side_by_side[T](self, calls: Iterable[Awaitable[T]]) -> list[T]:
-        async def one(call: Awaitable[T]) -> T:
+    async def _side_by_side[Item, T](self, call: Callable[[Item], Awaitable[T]], items: Iterable[Item]) -> list[T]:
+        async def one(item: Item) -> T:
             async with self._slots:
-                return await call
+                return await call(item)
 
-        return await asyncio.gather(*(one(call) for call in calls))
+        return await asyncio.gather(*(one(item) for item in items))
 
 
-def _remembered(partition: str, row: str, memory: object) -> Status | None:
+def _place(of: Key) -> Place:
+    return of[0].value, key(of[1])
+
+
+def _remembered(place: Place, memory: object) -> Status | None:
     """The status that a row remembers; None where it cannot be read."""
     try:
         status = msgspec.json.decode(str(memory), type=Status)
     except (msgspec.MsgspecError, RecursionError):
         return None
-    return status if (status.token.connector.value, key(status.token.id)) == (partition, row) else None
+    return status if _place(status.key) == place else None
 
 
-def _if_unchanged(etag: str) -> dict[str, Any]:
-    return {"etag": etag, "match_condition": MatchConditions.IfNotModified}
-
-
-def _deletion(partition: str, row: str) -> tuple[str, Row]:
-    return ("delete", {"PartitionKey": partition, "RowKey": row})
-
-
-def _row(operation: Operation) -> tuple[str, str]:
-    return str(operation[1]["PartitionKey"]), str(operation[1]["RowKey"])
-
-
-def _transactions(operations: Iterable[Operation]) -> Iterator[list[Operation]]:
-    """Cut into transactions: of one partition each, and within the service's limits."""
-    for _, same in groupby(sorted(operations, key=_row), key=lambda operation: _row(operation)[0]):
-        batch: list[Operation] = []
-        size = 0
-        for operation in same:
-            length = _ENVELOPE + len(json.dumps(operation[1], default=str))
-            if batch and (len(batch) == MOST_OPERATIONS or size + length > MOST_BYTES):
-                yield batch
-                batch, size = [], 0
-            batch.append(operation)
-            size += length
-        yield batch
+def _deletion(partition: str, row: str, etag: str | None = None) -> Operation:
+    return Operation("delete", {"PartitionKey": partition, "RowKey": row}, etag)

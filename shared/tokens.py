@@ -68,6 +68,10 @@ class Code(StrEnum):
     DEVICES_DROPPED = "devices_dropped"
 
 
+type Key = tuple[Connector, str]
+"""What a token is known by: an id is unique within its connector."""
+
+
 class Outcome(StrEnum):
     """How a run went as a whole."""
 
@@ -221,8 +225,8 @@ class Status(_Value, frozen=True, kw_only=True):
     """The most devices since the last new successful sync, or, while `devices_dropped` holds, what it fell from."""
 
     @property
-    def key(self) -> tuple[Connector, str]:
-        """What the token is known by: an id is unique within its connector."""
+    def key(self) -> Key:
+        """What the token is known by."""
         return self.token.connector, self.token.id
 
     def finding(self, code: str) -> Finding | None:

@@ -378,7 +378,7 @@ def test_an_expiry_behind_is_told_with_what_it_broke(expires_on, told):
     ("terms_not_accepted", ADE, "cannot sync: Apple's terms are not accepted in Apple Business Manager, last successful sync 92 days ago; new devices do not reach Intune"),
     ("sync_error", VPP, "failed at its last sync, last successful sync 92 days ago"),
     ("sync_stale", VPP, "is not in sync with Apple, last successful sync 92 days ago; new licences may be missing in Intune"),
-    ("never_synced", ADE, "has never synced; it was first seen 9 days ago"),
+    ("never_synced", ADE, "has never synced; known since 2026-11-14"),
     ("not_set_up", ADE, "is not set up: Intune has no token from Apple for it"),
     ("invalid", VPP, "cannot be used, its state is invalid; app licences are no longer assigned"),
     ("invalid", APNS, "could not be uploaded: The certificate does not match the request; a renewal may not have taken effect"),

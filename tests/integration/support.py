@@ -1,0 +1,227 @@
+"""A tenant on the loopback for each xdist worker, empty at each test, and the app's own run in it with a clock to set.
+
+`monitor.check()` is what the function calls, in this process and with the clock that the test gives; `monitor.invoke()`
+is the function itself, in the Functions worker and with the real clock.
+"""
+
+import asyncio
+import json
+import socket
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+from shared.check import check
+from shared.clients import open_clients
+from shared.rows import FINDINGS, RUNS
+from shared.settings import Settings
+from simulator.host import WorkerResult, run_worker
+from simulator.rules import FREQUENCY, RULES, AlertEngine, Rule, firing
+from simulator.server import Recorded, Server
+from simulator.stack import Simulator, applied
+from simulator.tenant import Tenant, ade_token, push_certificate, vpp_token
+
+NOW = datetime(2026, 11, 23, 5, 7, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+STREAM_FINDINGS = f"Custom-{FINDINGS.name}"
+STREAM_RUNS = f"Custom-{RUNS.name}"
+
+
+def ade(name="Contoso HQ", *, now=NOW, expires=200 * DAY, synced=5 * HOUR, **others):
+    """An ADE token; healthy unless something else is said. `expires` and `synced` are counted from `now`."""
+    return ade_token(name, expires=now + expires, synced=now - synced, **others)
+
+
+def vpp(name="Contoso Apps", *, now=NOW, expires=170 * DAY, synced=4 * HOUR, **others):
+    return vpp_token(name, expires=now + expires, synced=now - synced, **others)
+
+
+def push(*, now=NOW, expires=300 * DAY, **others):
+    return push_certificate(expires=now + expires, **others)
+
+
+def tenant(*ades, vpps=None, apns=None):
+    """One healthy token of each connector, with `ades` in place of the ADE one."""
+    return Tenant(ades or (ade(),), (vpp(),) if vpps is None else tuple(vpps), apns or push())
+
+
+class Monitor:
+    """The app at work in a simulated tenant."""
+
+    def __init__(self, sim: Simulator) -> None:
+        self.sim = sim
+        self.now = NOW
+        self.settings: dict[str, str] = {}
+        """Settings that replace the simulator's, for every run."""
+        self.timeout = 20
+        self._runs = count(1)
+        sim.graph.clock = lambda: self.now
+
+    # what is done
+
+    def environment(self, *, proxied: bool = True, **settings: object) -> dict[str, str]:
+        return {
+            **self.sim.env(proxied=proxied),
+            "CHECK_TIMEOUT_SECONDS": str(self.timeout),
+            **self.settings,
+            **{name: str(value) for name, value in settings.items()},
+        }
+
+    async def check(self, after: timedelta = timedelta(), *, run_id: str | None = None, past_due=False, **settings):
+        """One run, `after` the last one; tables are reached through the proxy."""
+        self.now += after
+        environment = self.environment(**settings)
+        with applied(environment):
+            loaded = Settings.load(environment)
+            async with open_clients(loaded) as clients:
+                run_id = run_id or f"run-{next(self._runs)}"
+                return await check(loaded, clients, run_id=run_id, now=self.now, past_due=past_due)
+
+    def invoke(self, function: str | None = "check_tokens", *, past_due=False, **settings) -> WorkerResult:
+        """The function in a worker process; everything but the clock is as in Azure."""
+        return run_worker(self.environment(**settings), function, past_due=past_due, timeout=90)
+
+    # what is seen
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        return self.sim.identity, self.sim.graph, self.sim.ingestion, self.sim.proxy
+
+    def requests(self) -> list[Recorded]:
+        return [request for server in self.servers for request in server.requests]
+
+    def statuses(self) -> dict[tuple[str, str], dict]:
+        """The rows of `TokenStatus` by connector and name, with `Findings` decoded."""
+        rows = self.sim.table_rows("TokenStatus")
+        return {
+            (row["PartitionKey"], row["TokenName"]): {**row, "Findings": json.loads(row["Findings"])} for row in rows
+        }
+
+    def stored(self, connector: str = "ade", name: str | None = None) -> dict[str, dict]:
+        """The stored findings, by code, of the connector's one token, or of the named one."""
+        (row,) = [
+            row for (of, named), row in self.statuses().items() if of == connector and (name is None or named == name)
+        ]
+        return {finding["code"]: finding for finding in row["Findings"]}
+
+    def history(self) -> list[dict]:
+        """The rows of `TokenHistory`, oldest first, with `Changes` decoded."""
+        rows = self.sim.table_rows("TokenHistory")
+        decoded = [{**row, "Changes": json.loads(row["Changes"])} for row in rows]
+        return sorted(decoded, key=lambda row: (row["ChangedOn"], row["PartitionKey"]))
+
+    def runs(self) -> list[dict]:
+        """The rows of `CheckRun`, oldest first, with `Connectors` decoded."""
+        rows = self.sim.table_rows("CheckRun")
+        return [{**row, "Connectors": json.loads(row["Connectors"])} for row in reversed(rows)]
+
+    def published(self, run_id: str | None = None) -> list[dict]:
+        """The finding rows that were sent, of that run or of all."""
+        return [row for row in self.sim.log_rows(FINDINGS.name) if run_id in {None, row["RunId"]}]
+
+    def found(self, run_id: str, connector: str = "ade") -> Counter:
+        """Published findings of a run: name, code, severity, tier."""
+        return Counter(
+            (row["TokenName"], row["Finding"], row["Severity"], row["Tier"])
+            for row in self.published(run_id)
+            if row["Connector"] == connector
+        )
+
+    def run_rows(self, run_id: str | None = None) -> dict[str, dict]:
+        """The run's own rows by connector, in the order in which they were sent; of the newest run by default."""
+        rows = self.sim.log_rows(RUNS.name)
+        run_id = run_id or (rows[-1]["RunId"] if rows else None)
+        return {row["Connector"]: row for row in rows if row["RunId"] == run_id}
+
+    def closing(self, run_id: str | None = None) -> dict:
+        return self.run_rows(run_id)["all"]
+
+    def firing(self, rules: Iterable[Rule] = RULES) -> list[tuple]:
+        """For what the rules' conditions hold now; see `short`."""
+        return [short(alert) for alert in firing(self.sim.con, self.now + MINUTE, rules)]
+
+    def alerts(self) -> "Alerts":
+        return Alerts(self)
+
+
+def short(alert) -> tuple:
+    """An alert as rule, token or connector, finding and tier."""
+    values = alert.dimensions
+    return (alert.rule, *(values[name] for name in ("TokenName", "Connector", "Finding", "Tier") if name in values))
+
+
+class Alerts:
+    """The four rules, evaluated every quarter of an hour of the monitor's clock."""
+
+    def __init__(self, monitor: Monitor, rules: Iterable[Rule] = RULES) -> None:
+        self._monitor = monitor
+        deployed = monitor.now - MINUTE
+        self._engine = AlertEngine(monitor.sim.con, [rule.deployed(deployed) for rule in rules])
+        self._next = monitor.now + MINUTE
+
+    def until(self, now: datetime) -> list[tuple]:
+        """Evaluate up to `now` and tell what came of it: kind and `short`."""
+        told = []
+        while self._next <= now:
+            told += [(event.kind, *short(event.alert)) for event in self._engine.evaluate(self._next)]
+            self._next += FREQUENCY
+        return told
+
+    def soon(self) -> list[tuple]:
+        """The evaluations up to a minute after a run."""
+        return self.until(self._monitor.now + MINUTE)
+
+    def once(self) -> list[tuple]:
+        """One evaluation a minute after a run, and none of those that were due before."""
+        self._next = self._monitor.now + MINUTE
+        return self.soon()
+
+    @property
+    def open(self) -> list[tuple]:
+        return [short(alert) for alert in self._engine.open]
+
+
+def silent():
+    """A fault: no answer at all, for as long as anybody waits, and the request is not carried out."""
+
+    async def fault(request, _answer):
+        while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110 (no event tells)
+            await asyncio.sleep(0.02)
+        raise ConnectionResetError
+
+    return fault
+
+
+@contextmanager
+def counting():
+    """A foreign host on the loopback: its port, and the connections that anybody made to it."""
+    met: list[bytes] = []
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.settimeout(0.05)
+    ended = threading.Event()
+
+    def serve() -> None:
+        while not ended.is_set():
+            try:
+                connection, _ = listening.accept()
+            except TimeoutError:
+                continue
+            with connection:
+                connection.settimeout(1)
+                met.append(connection.recv(65536))
+                connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"value":[]}')
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield listening.getsockname()[1], met
+    finally:
+        ended.set()
+        thread.join()
+        listening.close()

@@ -1,0 +1,276 @@
+"""Tokens, settings and runs in a line, so that a test states only what it is about.
+
+Tokens are healthy as they come. `judged` plays runs one after the other and gives each what the one before remembers,
+through JSON, as the store does.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+
+from shared.connectors import SOURCES, _Item
+from shared.judge import Judgement, judge
+from shared.settings import Settings
+from shared.tokens import (
+    PUSH_CERTIFICATE_ID,
+    PUSH_CERTIFICATE_NAME,
+    Connector,
+    Failure,
+    Finding,
+    Health,
+    Key,
+    Reading,
+    Status,
+    Token,
+    Unreadable,
+)
+
+ADE, APNS, VPP = Connector.ADE, Connector.APNS, Connector.VPP
+HEALTHY, INFO, WARNING, UNKNOWN, CRITICAL = Health
+
+NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+NOTHING = timedelta()
+
+ENVIRONMENT = {
+    "TABLES_ENDPOINT": "https://contoso.table.core.windows.net",
+    "LOGS_INGESTION_ENDPOINT": "https://contoso-1234.westeurope-1.ingest.monitor.azure.com",
+    "LOGS_INGESTION_RULE_ID": "dcr-0123456789abcdef0123456789abcdef",
+    "TENANT_ID": "11111111-2222-3333-4444-555555555555",
+}
+"""The required settings, and no other."""
+
+IDS = {ADE: "ade00000-0000-4000-8000-000000000001", VPP: "99900000-0000-4000-8000-000000000001"}
+
+
+def settings(**overrides: str) -> Settings:
+    """The defaults, but for `overrides`: names in lower case, values as an app setting has them."""
+    return Settings.load(ENVIRONMENT | {name.upper(): value for name, value in overrides.items()})
+
+
+def ade(**fields: object) -> Token:
+    return _token(
+        {
+            "connector": ADE,
+            "id": IDS[ADE],
+            "name": "Contoso iPads",
+            "type": "dep",
+            "apple_id": "mdm@contoso.com",
+            "expires_on": NOW + 200 * DAY,
+            "last_successful_sync": NOW - HOUR,
+            "last_modified": NOW - 100 * DAY,
+            "sync_error_code": 0,
+            "synced_devices": 40,
+        },
+        fields,
+    )
+
+
+def vpp(**fields: object) -> Token:
+    return _token(
+        {
+            "connector": VPP,
+            "id": IDS[VPP],
+            "name": "Contoso apps",
+            "type": "business",
+            "apple_id": "apps@contoso.com",
+            "expires_on": NOW + 200 * DAY,
+            "last_successful_sync": NOW - HOUR,
+            "sync_status": "completed",
+            "state": "valid",
+        },
+        fields,
+    )
+
+
+def apns(**fields: object) -> Token:
+    return _token(
+        {
+            "connector": APNS,
+            "id": PUSH_CERTIFICATE_ID,
+            "name": PUSH_CERTIFICATE_NAME,
+            "type": "apns",
+            "apple_id": "push@contoso.com",
+            "expires_on": NOW + 200 * DAY,
+            "topic": "com.apple.mgmt.External.1",
+            "serial_number": "0A1B2C",
+        },
+        fields,
+    )
+
+
+HEALTHY_TOKENS = {ADE: ade, APNS: apns, VPP: vpp}
+
+
+def healthy(connector: Connector, **fields: object) -> Token:
+    return HEALTHY_TOKENS[connector](**fields)
+
+
+def _token(common: Mapping[str, object], fields: Mapping[str, object]) -> Token:
+    """What cannot be read is None, as the decoder leaves it."""
+    values = {**common, **fields}
+    gone = {value.field: None for value in values.get("unreadable", ()) if value.field != "name"}
+    return Token(**{**values, **gone})
+
+
+def cannot_read(field: str, raw: str = "missing", *, name: str | None = None) -> dict[str, tuple[Unreadable, ...]]:
+    """For a token's fields: one value that could not be read."""
+    return {"unreadable": (Unreadable(field=field, property=name or field, raw=raw),)}
+
+
+def reading(connector: Connector, *tokens: Token) -> Reading:
+    """A complete one."""
+    return Reading(connector=connector, tokens=tokens)
+
+
+def failed(connector: Connector) -> Reading:
+    failure = Failure(connector=connector, asked="GET /somewhere", reason="Graph failed", remedy="The next check asks.")
+    return Reading(connector=connector, failure=failure)
+
+
+class Moment(NamedTuple):
+    """A run: when, what Graph told, and whether the store could be read."""
+
+    now: datetime
+    told: tuple[Token | Reading, ...]
+    remembers: bool
+
+
+def at(when: datetime | timedelta, *told: Token | Reading, remembers: bool = True) -> Moment:
+    """A run at `when` (a span is after NOW). Connectors that nothing is told of are complete and empty."""
+    return Moment(when if isinstance(when, datetime) else NOW + when, told, remembers)
+
+
+def readings(told: Iterable[Token | Reading], connectors: Iterable[Connector]) -> list[Reading]:
+    whole = {connector: reading(connector) for connector in sorted(connectors)}
+    for one in told:
+        before = whole[one.connector]
+        whole[one.connector] = one if isinstance(one, Reading) else reading(one.connector, *before.tokens, one)
+    return list(whole.values())
+
+
+def stored(status: Status) -> Status:
+    """What the next run remembers of it: through JSON, as the store keeps it."""
+    return msgspec.json.decode(msgspec.json.encode(status), type=Status)
+
+
+def judged(*moments: Moment, remembered: Iterable[Status] = (), **overrides: str) -> list[Judgement]:
+    """The judgement of each run, played in order; a run that cannot read the store leaves nothing in it either."""
+    configured = settings(**overrides)
+    memory: dict[Key, Status] = {status.key: stored(status) for status in remembered}
+    results = []
+    for number, (now, told, remembers) in enumerate(moments):
+        judgement = judge(
+            readings(told, configured.connectors),
+            dict(memory) if remembers else None,
+            run_id=f"run-{number}",
+            now=now,
+            settings=configured,
+        )
+        results.append(judgement)
+        if remembers:
+            memory = {key: status for key, status in memory.items() if key not in judgement.departed}
+            memory |= {status.key: stored(status) for status in judgement.statuses}
+    return results
+
+
+def last(*moments: Moment, remembered: Iterable[Status] = (), **overrides: str) -> Status:
+    """The only status of the last run."""
+    (status,) = judged(*moments, remembered=remembered, **overrides)[-1].statuses
+    return status
+
+
+def each(*moments: Moment, remembered: Iterable[Status] = (), **overrides: str) -> list[Status]:
+    """The only status of every run."""
+    return [status for (status,) in (one.statuses for one in judged(*moments, remembered=remembered, **overrides))]
+
+
+def codes(status: Status) -> list[str]:
+    return [finding.code for finding in status.findings]
+
+
+def held(status: Status, code: str) -> Finding:
+    finding = status.finding(code)
+    assert finding is not None, f"{code} does not hold, but {codes(status)}"
+    return finding
+
+
+def severity(status: Status, code: str) -> Health | None:
+    """None where it does not hold."""
+    finding = status.finding(code)
+    return finding and finding.severity
+
+
+def history(status: Status) -> list[tuple[str, object, object]]:
+    """Field, old and new of what the run tells the history; a finding is its (code, severity, tier)."""
+    fields = status.change.fields if status.change else ()
+
+    def told(value: object) -> object:
+        return msgspec.structs.astuple(value) if isinstance(value, msgspec.Struct) else value
+
+    return [(field.field, told(field.old), told(field.new)) for field in fields]
+
+
+def a_status(token: Token, *findings: Finding, **fields: object) -> Status:
+    """A status out of nowhere, for what no run would leave behind."""
+    common: dict[str, object] = {
+        "token": token,
+        "label": token.name,
+        "health": Health.worst(finding.severity for finding in findings),
+        "health_since": NOW - DAY,
+        "findings": findings,
+        "first_seen": NOW - 90 * DAY,
+        "observed_on": NOW,
+        "checked_on": NOW,
+        "run_id": "run",
+        "changed_on": NOW - DAY,
+    }
+    return Status(**{**common, **fields})
+
+
+def decoded(connector: Connector, wire: Mapping[str, object] | bytes) -> Token:
+    """The token of one object as Graph sends it."""
+    raw = wire if isinstance(wire, bytes) else json.dumps(wire).encode()
+    return SOURCES[connector].decode(_Item(msgspec.Raw(raw), f"GET {SOURCES[connector].path}"))
+
+
+WIRE: Mapping[Connector, Mapping[str, object]] = {
+    ADE: {
+        "id": "ade00000-0000-4000-8000-000000000001",
+        "tokenName": "Contoso iPads",
+        "tokenType": "dep",
+        "appleIdentifier": "mdm@contoso.com",
+        "tokenExpirationDateTime": "2027-06-11T06:07:00Z",
+        "lastModifiedDateTime": "2026-08-15T06:07:00.1234567Z",
+        "lastSuccessfulSyncDateTime": "2026-11-23T05:07:00.0590989-01:00",
+        "lastSyncErrorCode": 0,
+        "syncedDeviceCount": 40,
+    },
+    APNS: {
+        "id": "another at every reading",
+        "appleIdentifier": "push@contoso.com",
+        "expirationDateTime": "2027-06-11T06:07:00Z",
+        "topicIdentifier": "com.apple.mgmt.External.1",
+        "certificateSerialNumber": "0A1B2C",
+        "certificateUploadFailureReason": None,
+    },
+    VPP: {
+        "id": "99900000-0000-4000-8000-000000000001",
+        "displayName": "Contoso apps",
+        "locationName": "Contoso London",
+        "organizationName": "Contoso",
+        "vppTokenAccountType": "business",
+        "appleId": "apps@contoso.com",
+        "expirationDateTime": "2027-06-11T06:07:00Z",
+        "lastSyncDateTime": "2026-11-23T05:07:00Z",
+        "lastSyncStatus": "completed",
+        "state": "valid",
+    },
+}
+"""A healthy object of each connector, as Graph sends it."""
