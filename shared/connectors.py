@@ -148,10 +148,10 @@ class _Item:
         return name in self._values
 
     def text(self, field: str, name: str, *, required: bool = False) -> str | None:
-        """A text; null, missing or empty where it is not required, is None."""
+        """A text; null, missing or blank where it is not required, is None."""
         value = self._plain(name)
-        if isinstance(value, str) and (value or not required):
-            return bounded(value) or None
+        if isinstance(value, str) and (value.strip() or not required):
+            return bounded(value) if value.strip() else None
         if value is not None or required:
             self.cannot_read(field, name)
         return None

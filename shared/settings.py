@@ -162,7 +162,7 @@ def _url(text: str, *, path: bool) -> str:
 
 
 def _root(text: str) -> str:
-    return _url(text, path=False)
+    return _url(text, path=False).lower()
 
 
 def _account(text: str) -> str:

@@ -7,9 +7,9 @@ Instants are timezone-aware datetimes in UTC. `Token`, `Finding`, `Change` and `
 from collections.abc import Iterable
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import Final
+from typing import Annotated, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 PUSH_CERTIFICATE_ID: Final = "push-certificate"
 """Graph gives the push certificate another id at every reading (public captures), so its key is this constant."""
@@ -17,6 +17,9 @@ PUSH_CERTIFICATE_ID: Final = "push-certificate"
 PUSH_CERTIFICATE_NAME: Final = "Apple MDM push certificate"
 
 type Fact = str | int | bool | None
+
+type Instant = Annotated[datetime, Meta(tz=True)]
+"""With a time zone, so that a stored one without is found out when it is read back."""
 
 
 class Connector(StrEnum):
@@ -104,9 +107,9 @@ class Token(_Value, frozen=True, kw_only=True):
     type: str | None = None
     """`tokenType`, `vppTokenAccountType`, or `apns`."""
     apple_id: str | None = None
-    expires_on: datetime | None = None
-    last_successful_sync: datetime | None = None
-    last_modified: datetime | None = None
+    expires_on: Instant | None = None
+    last_successful_sync: Instant | None = None
+    last_modified: Instant | None = None
     sync_error_code: int | None = None
     synced_devices: int | None = None
     sync_status: str | None = None
@@ -159,9 +162,9 @@ class Finding(_Value, frozen=True, kw_only=True):
     severity: Health
     tier: str | None = None
     """The step within the code that is told anew, such as `30` for an expiry within 30 days."""
-    since: datetime
+    since: Instant
     """Start of the run that first judged the code; kept through changes of tier and severity."""
-    until: datetime | None = None
+    until: Instant | None = None
     """When a finding about a change ends by itself."""
     caused_by: str | None = None
     """The code of the finding that explains this one, which then raises no alert of its own."""
@@ -187,7 +190,7 @@ class FieldChange(_Value, frozen=True, kw_only=True):
 class Change(_Value, frozen=True, kw_only=True):
     """What changed about a token in one run: one row of the history."""
 
-    changed_on: datetime
+    changed_on: Instant
     """Start of the run that first judged the change; the row's key."""
     run_id: str
     token_name: str
@@ -205,18 +208,18 @@ class Status(_Value, frozen=True, kw_only=True):
     label: str
     """The token's name as people read it: with the id's first 8 characters where a name is shared."""
     health: Health
-    health_since: datetime
+    health_since: Instant
     findings: tuple[Finding, ...] = ()
     """Worst first."""
-    first_seen: datetime
-    observed_on: datetime | None = None
+    first_seen: Instant
+    observed_on: Instant | None = None
     """When Graph last told of the token."""
-    checked_on: datetime
+    checked_on: Instant
     run_id: str
-    changed_on: datetime
+    changed_on: Instant
     change: Change | None = None
     """The change of this run, until the next run has made sure that it stands in the history."""
-    missing_since: datetime | None = None
+    missing_since: Instant | None = None
     """The first complete reading in a row that did not name the token."""
     known_apple_id: str | None = None
     known_topic: str | None = None
@@ -238,7 +241,7 @@ class Run(_Value, frozen=True, kw_only=True):
     """One check, from timer to heartbeat."""
 
     id: str
-    started_on: datetime
+    started_on: Instant
     duration_ms: int
     outcome: Outcome
     past_due: bool = False

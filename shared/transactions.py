@@ -28,7 +28,17 @@ MOST_BYTES: Final = 3_900_000
 
 _VERSION: Final = "2020-12-06"
 _STATUS: Final = re.compile(rb"^HTTP/1\.1 (\d{3})", re.MULTILINE)
-_CODE: Final = re.compile(rb'"code"\s*:\s*"(\w{1,100})"')
+_CODE: Final = re.compile(rb'"code"\s*:\s*"(\w{1,100})"|<(?:m:)?[Cc]ode>(\w{1,100})<')
+
+
+class TransactionError(HttpResponseError):
+    """The service did not carry out a transaction; `status_code` and `error_code` are those of what it refused."""
+
+    def __init__(self, status: int, answer: bytes) -> None:
+        super().__init__(f"HTTP {status}")
+        found = _CODE.search(answer)
+        self.status_code = status
+        self.error_code = (found[1] or found[2]).decode() if found else None
 
 
 class Operation(NamedTuple):
@@ -56,7 +66,7 @@ class Transactions:
         """Carry out `operations`, all of one partition, or none of them.
 
         Raises:
-            HttpResponseError: with the status and code of the operation that was refused, or of the whole.
+            TransactionError: where an operation, or the whole, was not accepted.
             AzureError: where the service was not reached.
 
         """
@@ -74,11 +84,11 @@ class Transactions:
         response = await self._client.send_request(request)
         answer = await response.read()
         if response.status_code != 202:
-            raise _refused(response.status_code, answer)
+            raise TransactionError(response.status_code, answer)
         statuses = [int(status) for status in _STATUS.findall(answer)]
         refused = next((status for status in statuses if status >= 400), None)
         if refused is not None:
-            raise _refused(refused, answer)
+            raise TransactionError(refused, answer)
         if len(statuses) != len(operations):
             raise HttpResponseError(f"{len(statuses)} of {len(operations)} operations were answered")
 
@@ -135,11 +145,3 @@ def _body(boundary: str, parts: Iterable[bytes]) -> bytes:
     each = f"--{inner}\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n".encode()
     numbered = (each + f"Content-ID: {number}\r\n\r\n".encode() + part for number, part in enumerate(parts))
     return head.encode() + b"\r\n".join((*numbered, f"--{inner}--".encode(), f"--{boundary}--\r\n".encode()))
-
-
-def _refused(status: int, answer: bytes) -> HttpResponseError:
-    found = _CODE.search(answer)
-    error = HttpResponseError(f"HTTP {status}")
-    error.status_code = status
-    error.reason = found[1].decode() if found else None
-    return error

@@ -617,7 +617,7 @@ async def prune(monitor, before) -> int:
     environment = monitor.environment()
     with applied(environment):
         async with open_clients(Settings.load(environment)) as clients:
-            return await Store(clients.tables, Guidance()).prune(before)
+            return await Store(clients.tables, clients.transactions, Guidance()).prune(before)
 
 
 async def test_pruning_deletes_what_is_older_than_the_retention_and_nothing_else(monitor, sim):
