@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from shared.guidance import CATALOGUE, Entry, Guidance, Severity, SyncCode, Topic
+from shared.catalogue import CATALOGUE, Entry, Severity, SyncCode, Topic
+from shared.guidance import Guidance
 from shared.rows import CHECK_RUN, FINDINGS, RUNS, TOKEN_HISTORY, TOKEN_STATUS, Table
 from shared.settings import SETTINGS, Setting
 from shared.tokens import Code, Connector, Token

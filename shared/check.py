@@ -13,9 +13,11 @@ from shared.clients import Clients
 from shared.guidance import Guidance
 from shared.judge import Judgement, judge
 from shared.monitor import Monitor, PublishError
+from shared.rows import Row
 from shared.settings import Settings
 from shared.store import Loaded, Store, StoreError
-from shared.tokens import Connector, Failure, Health, Key, Outcome, Reading, Run
+from shared.text import bounded
+from shared.tokens import Connector, Failure, Health, Key, Outcome, Reading, Run, Status, Token
 
 _log: Final = logging.getLogger(__name__)
 
@@ -26,6 +28,9 @@ RECORD_ENDS: Final = 0.85
 CONNECTOR_ROWS_END: Final = 0.9
 CLOSING_ENDS: Final = 0.96
 RECORD_AGAIN_ENDS: Final = 0.99
+
+_LONGEST_ERROR: Final = 4_000
+"""Characters of what went wrong in a run; thousands of rows can go wrong, and a column holds 32,000."""
 
 
 class CheckFailed(Exception):  # noqa: N818 # what the host shows as the invocation's error
@@ -59,10 +64,9 @@ class _Check:
 
     async def run(self) -> Run:
         readings, (loaded, unwritten) = await asyncio.gather(self._read(), self._load())
-        judgement = self._judge(readings, loaded)
-        rows = self._monitor.finding_rows(judgement.statuses)
+        judgement, rows = self._judge(readings, loaded)
         await asyncio.gather(
-            self._in_time(WORK_ENDS, self._save(readings, judgement, loaded, unwritten), self._store_errors, "saving"),
+            self._in_time(WORK_ENDS, self._save(judgement, loaded, unwritten), self._store_errors, "saving"),
             self._in_time(WORK_ENDS, self._monitor.send_findings(rows), self._publish_errors, "sending the findings"),
         )
         run = self._result(readings, judgement, len(rows))
@@ -73,7 +77,7 @@ class _Check:
         closing = self._monitor.send_closing(run)
         await self._in_time(CLOSING_ENDS, closing, self._publish_errors, "sending the closing row")
         run = self._result(readings, judgement, len(rows))
-        if run.outcome is not recorded.outcome:
+        if (run.outcome, run.publish_error) != (recorded.outcome, recorded.publish_error):
             await self._in_time(
                 RECORD_AGAIN_ENDS, self._store.record(run), self._store_errors, "recording the run's failure"
             )
@@ -87,13 +91,35 @@ class _Check:
         watched = sorted(self._settings.connectors)
         return await asyncio.gather(*(connectors.read(self._graph, connector, seconds) for connector in watched))
 
-    def _judge(self, readings: list[Reading], loaded: Loaded | None) -> Judgement:
-        remembered = None if loaded is None else loaded.statuses
+    def _judge(self, readings: list[Reading], loaded: Loaded | None) -> tuple[Judgement, list[Row]]:
+        """The judgement, and the rows that tell of it."""
+        remembered = None if loaded is None else loaded.statuses | self._forgotten(readings, loaded)
         try:
-            return judge(readings, remembered, run_id=self._run_id, now=self._now, settings=self._settings)
+            judgement = judge(readings, remembered, run_id=self._run_id, now=self._now, settings=self._settings)
+            return judgement, self._monitor.finding_rows(judgement.statuses)
         except Exception as error:  # noqa: BLE001 # as in `_in_time`
             self._store_errors.append(_fault("judging", error))
-            return Judgement((), ())
+            return Judgement((), ()), []
+
+    def _forgotten(self, readings: list[Reading], loaded: Loaded) -> dict[Key, Status]:
+        """Tokens that neither their row nor Graph tells of: as far as anybody knows, they have just gone missing."""
+        named = {reading.connector: {token.id for token in reading.tokens} for reading in readings}
+        unread = {reading.connector for reading in readings if reading.failure}
+        gone = (of for of in loaded.unreadable if of[0] not in unread and of[1] not in named.get(of[0], ()))
+        return {of: self._blank(*of) for of in gone}
+
+    def _blank(self, connector: Connector, token_id: str) -> Status:
+        token = Token(connector=connector, id=token_id, name=connectors.unnamed(token_id))
+        return Status(
+            token=token,
+            label=token.name,
+            health=Health.HEALTHY,
+            health_since=self._now,
+            first_seen=self._now,
+            checked_on=self._now,
+            run_id=self._run_id,
+            changed_on=self._now,
+        )
 
     async def _load(self) -> tuple[Loaded | None, set[Key]]:
         """What is remembered (None if it could not be read), and whose pending change could not be written."""
@@ -113,20 +139,11 @@ class _Check:
         self._store_errors += sorted({f"{problem}." for problem in unwritten.values() if problem})
         return loaded, set(unwritten)
 
-    async def _save(
-        self, readings: list[Reading], judgement: Judgement, loaded: Loaded | None, unwritten: set[Key]
-    ) -> None:
+    async def _save(self, judgement: Judgement, loaded: Loaded | None, unwritten: set[Key]) -> None:
         if loaded is None:
             return  # without what is remembered, nothing is replaced
-        departed = [*judgement.departed, *self._forgotten(readings, loaded)]
-        problems = await self._store.save(judgement.statuses, departed, loaded, except_for=unwritten)
+        problems = await self._store.save(judgement.statuses, judgement.departed, loaded, except_for=unwritten)
         self._store_errors += [f"{problem}." for problem in problems]
-
-    def _forgotten(self, readings: list[Reading], loaded: Loaded) -> list[Key]:
-        """Rows that cannot be read, and that no reading can mend: each would fail every run to come."""
-        named = {reading.connector: {token.id for token in reading.tokens} for reading in readings}
-        unread = {reading.connector for reading in readings if reading.failure}
-        return [of for of in loaded.unreadable if of[0] not in unread and of[1] not in named.get(of[0], ())]
 
     async def _in_time(self, share: float, work: Awaitable[None], errors: list[str], what: str) -> None:
         """Await `work` until that share of the run's time is over; why it failed joins `errors`."""
@@ -157,8 +174,8 @@ class _Check:
             connectors={reading.connector: reading.failure or len(reading.tokens) for reading in readings},
             counts={connector: dict(counter) for connector, counter in counts.items()},
             rows=rows,
-            store_error=" ".join(self._store_errors) or None,
-            publish_error=" ".join(self._publish_errors) or None,
+            store_error=bounded(" ".join(self._store_errors), _LONGEST_ERROR) or None,
+            publish_error=bounded(" ".join(self._publish_errors), _LONGEST_ERROR) or None,
         )
 
 

@@ -7,17 +7,15 @@ Property names and shapes are those of Microsoft Graph's reference: `depOnboardi
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Final, NamedTuple
 
 import msgspec
 
-from shared.graph import Graph, GraphError, decoded
-from shared.text import LONGEST, bounded
-from shared.tokens import PUSH_CERTIFICATE_ID, PUSH_CERTIFICATE_NAME, Connector, Failure, Reading, Token, Unreadable
+from shared.graph import Graph, GraphError
+from shared.text import bounded
+from shared.tokens import PUSH_CERTIFICATE_ID, PUSH_CERTIFICATE_NAME, Connector, Failure, Reading, Token
+from shared.wire import Item
 
 _log: Final = logging.getLogger(__name__)
 
@@ -25,14 +23,6 @@ ROLE: Final = "DeviceManagementServiceConfig.Read.All"
 """The application role that all three connectors need. https://learn.microsoft.com/graph/permissions-reference"""
 
 GRANT_SCRIPT: Final = "infra/grant-graph-role.sh"
-
-MISSING: Final = "missing"
-"""The raw value of a property that is not there."""
-
-_YEAR_ONE: Final = 1
-"""Graph's "never"."""
-
-_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 
 _VPP_STATES: Final = frozenset({"valid", "expired", "invalid", "assignedToExternalMDM", "duplicateLocationId"})
 
@@ -43,7 +33,7 @@ class Source(NamedTuple):
     path: str
     properties: tuple[str, ...]
     """What is asked for with `$select`: everything needed, and no secret."""
-    decode: Callable[["_Item"], Token]
+    decode: Callable[["Item"], Token]
     is_list: bool = True
 
     @property
@@ -78,7 +68,7 @@ async def _tokens(graph: Graph, source: Source) -> tuple[Token, ...]:
     asked = f"GET {source.path}"
     if not source.is_list:
         try:
-            token = source.decode(_Item(msgspec.Raw(await graph.get(source.address)), asked))
+            token = source.decode(Item(msgspec.Raw(await graph.get(source.address)), asked))
         except GraphError as error:
             if error.status == 404 and error.code == "ResourceNotFound":
                 return ()  # no push certificate is set up; any other 404 is a failure
@@ -86,7 +76,7 @@ async def _tokens(graph: Graph, source: Source) -> tuple[Token, ...]:
         return (token,)
     async for page in graph.pages(source.address):
         for raw in page:
-            token = source.decode(_Item(raw, asked))
+            token = source.decode(Item(raw, asked))
             found[token.id] = token
     return tuple(found.values())
 
@@ -122,92 +112,7 @@ async def _refusal_remedy(graph: Graph) -> str:
     )
 
 
-class _Item:
-    """One object of Graph, read property by property, so that one bad value does not lose the others."""
-
-    def __init__(self, raw: msgspec.Raw, asked: str) -> None:
-        self._values: Mapping[str, msgspec.Raw] = decoded(bytes(raw), dict[str, msgspec.Raw], asked)
-        self._asked = asked
-        self.unreadable: list[Unreadable] = []
-
-    def id(self) -> str:
-        """The id, which every object has; without it nothing can be remembered of the object.
-
-        Raises:
-            GraphError: where it is no text.
-
-        """
-        value = self._plain("id")
-        if not isinstance(value, str) or not value:
-            reason = "an object of the answer has no id"
-            raise GraphError(self._asked, reason, "Nothing was taken over; the next check asks again.")
-        return value if len(value) <= LONGEST else f"{bounded(value, LONGEST - 64)}{sha256(value.encode()).hexdigest()}"
-
-    def has(self, name: str) -> bool:
-        """Whether the property is there, be it null."""
-        return name in self._values
-
-    def text(self, field: str, name: str, *, required: bool = False) -> str | None:
-        """A text; null, missing or blank where it is not required, is None."""
-        value = self._plain(name)
-        if isinstance(value, str) and (value.strip() or not required):
-            return bounded(value) if value.strip() else None
-        if value is not None or required:
-            self.cannot_read(field, name)
-        return None
-
-    def number(self, field: str, name: str) -> int | None:
-        """A 32-bit integer, which is required."""
-        value = self._plain(name)
-        if isinstance(value, int) and not isinstance(value, bool) and -(2**31) <= value < 2**31:
-            return value
-        self.cannot_read(field, name)
-        return None
-
-    def instant(self, field: str, name: str, *, required: bool = False) -> datetime | None:
-        """An instant in UTC; null and year 1 are None, and unreadable where one is required. Missing is, too."""
-        value = self._plain(name)
-        if isinstance(value, str) and _INSTANT.fullmatch(value):
-            instant = _utc(value)
-            if instant is not None and instant.year != _YEAR_ONE:
-                return instant
-            if instant is not None and not required:
-                return None
-        elif value is None and self.has(name) and not required:
-            return None
-        self.cannot_read(field, name)
-        return None
-
-    def cannot_read(self, field: str, name: str) -> None:
-        """Notes that a value which the judgement needs cannot be read, with what stood there."""
-        raw = self._values.get(name)
-        text = MISSING if raw is None else bounded(bytes(raw).decode("utf-8", "replace"))
-        self.unreadable.append(Unreadable(field=field, property=name, raw=text))
-
-    def _plain(self, name: str) -> object:
-        raw = self._values.get(name)
-        if raw is None:
-            return None
-        try:
-            value: object = msgspec.json.decode(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return raw
-        return value
-
-
-def _utc(text: str) -> datetime | None:
-    """None where the text names no instant. An offset can push the first and the last year over the calendar's edge."""
-    try:
-        instant = datetime.fromisoformat(text.upper())
-    except ValueError:
-        return None
-    try:
-        return instant.astimezone(UTC)
-    except OverflowError:
-        return instant.replace(tzinfo=UTC)
-
-
-def _ade(item: _Item) -> Token:
+def _ade(item: Item) -> Token:
     token_id = item.id()
     kind = item.text("type", "tokenType")
     # A token that was never set up has no expiry, and that is not unreadable.
@@ -228,7 +133,7 @@ def _ade(item: _Item) -> Token:
     )
 
 
-def _apns(item: _Item) -> Token:
+def _apns(item: Item) -> Token:
     item.id()
     return Token(
         connector=Connector.APNS,
@@ -244,7 +149,7 @@ def _apns(item: _Item) -> Token:
     )
 
 
-def _vpp(item: _Item) -> Token:
+def _vpp(item: Item) -> Token:
     token_id = item.id()
     names = [item.text("name", name) for name in ("displayName", "locationName", "organizationName")]
     state = item.text("state", "state", required=True)

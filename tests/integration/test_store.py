@@ -497,13 +497,16 @@ async def test_a_memory_that_tells_of_another_token_is_not_believed(monitor, sim
     assert {row["RowKey"] for (of, _), row in monitor.statuses().items() if of == "ade"} == {"another"}
 
 
-async def test_an_unreadable_row_of_a_token_that_graph_no_longer_names_does_not_fail_every_run(monitor, sim):
+async def test_a_token_that_neither_its_row_nor_graph_tells_of_goes_the_way_of_a_removed_one(monitor, sim):
     remember(sim, "no JSON", row="gone")
     run = await monitor.check()
     assert "the row ade/gone remembers cannot be read" in run.store_error
-    for _ in range(3):
-        run = await monitor.check(HOUR)
+    assert monitor.statuses()["ade", "unnamed gone"]["Health"] == "unknown"
+    run = await monitor.check(HOUR)
     assert (run.outcome, run.store_error) == ("succeeded", None)
+    assert monitor.statuses()["ade", "unnamed gone"]["Findings"][0]["code"] == "removed"
+    await monitor.check(7 * DAY)
+    assert ("ade", "unnamed gone") not in monitor.statuses()
 
 
 async def test_an_unreadable_row_stays_while_graph_cannot_say_whether_its_token_is_there(monitor, sim):

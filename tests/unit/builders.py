@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from shared.connectors import SOURCES, _Item
+from shared.connectors import SOURCES
 from shared.judge import Judgement, judge
 from shared.settings import Settings
 from shared.tokens import (
@@ -27,6 +27,7 @@ from shared.tokens import (
     Token,
     Unreadable,
 )
+from shared.wire import Item
 
 ADE, APNS, VPP = Connector.ADE, Connector.APNS, Connector.VPP
 HEALTHY, INFO, WARNING, UNKNOWN, CRITICAL = Health
@@ -237,7 +238,7 @@ def a_status(token: Token, *findings: Finding, **fields: object) -> Status:
 def decoded(connector: Connector, wire: Mapping[str, object] | bytes) -> Token:
     """The token of one object as Graph sends it."""
     raw = wire if isinstance(wire, bytes) else json.dumps(wire).encode()
-    return SOURCES[connector].decode(_Item(msgspec.Raw(raw), f"GET {SOURCES[connector].path}"))
+    return SOURCES[connector].decode(Item(msgspec.Raw(raw), f"GET {SOURCES[connector].path}"))
 
 
 WIRE: Mapping[Connector, Mapping[str, object]] = {

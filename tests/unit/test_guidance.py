@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docs import generate
-from shared.guidance import CATALOGUE, Guidance
+from shared.catalogue import CATALOGUE
+from shared.guidance import Guidance
 from shared.tokens import (
     PUSH_CERTIFICATE_NAME,
     Change,
