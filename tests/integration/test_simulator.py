@@ -497,7 +497,7 @@ def test_azurite_ends_with_whoever_started_it(how):
             time.sleep(60)
     """
     root = Path(__file__).parents[2]
-    ended = subprocess.run(  # noqa: S603
+    ended = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)],
         cwd=root,
         capture_output=True,

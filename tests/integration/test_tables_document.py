@@ -90,9 +90,7 @@ def environment(sim, tmp_path):
 
 
 def carried_out(command, environment, cwd):
-    ended = subprocess.run(  # noqa: S603 - the page's own text
-        command, env=environment, cwd=cwd, capture_output=True, text=True, check=False, timeout=60
-    )
+    ended = subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
@@ -194,7 +192,7 @@ def test_microsofts_language_service_accepts_the_queries(sim):  # noqa: ARG001 -
     queries = {str(number): text for number, text in enumerate(blocks("kusto"))}
     node = shutil.which("node")
     assert node
-    told = subprocess.run(  # noqa: S603 - our own script
+    told = subprocess.run(
         [node, str(ROOT / "tests" / "infra" / "kusto.mjs")],
         input=json.dumps({"tables": tables, "queries": queries}),
         capture_output=True,
