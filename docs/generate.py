@@ -215,21 +215,12 @@ def local_settings() -> str:
 
 # ---------------------------------------------------------------- tables
 
-_HISTORY_KEYS: Final = (
-    ("PartitionKey", "string", "The connector, a colon and the token's id."),
-    ("RowKey", "string", "`253402300799999` minus `ChangedOn` in epoch milliseconds, 15 digits: the newest row first."),
-)
-"""The store gives them to a history row, so they are not among its columns in `shared.rows`."""
-
 _EDM: Final = {"string": "Edm.String", "datetime": "Edm.DateTime", "int": "Edm.Int32", "boolean": "Edm.Boolean"}
 
 
 def _storage_columns(of: Table[Any]) -> str:
-    keys = _HISTORY_KEYS if of is TOKEN_HISTORY else ()
-    columns = (*keys, *((column.name, column.type, column.about) for column in of.columns))
-    return table(
-        ("column", "type", "what it says"), ((f"`{name}`", _EDM[kind], about) for name, kind, about in columns)
-    )
+    rows = ((f"`{column.name}`", _EDM[column.type], column.about) for column in of.columns)
+    return table(("column", "type", "what it says"), rows)
 
 
 def _log_columns(of: Table[Any]) -> str:

@@ -74,6 +74,7 @@ class ChangeSource(NamedTuple):
 
     change: Change
     connector: Connector
+    token_id: str
     guidance: Guidance
 
 
@@ -196,6 +197,8 @@ TOKEN_HISTORY: Final = Table[ChangeSource](
     "TokenHistory",
     "What changed: one row per token and run, newest first.",
     (
+        Column("PartitionKey", "string", "The connector, a colon and the token's id.", lambda s: f"{s.connector}:{key(s.token_id)}"),
+        Column("RowKey", "string", "`253402300799999` minus `ChangedOn` in epoch milliseconds, 15 digits; a retry repeats it.", lambda s: newest_first(s.change.changed_on)),
         Column("ChangedOn", "datetime", "Start of the run that first judged the change.", lambda s: s.change.changed_on),
         Column("RunId", "string", "That run.", lambda s: s.change.run_id),
         Column("TokenName", "string", "The token's name then.", lambda s: s.change.token_name),
@@ -217,11 +220,6 @@ def changes_json(change: Change) -> str:
         return value
 
     return _json([{"field": f.field, "old": told(f.old), "new": told(f.new)} for f in change.fields])
-
-
-def history_key(connector: Connector, token_id: str, change: Change) -> tuple[str, str]:
-    """Partition and row key of a change. The run that first judged it gives the row key, so a retry repeats it."""
-    return f"{connector}:{key(token_id)}", newest_first(change.changed_on)
 
 
 def _connectors_json(run: Run) -> str:

@@ -18,16 +18,7 @@ from azure.data.tables.aio import TableClient, TableServiceClient
 
 from shared.azure_errors import told
 from shared.guidance import Guidance
-from shared.rows import (
-    CHECK_RUN,
-    TOKEN_HISTORY,
-    TOKEN_STATUS,
-    ChangeSource,
-    StatusSource,
-    history_key,
-    key,
-    newest_first,
-)
+from shared.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS, ChangeSource, StatusSource, key, newest_first
 from shared.tokens import Change, Connector, Key, Run, Status
 from shared.transactions import Operation, Transactions, split
 
@@ -101,12 +92,9 @@ class Store:
         return {key: problem for (key, _), problem in zip(changed, results, strict=True) if problem}
 
     async def _write_change(self, of: Key, change: Change) -> str | None:
-        connector, token_id = of
-        partition, row = history_key(connector, token_id, change)
-        columns = TOKEN_HISTORY.row(ChangeSource(change, connector, self._guidance))
-        entity = {"PartitionKey": partition, "RowKey": row, **columns}
+        row = TOKEN_HISTORY.row(ChangeSource(change, *of, self._guidance))
         try:
-            await self._history.upsert_entity(entity, mode=UpdateMode.REPLACE)
+            await self._history.upsert_entity(row, mode=UpdateMode.REPLACE)
         except AzureError as error:
             return f"{TOKEN_HISTORY.name} could not be written: {told(error, right=_RIGHT)}"
         return None

@@ -24,7 +24,6 @@ from shared.rows import (
     changes_json,
     days_left,
     findings_json,
-    history_key,
     key,
     newest_first,
 )
@@ -73,6 +72,7 @@ COLUMNS = {
         ChangedOn datetime, Memory string
     """,
     TOKEN_HISTORY: """
+        PartitionKey string, RowKey string,
         ChangedOn datetime, RunId string, TokenName string, OldHealth string, Health string, Changes string,
         Sentence string
     """,
@@ -131,8 +131,13 @@ def finding_rows(status):
     ]
 
 
-def history_row(change, connector=ADE):
-    return TOKEN_HISTORY.row(ChangeSource(change, connector, GUIDANCE))
+def history_row(change, connector=ADE, token_id="1"):  # noqa: S107 - an id, no password
+    return TOKEN_HISTORY.row(ChangeSource(change, connector, token_id, GUIDANCE))
+
+
+def history_key(connector, token_id, change):
+    row = history_row(change, connector, token_id)
+    return row["PartitionKey"], row["RowKey"]
 
 
 def amiss():
@@ -471,6 +476,8 @@ def test_a_history_row_says_what_changed():
     row = history_row(change)
     changes, sentence = row.pop("Changes"), row.pop("Sentence")
     assert row == {
+        "PartitionKey": "ade:1",
+        "RowKey": "251606886779999",
         "ChangedOn": NOW,
         "RunId": "run-1",
         "TokenName": "Contoso iPads",
