@@ -25,6 +25,8 @@ _LOOK: Final[Mapping[str, tuple[str, str]]] = {
 }
 """A sign beside the colour, since colour is not for everybody."""
 
+_WIDE: Final = 76
+
 _KINDS: Final[Mapping[str, str]] = {"ade": "ADE", "apns": "APNs", "vpp": "VPP"}
 
 
@@ -72,9 +74,13 @@ def print_tokens(console: Console, rows: Sequence[Row], guidance: Guidance, now:
     """A line per token, worst first, and under it what is wrong and what to do."""
     by_health = list(_LOOK)
     ordered = sorted(rows, key=lambda row: (by_health.index(row["Health"]), row.get("DaysLeft", 0), row["TokenName"]))
-    names = max(12, min(console.width - 57, max((cell_len(row["TokenName"]) for row in rows), default=12)))
-    widths = (10, names, 4, 22, 12)
-    console.print(_line(("Health", "Token", "Kind", "Expires", "Last sync"), widths, "bold"))
+    # In a narrow terminal the last sync gives way to the name; what is wrong with a sync is told below it.
+    columns = 5 if console.width >= _WIDE else 4
+    names = console.width - (58 if columns == 5 else 44)
+    widths = (10, max(12, min(names, max((cell_len(row["TokenName"]) for row in rows), default=12))), 4, 22, 12)[
+        :columns
+    ]
+    console.print(_line(("Health", "Token", "Kind", "Expires", "Last sync")[:columns], widths, "bold"))
     for row in ordered:
         sign, style = _LOOK[row["Health"]]
         cells = (
@@ -83,7 +89,7 @@ def print_tokens(console: Console, rows: Sequence[Row], guidance: Guidance, now:
             _KINDS[row["PartitionKey"]],
             _expiry(row),
             _ago(row.get("LastSuccessfulSync"), now),
-        )
+        )[:columns]
         console.print(_line(cells, widths, style))
         for one in wrong(row, guidance):
             console.print(Padding(Text(one.summary), (0, 0, 0, 2), expand=False))

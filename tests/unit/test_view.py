@@ -72,6 +72,9 @@ def test_markup_in_a_name_is_text(name):
 def test_no_line_is_wider_than_the_terminal(width, name):
     text = shown([row(name, "critical", [finding(summary="word " * 60)], ExpiresOn=NOW, DaysLeft=0)], width)
     assert max(cell_len(line) for line in text.splitlines()) <= width
+    header, first, *_ = text.splitlines()
+    assert header.startswith("Health")
+    assert first.startswith("✖ critical")
 
 
 @pytest.mark.parametrize(
