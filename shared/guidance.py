@@ -25,6 +25,8 @@ _ERROR_NAME: Final = 40
 
 _CLOCK_SKEW: Final = timedelta(minutes=5)
 
+_UNITS: Final = (("day", timedelta(days=1)), ("hour", timedelta(hours=1)), ("minute", timedelta(minutes=1)))
+
 
 class Guidance:
     """Findings in words. `sync_error_names` are a tenant's own names for codes (setting `SYNC_ERROR_NAMES`)."""
@@ -161,8 +163,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _span(span: timedelta) -> str:
-    units = {"day": timedelta(days=1), "hour": timedelta(hours=1), "minute": timedelta(minutes=1)}
-    return next((_count(span // unit, noun) for noun, unit in units.items() if span >= unit), "less than a minute")
+    return next((_count(span // unit, noun) for noun, unit in _UNITS if span >= unit), "less than a minute")
 
 
 def _ago(instant: datetime, now: datetime) -> str:
