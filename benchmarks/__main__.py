@@ -21,8 +21,10 @@ from simulator.host import WorkerResult, run_worker
 from simulator.stack import Simulator
 from simulator.tenant import many
 
-ROUNDS = 7
+ROUNDS = 9
 TOKENS = 2_000
+SHORT = 3
+"""Seconds that are too few for so many changes on most machines."""
 ROOT = Path(__file__).parent.parent
 BARE = Path(__file__).with_name("bare.py")
 WORKER = ROOT / "simulator" / "worker.py"
@@ -68,14 +70,20 @@ def large(sim: Simulator) -> list[Figure]:
             bare.append(timed(env, BARE, str(rows))[1]["ms"])
         say(f"{TOKENS} changes at once")
         sim.graph.tenant = many(TOKENS, datetime(2027, 11, 23, tzinfo=UTC))
-        changed = run_worker({**env, "CHECK_TIMEOUT_SECONDS": "5"}, "check_tokens")
+        changed = run_worker({**env, "CHECK_TIMEOUT_SECONDS": str(SHORT)}, "check_tokens")
         again = run_worker(env, "check_tokens")
     ratio = statistics.median(ours) / statistics.median(bare)
-    bounded = not changed.success and "Time ran out" in (changed.exception or "") and (changed.duration_ms or 0) < 6_000
+    told = changed.success or "Time ran out" in (changed.exception or "")
+    bounded = told and (changed.duration_ms or 0) < 1000 * (SHORT + 1)
     return [
         (f"{TOKENS} tokens: the invocation, over bare httpx", f"{ratio:.2f}", "1.5", ratio <= 1.5),
         (f"{TOKENS} tokens: peak memory", f"{peak:.0f} MiB", "160 MiB", peak < 160),
-        (f"{TOKENS} changes within 5 s: ends in time and says so", "yes" if bounded else "no", "yes", bounded),
+        (
+            f"{TOKENS} changes: a check of {SHORT} s ends in time and says so",
+            "yes" if bounded else "no",
+            "yes",
+            bounded,
+        ),
         (f"{TOKENS} changes: the next run is whole", "yes" if again.success else "no", "yes", again.success),
     ]
 

@@ -22,7 +22,8 @@ from shared.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS, ChangeSource, St
 from shared.tokens import Change, Connector, Key, Run, Status
 from shared.transactions import Operation, Transactions, split
 
-_AT_ONCE: Final = 16
+_CHANGES_AT_ONCE: Final = 16
+_TRANSACTIONS_AT_ONCE: Final = 4
 """Calls under way; far below the 20,000 operations a second of an account, and enough for 2,000 changes in a run."""
 
 _RIGHT: Final = "Storage Table Data Contributor on the table"
@@ -53,7 +54,6 @@ class Store:
         self._runs = tables.get_table_client(CHECK_RUN.name)
         self._transactions = transactions
         self._guidance = guidance
-        self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def load(self) -> Loaded:
         """Everything that is remembered.
@@ -88,7 +88,7 @@ class Store:
 
         """
         changed = [(status.key, status.change) for status in statuses if status.change]
-        results = await self._side_by_side(lambda one: self._write_change(*one), changed)
+        results = await _side_by_side(_CHANGES_AT_ONCE, lambda one: self._write_change(*one), changed)
         return {key: problem for (key, _), problem in zip(changed, results, strict=True) if problem}
 
     async def _write_change(self, of: Key, change: Change) -> str | None:
@@ -116,7 +116,7 @@ class Store:
         gone -= {operation.keys for operation in operations}
         operations += [_deletion(*place, loaded.etags[place]) for place in sorted(gone)]
         transactions = list(split(operations))
-        results = await self._side_by_side(partial(self._submit, self._status), transactions)
+        results = await _side_by_side(_TRANSACTIONS_AT_ONCE, partial(self._submit, self._status), transactions)
         problems = {result for result in results if result}
         rejected = {op.keys for one, result in zip(transactions, results, strict=True) if result for op in one}
         saved = [status for of, status in by_key.items() if _place(of) not in rejected]
@@ -155,7 +155,7 @@ class Store:
                 problems.add(f"{table.table_name} could not be read: {told(error, right=_RIGHT)}")
                 continue
             transactions = list(split(operations))
-            results = await self._side_by_side(partial(self._submit, table), transactions)
+            results = await _side_by_side(_TRANSACTIONS_AT_ONCE, partial(self._submit, table), transactions)
             problems |= {result for result in results if result}
             deleted += sum(len(one) for one, result in zip(transactions, results, strict=True) if not result)
         if problems:
@@ -196,12 +196,16 @@ class Store:
                     return False
         return True
 
-    async def _side_by_side[Item, T](self, call: Callable[[Item], Awaitable[T]], items: Iterable[Item]) -> list[T]:
-        async def one(item: Item) -> T:
-            async with self._slots:
-                return await call(item)
 
-        return await asyncio.gather(*(one(item) for item in items))
+async def _side_by_side[Item, T](at_once: int, call: Callable[[Item], Awaitable[T]], items: Iterable[Item]) -> list[T]:
+    """What `call` says of each item, in their order; so many calls are under way at a time."""
+    slots = asyncio.Semaphore(at_once)
+
+    async def one(item: Item) -> T:
+        async with slots:
+            return await call(item)
+
+    return await asyncio.gather(*(one(item) for item in items))
 
 
 def _place(of: Key) -> Place:
