@@ -9,10 +9,8 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from cli import COULD_NOT_TELL
 from shared import __version__
-
-COULD_NOT_TELL = 3
-"""Exit code of a command that could not do its work, usage errors included."""
 
 app = typer.Typer(
     help="Commands of ADE Token Monitor. Exit codes: 0 well, 3 could not tell.",

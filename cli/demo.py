@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from cli import view
+from cli import COULD_NOT_TELL, view
 from shared.guidance import Guidance
 from shared.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS
 from simulator import rules
@@ -24,7 +24,6 @@ from simulator.stack import Simulator, SimulatorError
 from simulator.story import play
 
 RAN: Final = 0
-COULD_NOT_TELL: Final = 3
 
 _SEVERITIES: Final = {1: "Sev 1 (error)", 2: "Sev 2 (warning)"}
 

@@ -64,10 +64,6 @@ class Worker:
         """Ends it at once, as an instance that is taken away: nothing in it gets to run. For any thread."""
         self.process.kill()
 
-    def terminate(self) -> None:
-        """Asks it to end, as an instance that is drained. For any thread."""
-        self.process.send_signal(signal.SIGTERM)
-
     def wait(self, timeout: float) -> WorkerResult:
         """The result, when the process has ended.
 
