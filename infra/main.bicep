@@ -1,0 +1,309 @@
+metadata name = 'ADE Token Monitor'
+metadata description = 'Watches the Apple tokens of an Intune tenant: the app, its record, its logs, the alert rules and the workbook, in one resource group.'
+
+import { AlertGrouping, Connectors, Hosting, Thresholds } from 'modules/types.bicep'
+
+@description('Required. What the resources\' names begin with. Letters, digits and hyphens are kept, and 12 characters.')
+@minLength(1)
+@maxLength(60)
+param namePrefix string
+
+@description('Required. The region of every resource.')
+param location string
+
+@description('Required. The addresses that are told of an alert; up to 1,000. Each has to confirm a passcode that Azure mails, within 30 minutes.')
+@minLength(1)
+@maxLength(1000)
+param alertEmails string[]
+
+@description('Optional. An https address that is told, too, in the common alert schema, such as a workflow that writes to Teams.')
+@secure()
+param alertWebhook string = ''
+
+@description('Optional. One alert for each token and condition, or one for each connector and condition: for tenants with more than 100 tokens.')
+param alertGrouping AlertGrouping = 'Token'
+
+@description('Optional. What is watched.')
+param connectors Connectors = ['ade', 'apns', 'vpp']
+
+@description('Optional. When a finding holds; what is left out keeps its default.')
+param thresholds Thresholds = {}
+
+@description('Optional. The tenant\'s own names for codes of ADE sync errors: { \'5\': \'Access denied\' }.')
+param syncErrorNames { *: string } = {}
+
+@description('Optional. Also read Intune\'s own failure events. The app needs the Graph role DeviceManagementManagedDevices.Read.All for it.')
+param enrollmentEvents bool = false
+
+@description('Optional. When devices are inspected: six NCRONTAB fields, UTC.')
+@minLength(11)
+@maxLength(100)
+param inspectSchedule string = '0 37 * * * *'
+
+@description('Optional. When old history is deleted: six NCRONTAB fields, UTC.')
+@minLength(11)
+@maxLength(100)
+param pruneSchedule string = '0 17 3 * * *'
+
+@description('Optional. Days that history and runs are kept in Table Storage.')
+@minValue(1)
+@maxValue(3650)
+param historyRetentionDays int = 400
+
+@description('Optional. Days that logs and the rows of the alert rules are kept in the workspace.')
+@minValue(30)
+@maxValue(730)
+param logRetentionDays int = 90
+
+@description('Optional. Object id of an Entra group that may read the status and the workbook.')
+@maxLength(36)
+param readerGroupId string = ''
+
+@description('Optional. The plan that the app runs on: AppService where a cloud or region has no Flex Consumption.')
+param hosting Hosting = 'FlexConsumption'
+
+@description('Optional. Address of a release package that is deployed, too. Empty where azd, az or a pipeline deploys the code.')
+param packageUrl string = ''
+
+@description('Optional. Resource id of a user-assigned identity that has the Graph role already, which the app then signs in as.')
+param identityResourceId string = ''
+
+@description('Optional. The cloud that this is deployed in.')
+@allowed(['AzureCloud', 'AzureUSGovernment', 'AzureChinaCloud'])
+param cloud string = any(environment().name)
+
+@description('Optional. Microsoft Graph\'s address, where it is not the cloud\'s usual one: https://dod-graph.microsoft.us.')
+param graphEndpoint string = ''
+
+@description('Optional. Where the project\'s documents are, for the links in alerts.')
+param documentsUrl string = 'https://github.com/ade-token-monitor/ade-token-monitor/blob/main'
+
+@description('Optional. Tags of every resource.')
+param tags { *: string } = {}
+
+@description('Optional. The instant of this deployment; the alert for silence counts from it until the first check.')
+@minLength(20)
+@maxLength(20)
+param deployedOn string = utcNow('yyyy-MM-ddTHH:mm:ssZ')
+
+// https://learn.microsoft.com/graph/deployments, https://learn.microsoft.com/azure/azure-government/compare-azure-government-global-azure
+var clouds = {
+  AzureCloud: { graph: 'https://graph.microsoft.com', portal: 'https://portal.azure.com' }
+  AzureUSGovernment: { graph: 'https://graph.microsoft.us', portal: 'https://portal.azure.us' }
+  AzureChinaCloud: { graph: 'https://microsoftgraph.chinacloudapi.cn', portal: 'https://portal.azure.cn' }
+}
+
+var tableNames = ['TokenStatus', 'TokenHistory', 'CheckRun', 'DeviceInspection']
+var containerName = 'app-package'
+
+// Names: what is left of the prefix, without a hyphen at either end or two in a row, and what makes them unique.
+var letters = map(range(0, length(namePrefix)), index => toLower(substring(namePrefix, index, 1)))
+var kept = join(filter(letters, letter => contains('abcdefghijklmnopqrstuvwxyz0123456789-', letter)), '')
+var parts = filter(split(take(kept, 12), '-'), part => !empty(part))
+var prefix = empty(parts) ? 'ade' : join(parts, '-')
+var unique = uniqueString(resourceGroup().id, namePrefix)
+var suffix = '${prefix}-${unique}'
+
+var usesTheirIdentity = !empty(identityResourceId)
+// The address of an identity has nine parts: '', subscriptions, <id>, resourceGroups, <group>, ..., <name>.
+var identityParts = split(usesTheirIdentity ? identityResourceId : '////////', '/')
+
+module ourIdentity 'modules/identity.bicep' = if (!usesTheirIdentity) {
+  name: 'identity'
+  params: { name: 'id-${suffix}', location: location, tags: tags }
+}
+
+resource theirIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = if (usesTheirIdentity) {
+  name: identityParts[8]
+  scope: resourceGroup(identityParts[2], identityParts[4])
+}
+
+var identity = {
+  id: usesTheirIdentity ? theirIdentity.id : ourIdentity!.outputs.id
+  name: usesTheirIdentity ? identityParts[8] : 'id-${suffix}'
+  principalId: usesTheirIdentity ? theirIdentity!.properties.principalId : ourIdentity!.outputs.principalId
+  clientId: usesTheirIdentity ? theirIdentity!.properties.clientId : ourIdentity!.outputs.clientId
+}
+
+module queryIdentity 'modules/identity.bicep' = {
+  name: 'query-identity'
+  params: { name: 'id-${suffix}-alerts', location: location, tags: tags }
+}
+
+module storage 'modules/storage.bicep' = {
+  name: 'storage'
+  params: {
+    name: 'st${take(replace(prefix, '-', ''), 9)}${unique}'
+    location: location
+    tags: tags
+    tableNames: tableNames
+    containerName: containerName
+  }
+}
+
+module monitoring 'modules/monitoring.bicep' = {
+  name: 'monitoring'
+  params: {
+    workspaceName: 'log-${suffix}'
+    appInsightsName: 'appi-${suffix}'
+    ruleName: 'dcr-${suffix}'
+    location: location
+    tags: tags
+    retentionDays: logRetentionDays
+  }
+}
+
+module workbook 'modules/workbook.bicep' = {
+  name: 'workbook'
+  params: {
+    name: suffix
+    displayName: 'Apple tokens (${prefix})'
+    location: location
+    tags: tags
+    workspaceId: monitoring.outputs.workspaceId
+    portalUrl: clouds[cloud].portal
+  }
+}
+
+module roles 'modules/roles.bicep' = {
+  name: 'roles'
+  params: {
+    appPrincipalId: identity.principalId
+    queryPrincipalId: queryIdentity.outputs.principalId
+    readerGroupId: readerGroupId
+    storageAccountName: storage.outputs.name
+    tableNames: tableNames
+    workspaceName: monitoring.outputs.workspaceName
+    appInsightsName: monitoring.outputs.appInsightsName
+    ruleName: monitoring.outputs.ruleName
+    workbookName: workbook.outputs.name
+  }
+}
+
+var settings = {
+  // The app's own, as shared/settings.py reads them.
+  TABLES_ENDPOINT: storage.outputs.tablesEndpoint
+  LOGS_INGESTION_ENDPOINT: monitoring.outputs.ingestionEndpoint
+  LOGS_INGESTION_RULE_ID: monitoring.outputs.ruleImmutableId
+  TENANT_ID: tenant().tenantId
+  AZURE_CLIENT_ID: identity.clientId
+  GRAPH_ENDPOINT: empty(graphEndpoint) ? clouds[cloud].graph : graphEndpoint
+  AZURE_CLOUD: cloud
+  CONNECTORS: join(connectors, ',')
+  EXPIRY_WARNING_DAYS: join(map(thresholds.?expiryWarningDays ?? [60, 30, 14], days => string(days)), ',')
+  EXPIRY_CRITICAL_DAYS: join(map(thresholds.?expiryCriticalDays ?? [7, 1], days => string(days)), ',')
+  SYNC_STALE_WARNING_HOURS: string(thresholds.?syncStaleWarningHours ?? 36)
+  SYNC_STALE_CRITICAL_HOURS: string(thresholds.?syncStaleCriticalHours ?? 72)
+  VPP_SYNC_STALE_WARNING_HOURS: string(thresholds.?vppSyncStaleWarningHours ?? 48)
+  VPP_SYNC_STALE_CRITICAL_HOURS: string(thresholds.?vppSyncStaleCriticalHours ?? 96)
+  SYNC_ERROR_CRITICAL_HOURS: string(thresholds.?syncErrorCriticalHours ?? 24)
+  SYNC_ERROR_NAMES: join(map(items(syncErrorNames), code => '${code.key}=${code.value}'), ';')
+  CHANGE_DAYS: string(thresholds.?changeDays ?? 7)
+  DEVICES_DROPPED_PERCENT: string(thresholds.?devicesDroppedPercent ?? 50)
+  DEVICES_DROPPED_MINIMUM: string(thresholds.?devicesDroppedMinimum ?? 10)
+  CHECK_SCHEDULE: '0 7 * * * *' // the alert rules count on an hourly check
+  INSPECT_SCHEDULE: inspectSchedule
+  PRUNE_SCHEDULE: pruneSchedule
+  CHECK_TIMEOUT_SECONDS: '240'
+  INSPECT_TIMEOUT_SECONDS: '540'
+  HISTORY_RETENTION_DAYS: string(historyRetentionDays)
+  INSPECT_EVERY_HOURS: string(thresholds.?inspectEveryHours ?? 24)
+  DEVICE_CONTACT_DAYS: string(thresholds.?deviceContactDays ?? 30)
+  DEVICE_EXAMPLES: string(thresholds.?deviceExamples ?? 20)
+  DEVICES_WITHOUT_PROFILE_MINIMUM: string(thresholds.?devicesWithoutProfileMinimum ?? 1)
+  ENROLLMENT_FAILING_MINIMUM: string(thresholds.?enrollmentFailingMinimum ?? 3)
+  ENROLLMENT_FAILING_PERCENT: string(thresholds.?enrollmentFailingPercent ?? 5)
+  ENROLLMENT_EVENTS: enrollmentEvents ? 'true' : 'false'
+  // The Azure SDK's and the host's.
+  AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential'
+  AzureWebJobsStorage__blobServiceUri: storage.outputs.blobsEndpoint
+  AzureWebJobsStorage__queueServiceUri: storage.outputs.queuesEndpoint
+  AzureWebJobsStorage__tableServiceUri: storage.outputs.tablesEndpoint
+  AzureWebJobsStorage__credential: 'managedidentity'
+  AzureWebJobsStorage__clientId: identity.clientId
+  APPLICATIONINSIGHTS_CONNECTION_STRING: monitoring.outputs.appInsightsConnection
+  APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identity.clientId};Authorization=AAD'
+}
+
+var app = {
+  name: 'func-${suffix}'
+  planName: 'asp-${suffix}'
+}
+
+module flex 'modules/flex.bicep' = if (hosting == 'FlexConsumption') {
+  name: 'flex'
+  params: {
+    name: app.name
+    planName: app.planName
+    location: location
+    tags: tags
+    identityId: identity.id
+    settings: settings
+    containerUrl: storage.outputs.containerUrl
+    packageUrl: packageUrl
+  }
+  dependsOn: [roles]
+}
+
+module appService 'modules/appservice.bicep' = if (hosting == 'AppService') {
+  name: 'appservice'
+  params: {
+    name: app.name
+    planName: app.planName
+    location: location
+    tags: tags
+    identityId: identity.id
+    settings: settings
+    packageUrl: packageUrl
+  }
+  dependsOn: [roles]
+}
+
+module alerts 'modules/alerts.bicep' = {
+  name: 'alerts'
+  params: {
+    prefix: prefix
+    actionGroupName: 'ag-${suffix}'
+    location: location
+    tags: tags
+    emails: alertEmails
+    webhook: alertWebhook
+    workspaceId: monitoring.outputs.workspaceId
+    queryIdentityId: queryIdentity.outputs.id
+    grouping: alertGrouping
+    documentsUrl: documentsUrl
+    deployedOn: deployedOn
+  }
+  dependsOn: [roles]
+}
+
+@description('The function app.')
+output FUNCTION_APP_NAME string = app.name
+@description('Its resource id.')
+output FUNCTION_APP_ID string = resourceId('Microsoft.Web/sites', app.name)
+@description('The resource group.')
+output RESOURCE_GROUP string = resourceGroup().name
+@description('Where the record is kept.')
+output TABLES_ENDPOINT string = storage.outputs.tablesEndpoint
+@description('Where rows for the alert rules go.')
+output LOGS_INGESTION_ENDPOINT string = monitoring.outputs.ingestionEndpoint
+@description('The data collection rule\'s immutable id.')
+output LOGS_INGESTION_RULE_ID string = monitoring.outputs.ruleImmutableId
+@description('The id that queries name the workspace by.')
+output WORKSPACE_ID string = monitoring.outputs.workspaceCustomerId
+@description('The identity that the app signs in as.')
+output IDENTITY_NAME string = identity.name
+@description('Its resource id.')
+output IDENTITY_RESOURCE_ID string = identity.id
+@description('Its object id, which the Graph role is granted to.')
+output IDENTITY_PRINCIPAL_ID string = identity.principalId
+@description('Its client id.')
+output IDENTITY_CLIENT_ID string = identity.clientId
+@description('Microsoft Graph\'s address.')
+output GRAPH_ENDPOINT string = settings.GRAPH_ENDPOINT
+@description('The cloud that this was deployed in.')
+output AZURE_CLOUD string = cloud
+@description('The workbook in the portal.')
+output WORKBOOK_URL string = workbook.outputs.url
+@description('Whether the app needs the further Graph role.')
+output ENROLLMENT_EVENTS string = settings.ENROLLMENT_EVENTS

@@ -1,0 +1,132 @@
+metadata name = 'Alerts'
+metadata description = 'Who is told (the action group), of what (four query rules), and that a rule was disabled (an activity log alert).'
+
+import { AlertGrouping } from 'types.bicep'
+
+@description('Required. What the rules\' names begin with.')
+param prefix string
+
+@description('Required. The action group\'s name.')
+param actionGroupName string
+
+@description('Required. The rules\' region, which is the workspace\'s.')
+param location string
+
+@description('Required. Their tags.')
+param tags object
+
+@description('Required. The addresses that are told.')
+param emails string[]
+
+@description('Required. An https address that is told, too, in the common alert schema; empty for none.')
+@secure()
+param webhook string
+
+@description('Required. Resource id of the workspace.')
+param workspaceId string
+
+@description('Required. Resource id of the identity that the rules query with.')
+param queryIdentityId string
+
+@description('Required. One alert for each token and condition, or one for each connector and condition.')
+param grouping AlertGrouping
+
+@description('Required. Where the project\'s documents are; a rule\'s runbook is a page of them.')
+param documentsUrl string
+
+@description('Required. The instant of this deployment, which is no silence yet: yyyy-MM-ddTHH:mm:ssZ.')
+param deployedOn string
+
+var rules = loadJsonContent('../alert-rules.json')
+var queries = {
+  token_critical: loadTextContent('../queries/token_critical.kql')
+  token_warning: loadTextContent('../queries/token_warning.kql')
+  check_failing: loadTextContent('../queries/check_failing.kql')
+  // The instant that stands in the file is an example.
+  check_silent: replace(loadTextContent('../queries/check_silent.kql'), '2000-01-01T00:00:00Z', deployedOn)
+}
+
+// What a rule splits by, and how its mails are headed, in the grouping that was chosen.
+var grouped = map(rules, rule => grouping == 'Connector' ? rule.?byConnector ?? rule : rule)
+
+resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
+  name: actionGroupName
+  location: 'global'
+  tags: tags
+  properties: {
+    enabled: true
+    groupShortName: 'Apple tokens'
+    emailReceivers: map(range(0, length(emails)), index => {
+      name: 'email-${index + 1}'
+      emailAddress: emails[index]
+      useCommonAlertSchema: true
+    })
+    webhookReceivers: empty(webhook) ? [] : [{ name: 'webhook', serviceUri: webhook, useCommonAlertSchema: true }]
+  }
+}
+
+resource queryRules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
+  for (rule, index) in rules: {
+    name: '${prefix}-${rule.name}'
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    identity: { type: 'UserAssigned', userAssignedIdentities: { '${queryIdentityId}': {} } }
+    properties: {
+      displayName: rule.title
+      description: '${rule.description} ${documentsUrl}/${rule.runbook}'
+      enabled: true
+      severity: rule.severity
+      scopes: [workspaceId]
+      evaluationFrequency: rule.frequency
+      windowSize: rule.window
+      autoMitigate: true
+      // The tables can be seconds old, and the identity's role, too.
+      skipQueryValidation: true
+      criteria: {
+        allOf: [
+          {
+            query: queries[rule.name]
+            timeAggregation: 'Total'
+            metricMeasureColumn: 'Tokens'
+            operator: 'GreaterThan'
+            threshold: 0
+            dimensions: map(grouped[index].dimensions, dimension => {
+              name: dimension
+              operator: 'Include'
+              values: ['*']
+            })
+            failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
+          }
+        ]
+      }
+      actions: {
+        actionGroups: [actionGroup.id]
+        actionProperties: { 'Email.Subject': grouped[index].subject }
+        customProperties: { Runbook: '${documentsUrl}/${rule.runbook}' }
+      }
+    }
+  }
+]
+
+// Azure disables a rule whose query fails for a week.
+resource ruleDisabled 'Microsoft.Insights/activityLogAlerts@2020-10-01' = {
+  name: '${prefix}-rule_disabled'
+  location: 'global'
+  tags: tags
+  properties: {
+    description: 'An alert rule of the Apple token monitor was disabled, so what it watches is watched by nobody. Open the rule in Azure Monitor, see why its query fails, and enable it. ${documentsUrl}/docs/alerts.md#the-monitors-own-alerts'
+    enabled: true
+    scopes: [resourceGroup().id]
+    condition: {
+      allOf: [
+        { field: 'category', equals: 'Administrative' }
+        { field: 'operationName', equals: 'Microsoft.Insights/scheduledQueryRules/disable/action' }
+      ]
+    }
+    actions: { actionGroups: [{ actionGroupId: actionGroup.id }] }
+  }
+}
+
+@description('The action group\'s resource id.')
+output actionGroupId string = actionGroup.id

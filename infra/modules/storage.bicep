@@ -1,0 +1,60 @@
+metadata name = 'Storage'
+metadata description = 'The account that holds the record (four tables), the host\'s locks and the code package. It has no keys in use.'
+
+@description('Required. The account\'s name.')
+param name string
+
+@description('Required. Its region.')
+param location string
+
+@description('Required. Its tags.')
+param tags object
+
+@description('Required. The tables that the app writes; it cannot create them.')
+param tableNames string[]
+
+@description('Required. The container that the code is deployed into.')
+param containerName string
+
+resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
+  name: name
+  location: location
+  tags: tags
+  kind: 'StorageV2'
+  sku: { name: 'Standard_LRS' }
+  properties: {
+    accessTier: 'Hot'
+    allowBlobPublicAccess: false
+    allowCrossTenantReplication: false
+    allowSharedKeyAccess: false
+    defaultToOAuthAuthentication: true
+    minimumTlsVersion: 'TLS1_2'
+    supportsHttpsTrafficOnly: true
+  }
+
+  resource blobs 'blobServices' = {
+    name: 'default'
+
+    resource container 'containers' = {
+      name: containerName
+      properties: { publicAccess: 'None' }
+    }
+  }
+
+  resource tableService 'tableServices' = {
+    name: 'default'
+
+    resource tables 'tables' = [for tableName in tableNames: { name: tableName }]
+  }
+}
+
+@description('The account\'s name.')
+output name string = account.name
+@description('Where the app keeps the record.')
+output tablesEndpoint string = account.properties.primaryEndpoints.table
+@description('Where the host keeps its locks.')
+output blobsEndpoint string = account.properties.primaryEndpoints.blob
+@description('Where the host would keep queues; the app uses none.')
+output queuesEndpoint string = account.properties.primaryEndpoints.queue
+@description('Where the code is deployed into.')
+output containerUrl string = '${account.properties.primaryEndpoints.blob}${containerName}'

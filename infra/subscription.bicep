@@ -1,0 +1,160 @@
+metadata name = 'ADE Token Monitor, with its resource group'
+metadata description = 'Makes the resource group and deploys main.bicep into it; azd starts here. Parameters and outputs are main.bicep\'s.'
+
+targetScope = 'subscription'
+
+import { AlertGrouping, Connectors, Hosting, Thresholds } from 'modules/types.bicep'
+
+@description('Required. The resource group; it is made where it is missing.')
+@minLength(1)
+@maxLength(90)
+param resourceGroupName string
+
+@description('Required. What the resources\' names begin with. Letters, digits and hyphens are kept, and 12 characters.')
+@minLength(1)
+@maxLength(60)
+param namePrefix string
+
+@description('Required. The region of the group and of every resource.')
+param location string
+
+@description('Required. The addresses that are told of an alert; up to 1,000. Each has to confirm a passcode that Azure mails, within 30 minutes.')
+@minLength(1)
+@maxLength(1000)
+param alertEmails string[]
+
+@description('Optional. An https address that is told, too, in the common alert schema, such as a workflow that writes to Teams.')
+@secure()
+param alertWebhook string = ''
+
+@description('Optional. One alert for each token and condition, or one for each connector and condition: for tenants with more than 100 tokens.')
+param alertGrouping AlertGrouping = 'Token'
+
+@description('Optional. What is watched.')
+param connectors Connectors = ['ade', 'apns', 'vpp']
+
+@description('Optional. When a finding holds; what is left out keeps its default.')
+param thresholds Thresholds = {}
+
+@description('Optional. The tenant\'s own names for codes of ADE sync errors: { \'5\': \'Access denied\' }.')
+param syncErrorNames { *: string } = {}
+
+@description('Optional. Also read Intune\'s own failure events. The app needs the Graph role DeviceManagementManagedDevices.Read.All for it.')
+param enrollmentEvents bool = false
+
+@description('Optional. When devices are inspected: six NCRONTAB fields, UTC.')
+@minLength(11)
+@maxLength(100)
+param inspectSchedule string = '0 37 * * * *'
+
+@description('Optional. When old history is deleted: six NCRONTAB fields, UTC.')
+@minLength(11)
+@maxLength(100)
+param pruneSchedule string = '0 17 3 * * *'
+
+@description('Optional. Days that history and runs are kept in Table Storage.')
+@minValue(1)
+@maxValue(3650)
+param historyRetentionDays int = 400
+
+@description('Optional. Days that logs and the rows of the alert rules are kept in the workspace.')
+@minValue(30)
+@maxValue(730)
+param logRetentionDays int = 90
+
+@description('Optional. Object id of an Entra group that may read the status and the workbook.')
+@maxLength(36)
+param readerGroupId string = ''
+
+@description('Optional. The plan that the app runs on: AppService where a cloud or region has no Flex Consumption.')
+param hosting Hosting = 'FlexConsumption'
+
+@description('Optional. Address of a release package that is deployed, too. Empty where azd, az or a pipeline deploys the code.')
+param packageUrl string = ''
+
+@description('Optional. Resource id of a user-assigned identity that has the Graph role already, which the app then signs in as.')
+param identityResourceId string = ''
+
+@description('Optional. The cloud that this is deployed in.')
+@allowed(['AzureCloud', 'AzureUSGovernment', 'AzureChinaCloud'])
+param cloud string = any(environment().name)
+
+@description('Optional. Microsoft Graph\'s address, where it is not the cloud\'s usual one: https://dod-graph.microsoft.us.')
+param graphEndpoint string = ''
+
+@description('Optional. Where the project\'s documents are, for the links in alerts.')
+param documentsUrl string = 'https://github.com/ade-token-monitor/ade-token-monitor/blob/main'
+
+@description('Optional. Tags of every resource.')
+param tags { *: string } = {}
+
+@description('Optional. The instant of this deployment; the alert for silence counts from it until the first check.')
+@minLength(20)
+@maxLength(20)
+param deployedOn string = utcNow('yyyy-MM-ddTHH:mm:ssZ')
+
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
+  name: resourceGroupName
+  location: location
+  tags: tags
+}
+
+module monitor 'main.bicep' = {
+  name: 'ade-token-monitor'
+  scope: group
+  params: {
+    namePrefix: namePrefix
+    location: location
+    alertEmails: alertEmails
+    alertWebhook: alertWebhook
+    alertGrouping: alertGrouping
+    connectors: connectors
+    thresholds: thresholds
+    syncErrorNames: syncErrorNames
+    enrollmentEvents: enrollmentEvents
+    inspectSchedule: inspectSchedule
+    pruneSchedule: pruneSchedule
+    historyRetentionDays: historyRetentionDays
+    logRetentionDays: logRetentionDays
+    readerGroupId: readerGroupId
+    hosting: hosting
+    packageUrl: packageUrl
+    identityResourceId: identityResourceId
+    cloud: cloud
+    graphEndpoint: graphEndpoint
+    documentsUrl: documentsUrl
+    tags: tags
+    deployedOn: deployedOn
+  }
+}
+
+@description('The function app.')
+output FUNCTION_APP_NAME string = monitor.outputs.FUNCTION_APP_NAME
+@description('Its resource id.')
+output FUNCTION_APP_ID string = monitor.outputs.FUNCTION_APP_ID
+@description('The resource group.')
+output RESOURCE_GROUP string = monitor.outputs.RESOURCE_GROUP
+@description('Where the record is kept.')
+output TABLES_ENDPOINT string = monitor.outputs.TABLES_ENDPOINT
+@description('Where rows for the alert rules go.')
+output LOGS_INGESTION_ENDPOINT string = monitor.outputs.LOGS_INGESTION_ENDPOINT
+@description('The data collection rule\'s immutable id.')
+output LOGS_INGESTION_RULE_ID string = monitor.outputs.LOGS_INGESTION_RULE_ID
+@description('The id that queries name the workspace by.')
+output WORKSPACE_ID string = monitor.outputs.WORKSPACE_ID
+@description('The identity that the app signs in as.')
+output IDENTITY_NAME string = monitor.outputs.IDENTITY_NAME
+@description('Its resource id.')
+output IDENTITY_RESOURCE_ID string = monitor.outputs.IDENTITY_RESOURCE_ID
+@description('Its object id, which the Graph role is granted to.')
+output IDENTITY_PRINCIPAL_ID string = monitor.outputs.IDENTITY_PRINCIPAL_ID
+@description('Its client id.')
+output IDENTITY_CLIENT_ID string = monitor.outputs.IDENTITY_CLIENT_ID
+@description('Microsoft Graph\'s address.')
+output GRAPH_ENDPOINT string = monitor.outputs.GRAPH_ENDPOINT
+@description('The cloud that this was deployed in.')
+output AZURE_CLOUD string = monitor.outputs.AZURE_CLOUD
+@description('The workbook in the portal.')
+output WORKBOOK_URL string = monitor.outputs.WORKBOOK_URL
+@description('Whether the app needs the further Graph role.')
+output ENROLLMENT_EVENTS string = monitor.outputs.ENROLLMENT_EVENTS
