@@ -1,7 +1,7 @@
 """A model of Azure Monitor's stateful log alert rules, over the project's own queries and DuckDB.
 
-The queries are those that Azure runs, read from `infra/queries` and translated by duckdb-kql. The model is what stands
-around them: the window, the split by dimensions, and the life of an alert from fired to resolved.
+The rules and their queries are those that Azure runs, read from `infra` and translated by duckdb-kql. The model is
+what stands around them: the window, the split by dimensions, and the life of an alert from fired to resolved.
 https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-types#log-alerts
 """
 
@@ -19,7 +19,7 @@ from duckdb import DuckDBPyConnection
 
 from shared.rows import FINDINGS, RUNS, ColumnType
 
-QUERIES: Final = Path(__file__).parents[1] / "infra" / "queries"
+INFRA: Final = Path(__file__).parents[1] / "infra"
 
 EXAMPLE_DEPLOYMENT: Final = "2000-01-01T00:00:00Z"
 """What stands in `check_silent.kql` for the instant of the deployment."""
@@ -96,22 +96,34 @@ class Event(NamedTuple):
     on: datetime
 
 
-def _rule(name: str, severity: int, *dimensions: str) -> Rule:
-    return Rule(name, severity, (QUERIES / f"{name}.kql").read_text(encoding="utf-8"), dimensions)
+class _Grouped(msgspec.Struct):
+    dimensions: tuple[str, ...]
 
 
-RULES: Final = (
-    _rule("token_critical", 1, "TokenName", "TokenId", "Connector", "Finding", "Tier", "Action"),
-    _rule("token_warning", 2, "TokenName", "TokenId", "Connector", "Finding", "Tier", "Action"),
-    _rule("check_failing", 2, "Connector"),
-    _rule("check_silent", 1),
-)
+class _Definition(msgspec.Struct):
+    """What the deployment says of a rule, as far as the model of it needs."""
+
+    name: str
+    severity: int
+    frequency: timedelta
+    window: timedelta
+    dimensions: tuple[str, ...]
+    by_connector: _Grouped | None = msgspec.field(name="byConnector", default=None)
+
+    def rule(self, *, by_connector: bool) -> Rule:
+        if (self.frequency, self.window) != (FREQUENCY, WINDOW):
+            raise ValueError(f"{self.name}: the model knows rules of every {FREQUENCY} over {WINDOW} alone")
+        grouped = self.by_connector if by_connector and self.by_connector else self
+        kql = (INFRA / "queries" / f"{self.name}.kql").read_text(encoding="utf-8")
+        return Rule(self.name, self.severity, kql, grouped.dimensions)
+
+
+_DEFINITIONS: Final = msgspec.json.decode((INFRA / "alert-rules.json").read_bytes(), type=list[_Definition])
+
+RULES: Final = tuple(definition.rule(by_connector=False) for definition in _DEFINITIONS)
 """The rules of the deployment, one alert for each token and condition."""
 
-RULES_BY_CONNECTOR: Final = tuple(
-    rule._replace(dimensions=("Connector", "Finding", "Tier", "Action")) if "TokenId" in rule.dimensions else rule
-    for rule in RULES
-)
+RULES_BY_CONNECTOR: Final = tuple(definition.rule(by_connector=True) for definition in _DEFINITIONS)
 """The same for tenants with many tokens: one alert for each connector and condition."""
 
 
