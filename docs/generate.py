@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from docs.costs import EXAMPLES, total
 from shared.catalogue import CATALOGUE, Entry, Severity, SyncCode, Topic
 from shared.guidance import Guidance
 from shared.rows import CHECK_RUN, FINDINGS, RUNS, TOKEN_HISTORY, TOKEN_STATUS, Table
@@ -37,6 +38,22 @@ Each alert names a token, a finding and an action. Look the finding up here.
 - An expiry that moves later is recorded in the history as *renewed*; it is never a finding.
 - **Never delete a token to mend it.** Devices would leave ADE management, and VPP apps would lose their assignments.
 - **Never create a push certificate anew.** Renew it with the same Apple ID.
+"""  # noqa: E501 - one line a paragraph
+
+_MONITOR: Final = """\
+<a id="monitor"></a>
+
+## The monitor's own alerts
+
+These name no token. The first two are query rules like the others; the third is an activity log alert, and Azure itself raises it.
+
+| alert | what it says | do |
+| --- | --- | --- |
+| `check_failing` | One part of the check has failed for half an hour or longer. `Connector` says which: `ade`, `apns` or `vpp` (could not be read), `devices` (not inspected), `all` (not stored or not published). | The column `Error` of the newest row of `AppleTokenRun_CL` with `Outcome` `failed` says why and what mends it; the workbook shows it under *Runs*. Most often the Graph role is missing: `infra/grant-graph-role.sh` grants it. |
+| `check_silent` | No check has come to its end for more than four hours. | Open the function app in the portal: is it running, and what do *Invocations* of `check_tokens` say? Restart it. If it was just deployed: was the code deployed, too? |
+| `rule_disabled` | Azure has disabled one of the alert rules, which it does when a query fails for a week. | Open the rule under *Monitor, Alerts, Alert rules*, run its query to see the error, mend it (deploy again), and enable the rule. |
+
+While a check fails or is silent, alerts about tokens stay as they are for two days: what is open stays open, and nothing new is told.
 """  # noqa: E501 - one line a paragraph
 
 _SYNC_ERRORS: Final = """\
@@ -83,7 +100,7 @@ def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def alerts() -> str:
     """The text of docs/alerts.md."""
-    return "\n".join((_INTRODUCTION, *_contents(), *_findings(), *_sync_errors()))
+    return "\n".join((_INTRODUCTION, *_contents(), _MONITOR, *_findings(), *_sync_errors()))
 
 
 def _contents() -> Iterator[str]:
@@ -269,6 +286,60 @@ def blocks(path: Path, of: Mapping[str, Callable[[], str]]) -> Callable[[], str]
     return render
 
 
+# ---------------------------------------------------------------- deployment
+
+
+def _template() -> dict[str, Any]:
+    template: dict[str, Any] = json.loads((ROOT / "infra" / "azuredeploy.json").read_text("utf-8"))
+    return template
+
+
+def parameters() -> str:
+    """The table of main.bicep's parameters, from the compiled template."""
+    described = ((name, one, one["metadata"]["description"]) for name, one in _template()["parameters"].items())
+    return table(
+        ("parameter", "default", "what it is"),
+        ((f"`{name}`", _default(one), escaped(about.partition(". ")[2])) for name, one, about in described),
+    )
+
+
+def _default(parameter: Mapping[str, Any]) -> str:
+    if "defaultValue" not in parameter:
+        return "**required**"
+    value = parameter["defaultValue"]
+    if isinstance(value, str) and value.startswith("["):
+        return "now"
+    return f"`{json.dumps(value)}`" if value not in ("", {}) else "none"
+
+
+def thresholds() -> str:
+    """The table of what the parameter `thresholds` may hold."""
+    found = _template()["definitions"]
+    (limits,) = [one for name, one in found.items() if name.endswith("Thresholds")]
+    described = ((name, one["metadata"]["description"]) for name, one in limits["properties"].items())
+    split = ((name, *about.removeprefix("Optional. ").rpartition(" Default ")) for name, about in described)
+    return table(
+        ("limit", "default", "what it is"),
+        ((f"`{name}`", default.rstrip("."), escaped(about)) for name, about, _, default in split),
+    )
+
+
+def bills() -> str:
+    """The table of what a month costs, for each example tenant."""
+    bills = list(EXAMPLES.values())
+    header = ("what", *(part for tokens in EXAMPLES for part in (f"{tokens:,} tokens", "USD")))
+    rows = [
+        (lines[0].what, *(part for line in lines for part in (line.how, _usd(line.usd))))
+        for lines in zip(*bills, strict=True)
+    ]
+    totals = ("**together**", *(part for bill in bills for part in ("", f"**{_usd(total(bill))}**")))
+    return table(header, [*rows, totals])
+
+
+def _usd(amount: float) -> str:
+    return f"{amount:.2f}" if amount >= 0.005 or not amount else "below 0.01"
+
+
 PAGES: Final[dict[Path, Callable[[], str]]] = {
     DOCS / "alerts.md": alerts,
     DOCS / "tables.md": blocks(
@@ -277,6 +348,9 @@ PAGES: Final[dict[Path, Callable[[], str]]] = {
             **{f"columns {of.name}": partial(_storage_columns, of) for of in (TOKEN_STATUS, TOKEN_HISTORY, CHECK_RUN)},
             **{f"columns {of.name}": partial(_log_columns, of) for of in (FINDINGS, RUNS)},
         },
+    ),
+    DOCS / "deployment.md": blocks(
+        DOCS / "deployment.md", {"parameters": parameters, "thresholds": thresholds, "costs": bills}
     ),
     ROOT / "README.md": blocks(ROOT / "README.md", {"settings": settings}),
     ROOT / "local.settings.sample.json": local_settings,

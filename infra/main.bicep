@@ -1,7 +1,7 @@
 metadata name = 'ADE Token Monitor'
 metadata description = 'Watches the Apple tokens of an Intune tenant: the app, its record, its logs, the alert rules and the workbook, in one resource group.'
 
-import { AlertGrouping, Connectors, Hosting, Thresholds } from 'modules/types.bicep'
+import { AlertGrouping, Cloud, Connectors, Hosting, SyncErrorNames, Tags, Thresholds } from 'modules/types.bicep'
 
 @description('Required. What the resources\' names begin with. Letters, digits and hyphens are kept, and 12 characters.')
 @minLength(1)
@@ -30,7 +30,7 @@ param connectors Connectors = ['ade', 'apns', 'vpp']
 param thresholds Thresholds = {}
 
 @description('Optional. The tenant\'s own names for codes of ADE sync errors: { \'5\': \'Access denied\' }.')
-param syncErrorNames { *: string } = {}
+param syncErrorNames SyncErrorNames = {}
 
 @description('Optional. Also read Intune\'s own failure events. The app needs the Graph role DeviceManagementManagedDevices.Read.All for it.')
 param enrollmentEvents bool = false
@@ -68,9 +68,8 @@ param packageUrl string = ''
 @description('Optional. Resource id of a user-assigned identity that has the Graph role already, which the app then signs in as.')
 param identityResourceId string = ''
 
-@description('Optional. The cloud that this is deployed in.')
-@allowed(['AzureCloud', 'AzureUSGovernment', 'AzureChinaCloud'])
-param cloud string = any(environment().name)
+@description('Optional. The cloud that this is deployed in; empty for whichever it is.')
+param cloud Cloud = ''
 
 @description('Optional. Microsoft Graph\'s address, where it is not the cloud\'s usual one: https://dod-graph.microsoft.us.')
 param graphEndpoint string = ''
@@ -79,37 +78,47 @@ param graphEndpoint string = ''
 param documentsUrl string = 'https://github.com/ade-token-monitor/ade-token-monitor/blob/main'
 
 @description('Optional. Tags of every resource.')
-param tags { *: string } = {}
+param tags Tags = {}
 
 @description('Optional. The instant of this deployment; the alert for silence counts from it until the first check.')
 @minLength(20)
 @maxLength(20)
 param deployedOn string = utcNow('yyyy-MM-ddTHH:mm:ssZ')
 
-// https://learn.microsoft.com/graph/deployments, https://learn.microsoft.com/azure/azure-government/compare-azure-government-global-azure
+@description('Endpoints that Azure does not tell: https://learn.microsoft.com/graph/deployments and the portals\' addresses.')
 var clouds = {
   AzureCloud: { graph: 'https://graph.microsoft.com', portal: 'https://portal.azure.com' }
   AzureUSGovernment: { graph: 'https://graph.microsoft.us', portal: 'https://portal.azure.us' }
   AzureChinaCloud: { graph: 'https://microsoftgraph.chinacloudapi.cn', portal: 'https://portal.azure.cn' }
 }
 
+@description('The cloud that this is deployed in.')
+var cloudName = empty(cloud) ? environment().name : cloud
+
+@description('The app\'s tables. It writes them and cannot make them.')
 var tableNames = ['TokenStatus', 'TokenHistory', 'CheckRun', 'DeviceInspection']
+@description('Where the code is deployed into.')
 var containerName = 'app-package'
 
-// Names: what is left of the prefix, without a hyphen at either end or two in a row, and what makes them unique.
+@description('The prefix, a letter each.')
 var letters = map(range(0, length(namePrefix)), index => toLower(substring(namePrefix, index, 1)))
+@description('What names may hold of it.')
 var kept = join(filter(letters, letter => contains('abcdefghijklmnopqrstuvwxyz0123456789-', letter)), '')
+@description('Its words, so that no hyphen stands at either end or beside another.')
 var parts = filter(split(take(kept, 12), '-'), part => !empty(part))
+@description('What names begin with.')
 var prefix = empty(parts) ? 'ade' : join(parts, '-')
+@description('What makes names unique: 13 letters and digits.')
 var unique = uniqueString(resourceGroup().id, namePrefix)
+@description('What names end with.')
 var suffix = '${prefix}-${unique}'
 
+@description('Whether an identity was named.')
 var usesTheirIdentity = !empty(identityResourceId)
-// The address of an identity has nine parts: '', subscriptions, <id>, resourceGroups, <group>, ..., <name>.
+@description('The parts of its address: \'\', subscriptions, <id>, resourceGroups, <group>, providers, <provider>, <type>, <name>.')
 var identityParts = split(usesTheirIdentity ? identityResourceId : '////////', '/')
 
 module ourIdentity 'modules/identity.bicep' = if (!usesTheirIdentity) {
-  name: 'identity'
   params: { name: 'id-${suffix}', location: location, tags: tags }
 }
 
@@ -118,6 +127,7 @@ resource theirIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11
   scope: resourceGroup(identityParts[2], identityParts[4])
 }
 
+@description('The identity that the app signs in as.')
 var identity = {
   id: usesTheirIdentity ? theirIdentity.id : ourIdentity!.outputs.id
   name: usesTheirIdentity ? identityParts[8] : 'id-${suffix}'
@@ -126,12 +136,10 @@ var identity = {
 }
 
 module queryIdentity 'modules/identity.bicep' = {
-  name: 'query-identity'
   params: { name: 'id-${suffix}-alerts', location: location, tags: tags }
 }
 
 module storage 'modules/storage.bicep' = {
-  name: 'storage'
   params: {
     name: 'st${take(replace(prefix, '-', ''), 9)}${unique}'
     location: location
@@ -142,7 +150,6 @@ module storage 'modules/storage.bicep' = {
 }
 
 module monitoring 'modules/monitoring.bicep' = {
-  name: 'monitoring'
   params: {
     workspaceName: 'log-${suffix}'
     appInsightsName: 'appi-${suffix}'
@@ -154,19 +161,17 @@ module monitoring 'modules/monitoring.bicep' = {
 }
 
 module workbook 'modules/workbook.bicep' = {
-  name: 'workbook'
   params: {
     name: suffix
     displayName: 'Apple tokens (${prefix})'
     location: location
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
-    portalUrl: clouds[cloud].portal
+    portalUrl: clouds[cloudName].portal
   }
 }
 
 module roles 'modules/roles.bicep' = {
-  name: 'roles'
   params: {
     appPrincipalId: identity.principalId
     queryPrincipalId: queryIdentity.outputs.principalId
@@ -180,6 +185,7 @@ module roles 'modules/roles.bicep' = {
   }
 }
 
+@description('Every app setting.')
 var settings = {
   // The app's own, as shared/settings.py reads them.
   TABLES_ENDPOINT: storage.outputs.tablesEndpoint
@@ -187,8 +193,8 @@ var settings = {
   LOGS_INGESTION_RULE_ID: monitoring.outputs.ruleImmutableId
   TENANT_ID: tenant().tenantId
   AZURE_CLIENT_ID: identity.clientId
-  GRAPH_ENDPOINT: empty(graphEndpoint) ? clouds[cloud].graph : graphEndpoint
-  AZURE_CLOUD: cloud
+  GRAPH_ENDPOINT: empty(graphEndpoint) ? clouds[cloudName].graph : graphEndpoint
+  AZURE_CLOUD: cloudName
   CONNECTORS: join(connectors, ',')
   EXPIRY_WARNING_DAYS: join(map(thresholds.?expiryWarningDays ?? [60, 30, 14], days => string(days)), ',')
   EXPIRY_CRITICAL_DAYS: join(map(thresholds.?expiryCriticalDays ?? [7, 1], days => string(days)), ',')
@@ -225,13 +231,13 @@ var settings = {
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identity.clientId};Authorization=AAD'
 }
 
+@description('The function app\'s names.')
 var app = {
   name: 'func-${suffix}'
   planName: 'asp-${suffix}'
 }
 
 module flex 'modules/flex.bicep' = if (hosting == 'FlexConsumption') {
-  name: 'flex'
   params: {
     name: app.name
     planName: app.planName
@@ -246,7 +252,6 @@ module flex 'modules/flex.bicep' = if (hosting == 'FlexConsumption') {
 }
 
 module appService 'modules/appservice.bicep' = if (hosting == 'AppService') {
-  name: 'appservice'
   params: {
     name: app.name
     planName: app.planName
@@ -260,7 +265,6 @@ module appService 'modules/appservice.bicep' = if (hosting == 'AppService') {
 }
 
 module alerts 'modules/alerts.bicep' = {
-  name: 'alerts'
   params: {
     prefix: prefix
     actionGroupName: 'ag-${suffix}'
@@ -302,7 +306,7 @@ output IDENTITY_CLIENT_ID string = identity.clientId
 @description('Microsoft Graph\'s address.')
 output GRAPH_ENDPOINT string = settings.GRAPH_ENDPOINT
 @description('The cloud that this was deployed in.')
-output AZURE_CLOUD string = cloud
+output AZURE_CLOUD string = cloudName
 @description('The workbook in the portal.')
 output WORKBOOK_URL string = workbook.outputs.url
 @description('Whether the app needs the further Graph role.')

@@ -3,7 +3,7 @@ metadata description = 'Makes the resource group and deploys main.bicep into it;
 
 targetScope = 'subscription'
 
-import { AlertGrouping, Connectors, Hosting, Thresholds } from 'modules/types.bicep'
+import { AlertGrouping, Cloud, Connectors, Hosting, SyncErrorNames, Tags, Thresholds } from 'modules/types.bicep'
 
 @description('Required. The resource group; it is made where it is missing.')
 @minLength(1)
@@ -37,7 +37,7 @@ param connectors Connectors = ['ade', 'apns', 'vpp']
 param thresholds Thresholds = {}
 
 @description('Optional. The tenant\'s own names for codes of ADE sync errors: { \'5\': \'Access denied\' }.')
-param syncErrorNames { *: string } = {}
+param syncErrorNames SyncErrorNames = {}
 
 @description('Optional. Also read Intune\'s own failure events. The app needs the Graph role DeviceManagementManagedDevices.Read.All for it.')
 param enrollmentEvents bool = false
@@ -75,9 +75,8 @@ param packageUrl string = ''
 @description('Optional. Resource id of a user-assigned identity that has the Graph role already, which the app then signs in as.')
 param identityResourceId string = ''
 
-@description('Optional. The cloud that this is deployed in.')
-@allowed(['AzureCloud', 'AzureUSGovernment', 'AzureChinaCloud'])
-param cloud string = any(environment().name)
+@description('Optional. The cloud that this is deployed in; empty for whichever it is.')
+param cloud Cloud = ''
 
 @description('Optional. Microsoft Graph\'s address, where it is not the cloud\'s usual one: https://dod-graph.microsoft.us.')
 param graphEndpoint string = ''
@@ -86,7 +85,7 @@ param graphEndpoint string = ''
 param documentsUrl string = 'https://github.com/ade-token-monitor/ade-token-monitor/blob/main'
 
 @description('Optional. Tags of every resource.')
-param tags { *: string } = {}
+param tags Tags = {}
 
 @description('Optional. The instant of this deployment; the alert for silence counts from it until the first check.')
 @minLength(20)
@@ -100,7 +99,6 @@ resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
 }
 
 module monitor 'main.bicep' = {
-  name: 'ade-token-monitor'
   scope: group
   params: {
     namePrefix: namePrefix

@@ -4,4 +4,5 @@ using '../main.bicep'
 param namePrefix = 'contoso'
 param location = 'westeurope'
 param alertEmails = ['intune-admins@contoso.com']
+param cloud = 'AzureCloud'
 param deployedOn = '2026-11-23T08:00:00Z'

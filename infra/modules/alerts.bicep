@@ -1,7 +1,7 @@
 metadata name = 'Alerts'
 metadata description = 'Who is told (the action group), of what (four query rules), and that a rule was disabled (an activity log alert).'
 
-import { AlertGrouping } from 'types.bicep'
+import { AlertGrouping, Tags } from 'types.bicep'
 
 @description('Required. What the rules\' names begin with.')
 param prefix string
@@ -13,7 +13,7 @@ param actionGroupName string
 param location string
 
 @description('Required. Their tags.')
-param tags object
+param tags Tags
 
 @description('Required. The addresses that are told.')
 param emails string[]
@@ -37,7 +37,9 @@ param documentsUrl string
 @description('Required. The instant of this deployment, which is no silence yet: yyyy-MM-ddTHH:mm:ssZ.')
 param deployedOn string
 
+@description('What the rules are, as data that the tests read, too.')
 var rules = loadJsonContent('../alert-rules.json')
+@description('Each rule\'s query.')
 var queries = {
   token_critical: loadTextContent('../queries/token_critical.kql')
   token_warning: loadTextContent('../queries/token_warning.kql')
@@ -46,7 +48,7 @@ var queries = {
   check_silent: replace(loadTextContent('../queries/check_silent.kql'), '2000-01-01T00:00:00Z', deployedOn)
 }
 
-// What a rule splits by, and how its mails are headed, in the grouping that was chosen.
+@description('What each rule splits by, and how its mails are headed, in the grouping that was chosen.')
 var grouped = map(rules, rule => grouping == 'Connector' ? rule.?byConnector ?? rule : rule)
 
 resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
@@ -115,7 +117,7 @@ resource ruleDisabled 'Microsoft.Insights/activityLogAlerts@2020-10-01' = {
   location: 'global'
   tags: tags
   properties: {
-    description: 'An alert rule of the Apple token monitor was disabled, so what it watches is watched by nobody. Open the rule in Azure Monitor, see why its query fails, and enable it. ${documentsUrl}/docs/alerts.md#the-monitors-own-alerts'
+    description: 'An alert rule of the Apple token monitor was disabled, so what it watches is watched by nobody. Open the rule in Azure Monitor, see why its query fails, and enable it. ${documentsUrl}/docs/alerts.md#monitor'
     enabled: true
     scopes: [resourceGroup().id]
     condition: {

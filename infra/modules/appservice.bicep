@@ -1,6 +1,8 @@
 metadata name = 'App Service'
 metadata description = 'The function app on an App Service plan, and its code where a package is named.'
 
+import { Settings, Tags } from 'types.bicep'
+
 @description('Required. The function app\'s name.')
 param name string
 
@@ -11,17 +13,18 @@ param planName string
 param location string
 
 @description('Required. Their tags.')
-param tags object
+param tags Tags
 
 @description('Required. Resource id of the identity that the app signs in as.')
 param identityId string
 
 @description('Required. Every app setting but those that this plan adds.')
-param settings object
+param settings Settings
 
 @description('Required. Address of the package to deploy; empty where something else deploys the code.')
 param packageUrl string
 
+@description('Settings that Flex Consumption refuses and this plan needs.')
 var settingsOfThePlan = {
   FUNCTIONS_EXTENSION_VERSION: '~4'
   FUNCTIONS_WORKER_RUNTIME: 'python'

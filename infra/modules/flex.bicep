@@ -1,6 +1,8 @@
 metadata name = 'Flex Consumption'
 metadata description = 'The function app on a Flex Consumption plan, and its code where a package is named.'
 
+import { Settings, Tags } from 'types.bicep'
+
 @description('Required. The function app\'s name.')
 param name string
 
@@ -11,13 +13,13 @@ param planName string
 param location string
 
 @description('Required. Their tags.')
-param tags object
+param tags Tags
 
 @description('Required. Resource id of the identity that the app signs in as.')
 param identityId string
 
 @description('Required. Every app setting.')
-param settings object
+param settings Settings
 
 @description('Required. Address of the container that the code is deployed into.')
 param containerUrl string

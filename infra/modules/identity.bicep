@@ -1,6 +1,8 @@
 metadata name = 'Identity'
 metadata description = 'A user-assigned managed identity.'
 
+import { Tags } from 'types.bicep'
+
 @description('Required. Its name.')
 param name string
 
@@ -8,7 +10,7 @@ param name string
 param location string
 
 @description('Required. Its tags.')
-param tags object
+param tags Tags
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
   name: name

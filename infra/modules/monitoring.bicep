@@ -1,6 +1,8 @@
 metadata name = 'Monitoring'
 metadata description = 'Workspace, Application Insights, the two custom tables and the data collection rule that fills them.'
 
+import { Tags } from 'types.bicep'
+
 @description('Required. The workspace\'s name.')
 param workspaceName string
 
@@ -16,14 +18,14 @@ param ruleName string
 param location string
 
 @description('Required. Their tags.')
-param tags object
+param tags Tags
 
 @description('Required. Days that logs and the two tables are kept.')
 @minValue(30)
 @maxValue(730)
 param retentionDays int
 
-// Written from shared/rows.py, which the app sends its rows by.
+@description('The two tables\' columns, written from shared/rows.py, which the app sends its rows by.')
 var tables = loadJsonContent('../columns.json')
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' = {

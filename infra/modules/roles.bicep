@@ -28,7 +28,7 @@ param ruleName string
 @description('Required. The workbook.')
 param workbookName string
 
-// https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
+@description('Built-in roles: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles')
 var roles = {
   logAnalyticsReader: '73c42c96-874c-492b-b04d-ab87d138a893'
   monitoringMetricsPublisher: '3913510d-42f4-4e42-8a64-420c390055eb'

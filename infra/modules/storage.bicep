@@ -1,6 +1,8 @@
 metadata name = 'Storage'
 metadata description = 'The account that holds the record (four tables), the host\'s locks and the code package. It has no keys in use.'
 
+import { Tags } from 'types.bicep'
+
 @description('Required. The account\'s name.')
 param name string
 
@@ -8,7 +10,7 @@ param name string
 param location string
 
 @description('Required. Its tags.')
-param tags object
+param tags Tags
 
 @description('Required. The tables that the app writes; it cannot create them.')
 param tableNames string[]

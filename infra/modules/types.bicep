@@ -83,3 +83,28 @@ type Hosting = 'FlexConsumption' | 'AppService'
 @description('What is watched: Automated Device Enrollment, the Apple MDM push certificate, Apps and Books.')
 @minLength(1)
 type Connectors = ('ade' | 'apns' | 'vpp')[]
+
+@export()
+@description('The cloud that this is deployed in; empty for whichever it is.')
+type Cloud = '' | 'AzureCloud' | 'AzureUSGovernment' | 'AzureChinaCloud'
+
+@export()
+@description('Tags of a resource.')
+type Tags = {
+  @description('A tag.')
+  *: string
+}
+
+@export()
+@description('App settings.')
+type Settings = {
+  @description('A setting.')
+  *: string
+}
+
+@export()
+@description('Names for codes of ADE sync errors.')
+type SyncErrorNames = {
+  @description('What the Intune console calls the code that is the key.')
+  *: string
+}

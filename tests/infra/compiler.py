@@ -1,0 +1,113 @@
+"""The Bicep compiler: where it is, and what the tests and `make lint` ask of it.
+
+    python tests/infra/compiler.py
+
+lints every file of infra/ and checks that it is formatted; a warning counts as an error.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+INFRA = ROOT / "infra"
+APART = "graph-role"
+"""The folder whose extension only a network can bring."""
+
+MISSING = "the Bicep compiler is missing: put bicep on the PATH, or run `make setup` with a network"
+REQUIRED = bool(os.environ.get("BICEP_REQUIRED"))
+"""Whether its absence is an error; `.ci/run` says so where the compiler ought to be."""
+
+
+def find() -> Path | None:
+    """The compiler from the PATH, or else the one that `make setup` has installed."""
+    found = shutil.which("bicep") or shutil.which(ROOT / ".bicep" / "bicep")
+    return Path(found) if found else None
+
+
+needed = pytest.mark.skipif(find() is None and not REQUIRED, reason=MISSING)
+
+
+def run(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Runs the compiler; its exit code is the caller's to judge."""
+    program = find()
+    if program is None:
+        raise FileNotFoundError(MISSING)
+    return subprocess.run(
+        [program, *arguments],
+        cwd=cwd,
+        env={**os.environ, "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1"},  # ICU is not everywhere
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@contextmanager
+def copied(infra: Path = INFRA):
+    """A copy of infra/ to work in, without what cannot be compiled offline."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder).resolve() / "infra"
+        yield Path(shutil.copytree(infra, copy, ignore=shutil.ignore_patterns(APART, "__pycache__")))
+
+
+def snapshot(param_file: Path, **options: str | None) -> dict:
+    """What a parameter file would deploy: every resource of every module, evaluated.
+
+    Args:
+        param_file: one of infra/, or any other; that is evaluated as if it stood in infra/examples/.
+        options: of `bicep snapshot`, such as `location="chinanorth3"`; None leaves one out.
+
+    """
+    given = {
+        "tenant_id": "22222222-2222-4222-8222-222222222222",
+        "subscription_id": "11111111-1111-4111-8111-111111111111",
+        "resource_group": "rg-ade-token-monitor",
+        "location": "westeurope",
+        **options,
+    }
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value is not None]
+    with copied() as copy:
+        if param_file.is_relative_to(INFRA):
+            path = copy / param_file.relative_to(INFRA)
+        else:
+            path = Path(shutil.copy(param_file, copy / "examples"))
+        done = run("snapshot", path, *arguments, cwd=copy)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(path.with_suffix(".snapshot.json").read_text("utf-8"))
+
+
+def complaints(infra: Path = INFRA) -> list[str]:
+    """What the linter says of the files, and which of them are not formatted."""
+    with copied(infra) as copy:
+        files = [path for path in sorted(copy.rglob("*.bicep*")) if path.suffix in {".bicep", ".bicepparam"}]
+        patterns = [f"**/*{suffix}" for suffix in sorted({path.suffix for path in files})]
+        said = []
+        for pattern in patterns:
+            done = run("lint", "--no-restore", "--pattern", pattern, cwd=copy)
+            lines = (done.stdout + done.stderr).replace(f"{copy}{os.sep}", "infra/").splitlines()
+            said += lines or [f"bicep lint ended with {done.returncode}"] * bool(done.returncode)
+        before = [path.read_text("utf-8") for path in files]
+        for pattern in patterns:
+            run("format", "--pattern", pattern, cwd=copy)
+        for path, text in zip(files, before, strict=True):
+            if path.read_text("utf-8") != text:
+                name = f"infra/{path.relative_to(copy).as_posix()}"
+                said.append(f"{name} is not formatted: run `bicep format {name}`.")
+        return list(dict.fromkeys(said))  # a module's faults are told of whoever uses it, too
+
+
+if __name__ == "__main__":
+    if find() is None and not REQUIRED:
+        sys.stdout.write(f"Bicep files were not linted: {MISSING}.\n")
+    else:
+        sys.exit("\n".join(complaints()) or None)

@@ -1,0 +1,82 @@
+"""What would be deployed: the resources of a parameter file, as the Bicep compiler evaluates them."""
+
+import re
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import compiler
+
+from simulator.rules import Rule
+
+INFRA = compiler.INFRA
+EXAMPLES = ("public", "government", "china")
+TENANT_ID = "44444444-4444-4444-8444-444444444444"
+_GIVEN = {"tenant_id": TENANT_ID, "deployment_name": "main"}
+"""Modules are named after the deployment, so without its name nothing that passes between them is evaluated."""
+
+type Resource = dict[str, Any]
+
+
+class Deployment:
+    """The resources of one deployment."""
+
+    def __init__(self, snapshot: dict[str, Any]) -> None:
+        assert snapshot["diagnostics"] == []
+        self.resources: list[Resource] = snapshot["predictedResources"]
+
+    def all(self, kind: str) -> list[Resource]:
+        return [resource for resource in self.resources if resource["type"] == kind]
+
+    def one(self, kind: str) -> Resource:
+        (resource,) = self.all(kind)
+        return resource
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The app settings by name."""
+        listed = self.one("Microsoft.Web/sites")["properties"]["siteConfig"]["appSettings"]
+        names = [setting["name"] for setting in listed]
+        assert len(names) == len(set(names))
+        return {setting["name"]: setting["value"] for setting in listed}
+
+    @property
+    def alerts(self) -> dict[str, Resource]:
+        """The query rules' properties, by the rules' names without the prefix."""
+        rules = self.all("Microsoft.Insights/scheduledQueryRules")
+        return {rule["name"].rpartition("-")[2]: rule["properties"] for rule in rules}
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The query rules as the model evaluates them, with their queries as they stand here."""
+        return tuple(_rule(name, properties) for name, properties in self.alerts.items())
+
+
+def _rule(name: str, properties: Resource) -> Rule:
+    (condition,) = properties["criteria"]["allOf"]
+    dimensions = tuple(dimension["name"] for dimension in condition["dimensions"])
+    return Rule(name, properties["severity"], condition["query"], dimensions)
+
+
+@cache
+def deployment(example: str) -> Deployment:
+    """What infra/examples/<example>.bicepparam deploys."""
+    return Deployment(compiler.snapshot(INFRA / "examples" / f"{example}.bicepparam", **_GIVEN))
+
+
+@cache
+def variant(parameters: str) -> Deployment:
+    """What the public example deploys with other `parameters`: lines of a parameter file."""
+    base = (INFRA / "examples" / "public.bicepparam").read_text("utf-8")
+    for name in re.findall(r"^param (\w+)", parameters, re.MULTILINE):
+        base = re.sub(rf"^param {name} = .*\n", "", base, flags=re.MULTILINE)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "variant.bicepparam"
+        file.write_text(f"{base}\n{parameters}\n", "utf-8")
+        return Deployment(compiler.snapshot(file, **_GIVEN))
+
+
+def azd() -> Deployment:
+    """What azd deploys with the environment variables that are set."""
+    return Deployment(compiler.snapshot(INFRA / "subscription.bicepparam", **_GIVEN, resource_group=None))
