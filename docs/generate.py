@@ -336,6 +336,12 @@ def bills() -> str:
     return table(header, [*rows, totals])
 
 
+def cost() -> str:
+    """The bill in one sentence."""
+    told = [f"about {round(total(bill)):,} USD a month for {tokens:,} tokens" for tokens, bill in EXAMPLES.items()]
+    return f"At list prices {' and '.join(told)}: [how that is computed](docs/deployment.md#what-it-costs).\n"
+
+
 def _usd(amount: float) -> str:
     return f"{amount:.2f}" if amount >= 0.005 or not amount else "below 0.01"
 
@@ -352,7 +358,7 @@ PAGES: Final[dict[Path, Callable[[], str]]] = {
     DOCS / "deployment.md": blocks(
         DOCS / "deployment.md", {"parameters": parameters, "thresholds": thresholds, "costs": bills}
     ),
-    ROOT / "README.md": blocks(ROOT / "README.md", {"settings": settings}),
+    ROOT / "README.md": blocks(ROOT / "README.md", {"settings": settings, "cost": cost}),
     ROOT / "local.settings.sample.json": local_settings,
     ROOT / "infra" / "columns.json": columns_json,
 }

@@ -12,14 +12,19 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import count
+from typing import Literal
+
+import compiler
+import deployment
 
 from shared.check import check
 from shared.clients import open_clients
 from shared.rows import FINDINGS, RUNS
 from shared.settings import Settings
 from simulator.host import WorkerResult, run_worker
-from simulator.rules import FREQUENCY, RULES, AlertEngine, Rule, firing
+from simulator.rules import EXAMPLE_DEPLOYMENT, FREQUENCY, RULES, RULES_BY_CONNECTOR, AlertEngine, Rule, firing
 from simulator.server import Recorded, Server
 from simulator.stack import Simulator, applied
 from simulator.tenant import Tenant, ade_token, push_certificate, vpp_token
@@ -49,6 +54,15 @@ def push(*, now=NOW, expires=300 * DAY, **others):
 def tenant(*ades, vpps=None, apns=None):
     """One healthy token of each connector, with `ades` in place of the ADE one."""
     return Tenant(ades or (ade(),), (vpp(),) if vpps is None else tuple(vpps), apns or push())
+
+
+@cache
+def rules(grouping: Literal["Token", "Connector"] = "Token") -> tuple[Rule, ...]:
+    """The alert rules as they would be deployed; where the Bicep compiler is missing, as their files say."""
+    if compiler.find() is None:
+        return RULES if grouping == "Token" else RULES_BY_CONNECTOR
+    lines = f"param alertGrouping = '{grouping}'\nparam deployedOn = '{EXAMPLE_DEPLOYMENT}'"
+    return deployment.variant(lines).rules
 
 
 class Monitor:
@@ -142,12 +156,12 @@ class Monitor:
     def closing(self, run_id: str | None = None) -> dict:
         return self.run_rows(run_id)["all"]
 
-    def firing(self, rules: Iterable[Rule] = RULES) -> list[tuple]:
+    def firing(self, of: Iterable[Rule] | None = None) -> list[tuple]:
         """For what the rules' conditions hold now; see `short`."""
-        return [short(alert) for alert in firing(self.sim.con, self.now + MINUTE, rules)]
+        return [short(alert) for alert in firing(self.sim.con, self.now + MINUTE, of or rules())]
 
-    def alerts(self) -> "Alerts":
-        return Alerts(self)
+    def alerts(self, of: Iterable[Rule] | None = None) -> "Alerts":
+        return Alerts(self, of or rules())
 
 
 def short(alert) -> tuple:
@@ -159,10 +173,10 @@ def short(alert) -> tuple:
 class Alerts:
     """The four rules, evaluated every quarter of an hour of the monitor's clock."""
 
-    def __init__(self, monitor: Monitor, rules: Iterable[Rule] = RULES) -> None:
+    def __init__(self, monitor: Monitor, of: Iterable[Rule]) -> None:
         self._monitor = monitor
         deployed = monitor.now - MINUTE
-        self._engine = AlertEngine(monitor.sim.con, [rule.deployed(deployed) for rule in rules])
+        self._engine = AlertEngine(monitor.sim.con, [rule.deployed(deployed) for rule in of])
         self._next = monitor.now + MINUTE
 
     def until(self, now: datetime) -> list[tuple]:

@@ -1,15 +1,16 @@
 """Who is told what, and when it is over: the rules' own queries over rows that real runs have published."""
 
 import json
+from collections import Counter
 from datetime import timedelta
 
 import pytest
-from support import DAY, HOUR, MINUTE, NOW, STREAM_FINDINGS, STREAM_RUNS, Alerts, ade, tenant, vpp
+from support import DAY, HOUR, MINUTE, NOW, STREAM_FINDINGS, STREAM_RUNS, Alerts, ade, rules, tenant, vpp
 
 from shared.rows import FINDINGS
 from simulator import faults
 from simulator.graph import ADE, VPP
-from simulator.rules import FREQUENCY, RULES_BY_CONNECTOR, insert
+from simulator.rules import FREQUENCY, MAXIMUM_FIRED, insert
 from simulator.scenario import scenario
 from simulator.tenant import Tenant, many
 
@@ -110,13 +111,43 @@ async def test_a_warning_that_turns_critical_moves_from_one_rule_to_the_other(mo
 async def test_tenants_with_many_tokens_get_one_alert_for_each_connector_and_condition(monitor, sim):
     sim.graph.tenant = many(250, NOW)
     await monitor.check(proxied=False)
-    assert [(rule, *others) for rule, *others in monitor.firing(RULES_BY_CONNECTOR)] == [
+    assert [(rule, *others) for rule, *others in monitor.firing(rules("Connector"))] == [
         ("token_critical", "ade", "expired", "0"),
         ("token_critical", "ade", "sync_stale", "none"),
         ("token_critical", "ade", "terms_not_accepted", "none"),
         ("token_warning", "ade", "expiring", "30"),
     ]
     assert len(monitor.firing()) == 25
+
+
+async def test_new_terms_at_500_tokens_are_one_alert_by_connector_and_more_than_azure_fires_by_token(monitor, sim):
+    """What the two groupings are for: Apple publishes new terms, and every token of the tenant fails within a day."""
+    sim.graph.tenant = Tenant(tuple(ade(f"School {n:03}", lastSyncErrorCode=3) for n in range(500)), (vpp(),))
+    grouped, single = monitor.alerts(rules("Connector")), monitor.alerts(rules())
+    await monitor.check(proxied=False)
+    (told,) = grouped.soon()
+    assert told == ("fired", "token_critical", "ade", "terms_not_accepted", "none")
+    kinds = Counter(kind for kind, *_ in single.soon())
+    assert kinds == {"fired": MAXIMUM_FIRED, "dropped": 500 - MAXIMUM_FIRED}
+
+    sim.graph.tenant = Tenant(tuple(ade(f"School {n:03}") for n in range(500)), (vpp(),))
+    await monitor.check(HOUR, proxied=False)
+    assert grouped.until(monitor.now + FREQUENCY + MINUTE) == [("resolved", *told[1:])]
+    single.until(monitor.now + FREQUENCY + MINUTE)
+    assert (grouped.open, single.open) == ([], [])
+
+
+async def test_by_connector_an_alert_outlasts_its_first_token_and_resolves_with_its_last(monitor, sim):
+    sim.graph.tenant = tenant(ade("North", lastSyncErrorCode=3), ade("South", lastSyncErrorCode=3))
+    engine = monitor.alerts(rules("Connector"))
+    await monitor.check()
+    (told,) = engine.soon()
+    sim.graph.tenant = tenant(ade("North"), ade("South", lastSyncErrorCode=3))
+    await monitor.check(HOUR)
+    assert engine.soon() == []
+    sim.graph.tenant = tenant(ade("North"), ade("South"))
+    await monitor.check(HOUR)
+    assert engine.until(monitor.now + FREQUENCY + MINUTE) == [("resolved", *told[1:])]
 
 
 # Recovered

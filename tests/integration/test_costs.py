@@ -1,0 +1,36 @@
+"""The sizes that the documents compute costs from are those of the rows that a check writes."""
+
+import json
+
+from support import NOW
+
+from docs.costs import PRICES, SIZES, Sizes, costs, total
+from shared.rows import FINDINGS, RUNS, TOKEN_HISTORY, TOKEN_STATUS
+from simulator.tenant import many
+
+
+def size(rows: list[dict]) -> float:
+    """Mean bytes of a row as JSON."""
+    return sum(len(json.dumps(row, default=str)) for row in rows) / len(rows)
+
+
+async def test_the_documents_know_how_large_a_row_is(monitor, sim):
+    sim.graph.tenant = many(250, NOW)
+    await monitor.check(proxied=False)
+    runs = sim.log_rows(RUNS.name)
+    measured = Sizes(
+        finding_row=round(size(sim.log_rows(FINDINGS.name))),
+        run_rows=round(size(runs) * len(runs)),
+        status_row=round(size(sim.table_rows(TOKEN_STATUS.name))),
+        history_row=round(size(sim.table_rows(TOKEN_HISTORY.name))),
+    )
+    for name, value in SIZES._asdict().items():
+        assert 0.9 < getattr(measured, name) / value < 1.1, (name, measured)
+
+
+def test_a_bill_grows_with_tokens_alerts_and_seconds():
+    base = {"tokens": 100, "open_alerts": 0, "check_seconds": 5, "inspect_seconds": 60}
+    assert total(costs(**base)) < total(costs(**{**base, "tokens": 200}))
+    assert round(total(costs(**{**base, "open_alerts": 10})) - total(costs(**base)), 6) == 10 * PRICES.series_month
+    lines = {line.what: line.usd for line in costs(**{**base, "check_seconds": 100})}
+    assert lines["Flex Consumption"] > 0
