@@ -168,6 +168,7 @@ module workbook 'modules/workbook.bicep' = {
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
     portalUrl: clouds[cloudName].portal
+    documentsUrl: documentsUrl
   }
 }
 

@@ -1,16 +1,13 @@
 """The alert rules' queries: accepted by Microsoft's language service, right over rows, and alerts that live rightly."""
 
-import json
-import shutil
-import subprocess
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
 import duckdb_kql
+import kusto
 import pytest
 from duckdb import DuckDBPyConnection
 from hypothesis import HealthCheck, given, settings
@@ -40,12 +37,6 @@ RULE = {rule.name: rule for rule in RULES}
 CRITICAL, WARNING, FAILING, SILENT = RULES
 
 # ---------------------------------------------------------------- what Azure accepts
-
-SERVICE_COLUMNS = (
-    "TenantId: string, Type: string, _ResourceId: string, _SubscriptionId: string, _ItemId: string,"
-    " _TimeReceived: datetime, _BilledSize: real, _IsBillable: string"
-)
-"""https://learn.microsoft.com/azure/azure-monitor/logs/log-standard-columns"""
 
 FORBIDDEN = {"SearchOperator", "TakeOperator", "UnionOperator", "EvaluateOperator", "ago"}
 """`limit` is a TakeOperator, and plugins such as `bag_unpack` and `pivot` need an EvaluateOperator.
@@ -82,25 +73,10 @@ def broken(what: str) -> str:
 
 @pytest.fixture(scope="module")
 def analysed() -> dict[str, Any]:
-    """What the language service says of every query here; one process, since it takes a second to load."""
-    tables = {
-        table.name: f"({', '.join(f'{column.name}: {column.type}' for column in table.columns)}, {SERVICE_COLUMNS})"
-        for table in (FINDINGS, RUNS)
-    }
+    """What the language service says of every query here."""
     queries = {rule.name: rule.kql for rule in RULES}
     queries |= {"deployed": SILENT.deployed(NOW).kql} | {what: broken(what) for what in BROKEN}
-    node = shutil.which("node")
-    assert node, "node is missing: https://nodejs.org"
-    done = subprocess.run(
-        [node, str(Path(__file__).with_name("kusto.mjs"))],
-        input=json.dumps({"tables": tables, "queries": queries}),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert not done.returncode, done.stderr
-    return json.loads(done.stdout)
+    return kusto.analysed(queries)
 
 
 def complaints(answer: dict[str, Any], rule: Rule) -> list[str]:
