@@ -4,7 +4,7 @@
 PYTHON_OF_PROJECT := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench docs requirements
+.PHONY: help setup demo test lint package template bench docs requirements
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
@@ -18,12 +18,20 @@ demo: setup ## Run the timer function against a simulated tenant and show what a
 test: setup ## Run all tests, with coverage
 	@$(PYTHON_OF_PROJECT) -m pytest -n logical --dist loadfile --cov $(ARGS)
 
-lint: setup ## Check style, types, the direction of imports, and that generated documents are current
+lint: setup ## Check style, types, the direction of imports, Bicep, and that generated documents are current
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-logo
 	@$(PYTHON_OF_PROJECT) -m docs.generate --check
+	@$(PYTHON_OF_PROJECT) tests/infra/compiler.py
+
+package: setup ## Build dist/ade-token-monitor-<version>.zip, which Azure takes as it is
+	@$(PYTHON_OF_PROJECT) infra/package.py
+
+template: setup ## Compile infra/main.bicep into infra/azuredeploy.json, which the portal deploys
+	@$(PYTHON_OF_PROJECT) tests/infra/compiler.py template
+	@$(PYTHON_OF_PROJECT) -m docs.generate
 
 bench: setup ## Measure against bare HTTP
 	@$(PYTHON_OF_PROJECT) -m benchmarks $(ARGS)

@@ -95,7 +95,7 @@ def worker(
     Args:
         environment: its whole environment, such as `Simulator.env()`.
         function: what to invoke; None only lists the functions.
-        app: the folder that holds `function_app.py`.
+        app: the folder that holds `function_app.py`, and in `.python_packages` what was deployed with it, if anything.
         past_due: whether the timer fires late.
         timer: the host's whole timer payload in place of the usual one (`simulator.worker.timer_payload`).
         invocation_id: made up by default.

@@ -4,7 +4,7 @@
 
 One line of JSON goes to standard output: see `simulator.host.WorkerResult`. Whatever the app logs or prints goes to
 standard error. Without FUNCTION, the functions are only listed. The runtime keeps global state, hence the process;
-`simulator.host` starts it, with a search path as the real host's, where the app's folder is the last entry.
+`simulator.host` starts it, with a search path as the real host's: the app's own packages first, its folder last.
 
 The start-up is measured, so nothing is imported that the runtime does not import anyway.
 """
@@ -177,8 +177,11 @@ def main(arguments: list[str]) -> int:
     options = dict(argument.removeprefix("--").partition("=")[::2] for argument in arguments if argument[:2] == "--")
     given = [argument for argument in arguments if argument[:2] != "--"]
     app = Path(given[0]).resolve()
-    # As the real host has it: an installed package that owns one of the app's names would win.
-    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != app] + [str(app)]
+    # As the real host has it: what was deployed with the app comes first, and the app's folder last, so that an
+    # installed package that owns one of the app's names would win.
+    packages = app / ".python_packages" / "lib" / "site-packages"
+    others = [entry for entry in sys.path if Path(entry).resolve() != app]
+    sys.path[:] = [*([str(packages)] if packages.is_dir() else []), *others, str(app)]
     os.chdir(app)
     with os.fdopen(os.dup(1), "w") as results:
         os.dup2(2, 1)

@@ -1,8 +1,9 @@
 """The Bicep compiler: where it is, and what the tests and `make lint` ask of it.
 
-    python tests/infra/compiler.py
+    python tests/infra/compiler.py [template]
 
-lints every file of infra/ and checks that it is formatted; a warning counts as an error.
+lints every file of infra/ and checks that it is formatted; a warning counts as an error. With `template`, writes
+infra/azuredeploy.json instead.
 """
 
 import json
@@ -20,6 +21,9 @@ ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
 APART = "graph-role"
 """The folder whose extension only a network can bring."""
+
+FILES = "**/*.bicep*"
+"""Templates and parameter files."""
 
 MISSING = "the Bicep compiler is missing: put bicep on the PATH, or run `make setup` with a network"
 REQUIRED = bool(os.environ.get("BICEP_REQUIRED"))
@@ -53,7 +57,7 @@ def run(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess
 
 
 @contextmanager
-def copied(infra: Path = INFRA):
+def copied(infra: Path):
     """A copy of infra/ to work in, without what cannot be compiled offline."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder).resolve() / "infra"
@@ -76,7 +80,7 @@ def snapshot(param_file: Path, **options: str | None) -> dict:
         **options,
     }
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value is not None]
-    with copied() as copy:
+    with copied(INFRA) as copy:
         if param_file.is_relative_to(INFRA):
             path = copy / param_file.relative_to(INFRA)
         else:
@@ -89,25 +93,31 @@ def snapshot(param_file: Path, **options: str | None) -> dict:
 def complaints(infra: Path = INFRA) -> list[str]:
     """What the linter says of the files, and which of them are not formatted."""
     with copied(infra) as copy:
-        files = [path for path in sorted(copy.rglob("*.bicep*")) if path.suffix in {".bicep", ".bicepparam"}]
-        patterns = [f"**/*{suffix}" for suffix in sorted({path.suffix for path in files})]
-        said = []
-        for pattern in patterns:
-            done = run("lint", "--no-restore", "--pattern", pattern, cwd=copy)
-            lines = (done.stdout + done.stderr).replace(f"{copy}{os.sep}", "infra/").splitlines()
-            said += lines or [f"bicep lint ended with {done.returncode}"] * bool(done.returncode)
-        before = [path.read_text("utf-8") for path in files]
-        for pattern in patterns:
-            run("format", "--pattern", pattern, cwd=copy)
-        for path, text in zip(files, before, strict=True):
+        done = run("lint", "--no-restore", "--pattern", FILES, cwd=copy)
+        said = (done.stdout + done.stderr).replace(f"{copy}{os.sep}", "infra/").splitlines()
+        before = {path: path.read_text("utf-8") for path in copy.glob(FILES)}
+        run("format", "--pattern", FILES, cwd=copy)
+        for path, text in sorted(before.items()):
             if path.read_text("utf-8") != text:
                 name = f"infra/{path.relative_to(copy).as_posix()}"
                 said.append(f"{name} is not formatted: run `bicep format {name}`.")
+        if done.returncode and not said:
+            said.append(f"bicep lint ended with {done.returncode} and said nothing.")
         return list(dict.fromkeys(said))  # a module's faults are told of whoever uses it, too
 
 
+def write_template() -> str | None:
+    """Compiles main.bicep into azuredeploy.json; what was wrong, if anything was."""
+    done = run("build", INFRA / "main.bicep", "--outfile", INFRA / "azuredeploy.json")
+    return done.stdout + done.stderr or None
+
+
 if __name__ == "__main__":
-    if find() is None and not REQUIRED:
+    if find() is None:
+        if REQUIRED or sys.argv[1:]:
+            sys.exit(f"{MISSING}.")
         sys.stdout.write(f"Bicep files were not linted: {MISSING}.\n")
+    elif sys.argv[1:] == ["template"]:
+        sys.exit(write_template())
     else:
         sys.exit("\n".join(complaints()) or None)

@@ -1,14 +1,21 @@
-"""What a check leaves behind when nothing fails: statuses, history, the run, and rows that alert rules can read."""
+"""What a check leaves behind when nothing fails: statuses, history, the run, and rows that alert rules can read.
+
+Invocations run the deployment package, with the packages that it carries.
+"""
 
 import json
 import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import textwrap
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 
 import pytest
+import support
 from support import DAY, HOUR, MINUTE, NOW, ade, push, tenant, vpp
 
 from shared import __version__
@@ -21,12 +28,18 @@ from simulator.tenant import APNS_SECRET, VPP_SECRET, Tenant, default_tenant, fi
 GUID = "11111111-2222-4333-8444-555555555555"
 
 
+@pytest.fixture
+def monitor(monitor, package, monkeypatch):
+    monkeypatch.setattr(support, "run_worker", partial(run_worker, app=package))
+    return monitor
+
+
 # The functions, as the host sees them
 
 
 @pytest.fixture(scope="module")
-def functions(simulator):
-    listed = run_worker(simulator.env(), None)
+def functions(simulator, package):
+    listed = run_worker(simulator.env(), None, app=package)
     assert listed.success, listed.exception
     return {function["name"]: function for function in listed.functions}
 
@@ -170,25 +183,45 @@ def test_graph_is_asked_for_the_needed_properties_and_for_no_secret(monitor, sim
     assert all("certificate" not in names and "topicIdentifier" in names for names in asked[APNS])
 
 
-def test_no_generated_model_of_graph_is_loaded(sim, tmp_path):
+@pytest.fixture
+def loaded(sim, package, tmp_path):
+    """The file of every module that is loaded after a check."""
     app = tmp_path / "app"
-    shutil.copytree(ROOT / "shared", app / "shared", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "function_app.py", app)
+    shutil.copytree(package / "shared", app / "shared", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(package / "function_app.py", app)
+    if package != ROOT:
+        (app / ".python_packages").symlink_to(package / ".python_packages")
     with (app / "function_app.py").open("a") as told:
         told.write(
             textwrap.dedent("""
-                import atexit, sys
-                atexit.register(lambda: print("MODULES", *sorted(sys.modules), file=sys.stderr))
+                import atexit, json, sys
+                atexit.register(lambda: print("MODULES", json.dumps({
+                    name: getattr(module, "__file__", None) for name, module in sys.modules.items()
+                }), file=sys.stderr))
             """)
         )
     sim.graph.tenant = default_tenant(datetime.now(UTC))
     result = run_worker(sim.env(), "check_tokens", app=app)
     assert result.success, result.exception
-    modules = next(line for line in result.logs.splitlines() if line.startswith("MODULES")).split()
-    assert "msgraph.graph_request_adapter" in modules
-    assert "shared.check" in modules
-    assert not [name for name in modules if name.startswith(("msgraph.generated.models", "msgraph_beta"))]
-    assert len(modules) < 1_500
+    (modules,) = re.findall("^MODULES (.*)$", result.logs, re.MULTILINE)
+    return {name: Path(file) for name, file in json.loads(modules).items() if file}
+
+
+def test_no_generated_model_of_graph_is_loaded(loaded):
+    assert {"msgraph.graph_request_adapter", "shared.check"} <= set(loaded)
+    assert not [name for name in loaded if name.startswith(("msgraph.generated.models", "msgraph_beta"))]
+    assert len(loaded) < 1_500
+
+
+def test_whatever_the_app_imports_comes_out_of_the_deployment_package(loaded, package, tmp_path):
+    if package == ROOT:
+        pytest.skip("the deployment package runs on Linux on x86_64 alone")
+    assert loaded["msgraph.graph_request_adapter"].is_relative_to(tmp_path / "app" / ".python_packages")
+    installed = {
+        name.partition(".")[0] for name, file in loaded.items() if file.is_relative_to(sysconfig.get_path("purelib"))
+    }
+    # The worker, what measures it, what setuptools brings, and what httpx takes for its command line if it is there.
+    assert installed <= {"azure_functions_runtime", "coverage", "_distutils_hack", "click", "pygments", "rich"}
 
 
 # What is in the rows

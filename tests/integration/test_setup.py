@@ -1,5 +1,6 @@
 """`.ci/setup`, which `make setup` runs: what it says where something is missing, and that it is done once."""
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TOOLS = ("cat", "cmp", "date", "dirname", "rm", "sed", "sh")
+TOOLS = ("cat", "chmod", "cmp", "cp", "date", "dirname", "mkdir", "rm", "sed", "sh", "sha256sum")
 SOURCES = (".ci/setup", ".npmrc", ".python-version", "package.json", "package-lock.json")
 REQUIREMENTS = ("requirements.txt", "requirements-cli.txt", "requirements-dev.txt")
 
@@ -24,6 +25,15 @@ esac
 NPM = """#!/bin/sh
 [ "$1" = --version ] || { mkdir -p node_modules && echo npm >>done; }
 """
+CURL = """#!/bin/sh
+case "$*" in
+*-fsSLI*) echo asked >>done; [ -z "$UNREACHABLE" ] ;;
+*) echo download >>done; [ -z "$CUT_OFF" ] && cp "${GIVES:-bicep-program}" .bicep/bicep ;;
+esac
+"""
+BICEP = """#!/bin/sh
+[ "$DOTNET_SYSTEM_GLOBALIZATION_INVARIANT" = 1 ] && [ -z "$BICEP_CRASHES" ] && [ "$1" = --version ]
+"""
 
 
 @pytest.fixture
@@ -33,7 +43,7 @@ def machine(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "bin").mkdir()
-    for tool in (*TOOLS, "cp", "mkdir"):
+    for tool in TOOLS:
         (tmp_path / "bin" / tool).symlink_to(shutil.which(tool))
     return tmp_path
 
@@ -94,6 +104,7 @@ def ready(machine):
     program(machine, "python3", PIP)
     program(machine, "node", "#!/bin/sh\necho v20.0.0\n")
     program(machine, "npm", NPM)
+    program(machine, "bicep", BICEP)
     return machine
 
 
@@ -150,3 +161,73 @@ def test_several_at_a_time_wait_for_each_other(ready):
         process.communicate(timeout=60)
     assert (first.returncode, second.returncode) == (0, 0)
     assert done(ready) == ["npm", "pip", "venv"]
+
+
+# The Bicep compiler
+
+
+@pytest.fixture
+def without_bicep(ready):
+    """A machine without the compiler, and with a release page that has it."""
+    (ready / "bin" / "bicep").unlink()
+    (ready / "bicep-program").write_text(BICEP)
+    setup = ready / ".ci" / "setup"
+    lines = setup.read_text().splitlines(keepends=True)
+    pinned = f"bicep_sha256={hashlib.sha256(BICEP.encode()).hexdigest()}\n"
+    setup.write_text("".join(pinned if line.startswith("bicep_sha256=") else line for line in lines))
+    program(ready, "curl", CURL)
+    program(ready, "uname", "#!/bin/sh\necho ${SYSTEM:-Linux x86_64}\n")
+    return ready
+
+
+def test_the_compiler_of_the_path_is_taken(without_bicep):
+    program(without_bicep, "bicep", BICEP)
+    ended = set_up(without_bicep)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert done(without_bicep) == ["npm", "pip", "venv"]
+    assert not (without_bicep / ".bicep").exists()
+
+
+def test_without_one_the_pinned_compiler_is_downloaded_once(without_bicep):
+    ended = set_up(without_bicep)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "Bicep compiler: done" in ended.stdout
+    assert done(without_bicep) == ["asked", "download", "npm", "pip", "venv"]
+    assert (without_bicep / ".bicep" / "bicep").read_text() == BICEP
+    assert set_up(without_bicep).stdout == ""
+    assert done(without_bicep) == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "tried", "told"),
+    [
+        ({"SYSTEM": "Darwin arm64"}, [], "there is a pinned one for Linux on x86_64 alone"),
+        ({"UNREACHABLE": "1"}, ["asked"], "bicep-linux-x64 cannot be reached"),
+        ({"CUT_OFF": "1"}, ["asked", "download"], "was cut off"),
+        ({"GIVES": "package.json"}, ["asked", "download"], "holds is not what was pinned"),
+        ({"BICEP_CRASHES": "1"}, ["asked", "download"], "the pinned one does not run on this system"),
+    ],
+)
+def test_where_no_compiler_can_be_had_one_line_says_why_and_the_rest_is_set_up(without_bicep, environment, tried, told):
+    ended = set_up(without_bicep, **environment)
+    assert ended.returncode == 0
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("No Bicep compiler, so what needs it is not checked: ")
+    assert line.endswith(f"{told}. Put bicep on the PATH to have it checked.")
+    assert done(without_bicep) == [*tried, "npm", "pip", "venv"]
+    assert not (without_bicep / ".bicep").exists()
+    assert set_up(without_bicep, **environment).stderr == ended.stderr
+    assert done(without_bicep) == tried
+
+
+def test_without_curl_the_line_says_so(without_bicep):
+    (without_bicep / "bin" / "curl").unlink()
+    assert "not checked: curl is missing. Put bicep" in set_up(without_bicep).stderr
+
+
+def test_another_pin_is_downloaded_again(without_bicep):
+    set_up(without_bicep)
+    done(without_bicep)
+    (without_bicep / ".bicep" / "built-from").write_text("an older one\n")
+    set_up(without_bicep)
+    assert done(without_bicep) == ["asked", "download"]

@@ -2,10 +2,12 @@
 
 import ast
 import importlib.metadata
+import os
 import re
 import shutil
 import subprocess
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 
@@ -21,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PYTHON = (ROOT / ".python-version").read_text("utf-8").strip()
 FILES = ("requirements", "requirements-cli", "requirements-dev")
+WORKFLOWS = {path.stem: path.read_text("utf-8") for path in (ROOT / ".github" / "workflows").glob("*.yml")}
 
 OURS = {"benchmarks", "cli", "docs", "function_app", "infra", "shared", "simulator", "tests"}
 PURE = {"findings", "guidance", "judge", "rows", "settings", "text", "tokens"}
@@ -111,7 +114,30 @@ def test_python_has_one_version():
     assert PROJECT["tool"]["mypy"]["python_version"] == PYTHON
     assert PROJECT["tool"]["ruff"]["target-version"] == f"py{PYTHON.replace('.', '')}"
     assert f"FROM python:{PYTHON}-" in (ROOT / ".devcontainer" / "Dockerfile").read_text("utf-8")
-    assert "python-version-file: .python-version" in (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
+    for workflow in WORKFLOWS.values():
+        assert "python-version-file: .python-version" in workflow
+
+
+@pytest.mark.parametrize(("tag", "code"), [(f"v{shared.__version__}", 0), (shared.__version__, 1), ("v99.0.0", 1)])
+def test_a_tag_that_is_not_the_version_is_no_release(tag, code):
+    (step,) = re.findall(r"- name: The tag is the version\n +run: \|\n((?: {10}.*\n)+)", WORKFLOWS["release"])
+    ended = subprocess.run(
+        ["/bin/sh", "-ec", textwrap.dedent(step)],
+        cwd=ROOT,
+        env={"PATH": os.defpath, "GITHUB_REF_NAME": tag},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    told = "" if code == 0 else f"::error::The tag is {tag}, and shared/__init__.py says {shared.__version__}.\n"
+    assert (ended.returncode, ended.stdout) == (code, told)
+
+
+def test_workflows_use_one_version_of_an_action_and_may_only_read_unless_a_job_says_otherwise():
+    used = {line for workflow in WORKFLOWS.values() for line in re.findall(r"uses: (\S+)", workflow)}
+    assert len(used) == len({line.partition("@")[0] for line in used})
+    for workflow in WORKFLOWS.values():
+        assert re.findall(r"^permissions:\n((?:  .*\n)+)", workflow, re.MULTILINE) == ["  contents: read\n"]
 
 
 # Pins
