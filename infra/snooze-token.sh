@@ -1,0 +1,169 @@
+#!/bin/sh
+# Silences the alerts of one token until an instant, by an alert processing rule; --help tells how.
+#
+# The rule is put by `az rest`, since az's own command for it is a preview in an extension.
+# https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-processing-rules
+set -eu
+
+usage() {
+    cat <<'EOT'
+Silences the alerts of one token until an instant. Who may: Monitoring Contributor on the resource group.
+
+infra/snooze-token.sh --token-id ID --until 2026-12-01T08:00 --resource-group GROUP [OPTION]...
+infra/snooze-token.sh --list --resource-group GROUP
+infra/snooze-token.sh --remove --token-id ID --resource-group GROUP
+
+  --token-id ID         the token's id, as alerts, the workbook and the table TokenStatus (RowKey) tell it:
+                        a GUID; push-certificate for the push certificate
+  --until INSTANT       yyyy-MM-ddTHH:mm, in the future; said again, it moves the instant
+  --timezone ZONE       the instant's time zone, by its Windows name such as 'W. Europe Standard Time' (default: UTC)
+  --resource-group GROUP  the monitor's resource group
+  --name NAME           the alert processing rule's name (default: snooze-ID)
+  --subscription NAME   the group's subscription, where it is not the one that az works with
+  --help
+
+It only keeps notifications back. Alerts fire and resolve as ever, and stand in the portal, the workbook and the tables.
+What is kept back is never sent later: of an alert that still stands at the end, nobody hears until it changes.
+It has no effect where alerts are grouped by connector (alertGrouping Connector), since those name no token.
+EOT
+}
+
+say() { printf '%s\n' "$*"; }
+
+fail() {
+    printf '%s\n' "$*" >&2
+    exit 1
+}
+
+# az's answer is in $answer, its complaint in $complaint.
+ask() {
+    complaint=
+    answer=$(az "$@" --only-show-errors --output tsv 2>"$errors") || {
+        complaint=$(sed -e 's/^ERROR: //' -e '/^Code: /d' -e '/^Message: /d' -e '/^$/d' -e '/^Traceback/,$d' "$errors")
+        return 1
+    }
+}
+
+azure_says() { say "Azure says: $complaint"; }
+
+# Seconds since 1970 of a date and time, counted in days from March on; date(1) differs between systems.
+epoch() { # epoch YEAR MONTH DAY HOUR MINUTE, each without a leading zero
+    if [ "$2" -gt 2 ]; then
+        set -- "$1" $(($2 - 3)) "$3" "$4" "$5"
+    else
+        set -- $(($1 - 1)) $(($2 + 9)) "$3" "$4" "$5"
+    fi
+    say $((((365 * $1 + $1 / 4 - $1 / 100 + $1 / 400 + (153 * $2 + 2) / 5 + $3 - 719469) * 24 + $4) * 3600 + $5 * 60))
+}
+
+token_id=
+until=
+timezone=UTC
+group=
+name=
+subscription=
+action=put
+while [ $# -gt 0 ]; do
+    case $1 in
+    --token-id | --until | --timezone | --resource-group | --name | --subscription)
+        case ${2-} in '' | -*) fail "$1 needs a value; --help tells how." ;; esac
+        ;;
+    esac
+    case $1 in
+    --token-id) token_id=$2 && shift ;;
+    --until) until=$2 && shift ;;
+    --timezone) timezone=$2 && shift ;;
+    --resource-group) group=$2 && shift ;;
+    --name) name=$2 && shift ;;
+    --subscription) subscription=$2 && shift ;;
+    --list) action=list ;;
+    --remove) action=remove ;;
+    --help) usage && exit 0 ;;
+    *) fail "$1 is no option of this script; --help tells them." ;;
+    esac
+    shift
+done
+
+[ -n "$group" ] || fail "--resource-group is missing: the monitor's resource group; --help tells how."
+if [ "$action" != list ]; then
+    # The filter is "contains": a part of an id, or a word that every alert holds, would silence other alerts, too.
+    case $token_id in
+    push-certificate) ;;
+    '') [ "$action" = remove ] && [ -n "$name" ] || fail "--token-id is missing: which token? --help tells how." ;;
+    *[!0-9a-fA-F-]*) fail "A token's id is a GUID, or push-certificate; '$token_id' is neither." ;;
+    ????????-????-????-????-????????????) ;;
+    *) fail "A token's id is a GUID, or push-certificate; '$token_id' is neither." ;;
+    esac
+    : "${name:=snooze-$token_id}"
+    case $name in *[!0-9A-Za-z_-]*) fail "--name takes letters, digits, - and _; '$name' has others." ;; esac
+fi
+if [ "$action" = put ]; then
+    case $until in
+    20[0-9][0-9]-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]) ;;
+    '') fail "--until is missing: until when? Such as 2026-12-01T08:00." ;;
+    *) fail "--until takes yyyy-MM-ddTHH:mm, such as 2026-12-01T08:00; '$until' is something else." ;;
+    esac
+    case $timezone in
+    *[!0-9A-Za-z\ .\(\)+-]*)
+        fail "--timezone takes a Windows name, such as 'W. Europe Standard Time'; '$timezone' is none."
+        ;;
+    esac
+    read -r year month day hour minute <<EOT
+$(say "$until" | tr 'T:-' '   ')
+EOT
+    ends=$(epoch "$year" "${month#0}" "${day#0}" "${hour#0}" "${minute#0}")
+    # Elsewhere than in UTC it is up to 12 hours later; Azure knows the zones, this script does not.
+    [ "$timezone" = UTC ] || ends=$((ends + 12 * 3600))
+    [ "$ends" -gt "$(date -u +%s)" ] || fail "--until has to lie in the future; $until $timezone does not."
+fi
+
+command -v az >/dev/null || fail "The Azure CLI, az, is missing: install it, or use the portal's Cloud Shell."
+errors=$(mktemp)
+trap 'rm -f "$errors"' EXIT
+ask account show --query id || fail "Nobody is signed in: run 'az login'. $(azure_says)"
+: "${subscription:=$answer}"
+ask group show --name "$group" --subscription "$subscription" --query id ||
+    fail "The resource group $group is not to be seen in the subscription $subscription: check the name, or name the" \
+        "subscription with --subscription. $(azure_says)"
+scope=$answer
+rules=$scope/providers/Microsoft.AlertsManagement/actionRules
+version='?api-version=2021-08-08'
+
+case $action in
+list)
+    ask rest --method get --url "$rules$version" --query "value[?properties.conditions[?field=='AlertContext']].[
+        properties.conditions[?field=='AlertContext'].values[] | [0],
+        properties.schedule.effectiveUntil, properties.schedule.timeZone, name]" ||
+        fail "The alert processing rules of $group could not be read. $(azure_says)"
+    [ -n "$answer" ] || answer='none'
+    printf 'Token\tUntil\tTime zone\tRule\n%s\n' "$answer" | expand -t 38,59,86
+    ;;
+remove)
+    ask rest --method get --url "$rules/$name$version" --query id ||
+        fail "There is no alert processing rule $name in $group to remove; --list tells which there are. $(azure_says)"
+    ask rest --method delete --url "$rules/$name$version" || fail "$name could not be removed. $(azure_says)"
+    say "Removed the alert processing rule $name: what fires from now on is notified."
+    ;;
+put)
+    case $scope in
+    *"$token_id"*) fail "$token_id is no token's id but the subscription's, which every alert holds." ;;
+    esac
+    ask rest --method put --url "$rules/$name$version" --query id --body "{
+        \"location\": \"Global\",
+        \"properties\": {
+            \"scopes\": [\"$scope\"],
+            \"conditions\": [{\"field\": \"AlertContext\", \"operator\": \"Contains\", \"values\": [\"$token_id\"]}],
+            \"schedule\": {\"effectiveUntil\": \"$until:00\", \"timeZone\": \"$timezone\"},
+            \"actions\": [{\"actionType\": \"RemoveAllActionGroups\"}],
+            \"description\": \"Silences the alerts of the Apple token $token_id.\",
+            \"enabled\": true
+        }
+    }" || fail "It failed to silence the token, which takes the role Monitoring Contributor on $group. $(azure_says)"
+    cat <<EOT
+Nobody is notified of the token $token_id until $until $timezone (alert processing rule $name).
+Its alerts stand in the portal, the workbook and the tables. What is kept back is never sent later: of an alert that
+still stands then, nobody hears until it changes. The rule stays, without effect then, until it is removed:
+    infra/snooze-token.sh --remove --name $name --resource-group $group
+EOT
+    ;;
+esac

@@ -1,0 +1,938 @@
+"""The administrator's scripts, run against a stand-in for the Azure CLI (fake_az.py)."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.connectors import EVENTS_ROLE, GRANT_SCRIPT, ROLE
+from shared.rows import CHECK_RUN, iso
+from shared.tokens import PUSH_CERTIFICATE_ID, Connector, Failure, Health, Outcome, Run
+from tests.infra import fake_az
+
+ROOT = Path(__file__).parents[2]
+INFRA = ROOT / "infra"
+SHELL_SCRIPTS = sorted(INFRA.rglob("*.sh"))
+
+TOOLS = ("sh", "awk", "cat", "dirname", "expand", "mktemp", "rm", "sed", "tr")
+"""All that the scripts need beside az, date and sleep: no jq, no Python."""
+
+NOW = datetime(2026, 11, 23, 10, 20, tzinfo=UTC)
+TENANT = "11111111-0000-4000-8000-000000000001"
+SUBSCRIPTION = "22222222-0000-4000-8000-000000000002"
+PRINCIPAL = "33333333-0000-4000-8000-000000000003"
+NEW_PRINCIPAL = "44444444-0000-4000-8000-000000000004"
+GRAPH = "55555555-0000-4000-8000-000000000005"
+ROLE_ID = "06a5fe6d-c49d-46a7-b082-56b1b14103c7"
+EVENTS_ROLE_ID = "2f51be20-0bb4-4fed-bf7b-db946066c75e"
+TOKEN = "66666666-0000-4000-8000-000000000006"
+GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-tokens"
+IDENTITIES = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+IDENTITY = f"{GROUP}/{IDENTITIES}/id-tokens"
+APP = f"{GROUP}/providers/Microsoft.Web/sites/func-tokens"
+ASSIGNMENT = {"principalId": PRINCIPAL, "resourceId": GRAPH, "appRoleId": ROLE_ID, "id": "assignment"}
+
+DENIED = 'Forbidden({"error":{"code":"Authorization_RequestDenied","message":"Insufficient privileges to complete."}})'
+UNKNOWN_YET = 'Not Found({"error":{"code":"Request_ResourceNotFound","message":"Resource does not exist."}})'
+NOT_VALID_YET = 'Bad Request({"error":{"code":"Request_BadRequest","message":"Not a valid reference update."}})'
+ALREADY = 'Bad Request({"error":{"message":"Permission being assigned already exists on the object"}})'
+NO_TABLE_RIGHT = "\nYou do not have the required permissions needed to perform this operation.\nDepending on ..."
+
+
+class Desk:
+    """A folder whose `bin` is the whole PATH: the tools, `az` and `sleep` that are noted, and a `date` that stands."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.bin = folder / "bin"
+        self.bin.mkdir()
+        for tool in TOOLS:
+            (self.bin / tool).symlink_to(shutil.which(tool))
+        self.program("az", f'exec {sys.executable} -IS {fake_az.__file__} {folder} "$@"')
+        self.program("sleep", f'echo "$1" >>{folder}/sleeps')
+        self.program(
+            "date", f"case $* in '-u +%s') echo {NOW.timestamp():.0f} ;; '-u +%Y-%m') echo {NOW:%Y-%m} ;; esac"
+        )
+        self.state: dict[str, Any] = {
+            "cloud": "AzureCloud",
+            "graph": "https://graph.microsoft.com/",
+            "accounts": [{"id": SUBSCRIPTION, "name": "Production", "tenantId": TENANT}],
+            "groups": ["rg-tokens"],
+            "identities": [{"id": IDENTITY, "principalId": PRINCIPAL}],
+            "next_principal": NEW_PRINCIPAL,
+            "graph_app": {
+                "id": GRAPH,
+                "appRoles": [
+                    {"value": ROLE, "id": "delegated", "allowedMemberTypes": ["User"]},
+                    {"value": ROLE, "id": ROLE_ID, "allowedMemberTypes": ["Application"]},
+                    {"value": EVENTS_ROLE, "id": EVENTS_ROLE_ID, "allowedMemberTypes": ["Application"]},
+                ],
+            },
+            "assignments": [],
+            "unseen": 0,
+            "rows": [],
+            "coming": None,
+            "asked": False,
+            "rules": {},
+            "faults": [],
+        }
+
+    def program(self, name: str, text: str) -> None:
+        (self.bin / name).write_text(f"#!/bin/sh\n{text}\n")
+        (self.bin / name).chmod(0o755)
+
+    def fault(self, call: str, complaint: str, *, times: int = -1) -> None:
+        """Calls of az that match fail with the complaint, so many times, or always."""
+        self.state["faults"].append({"call": call, "complaint": complaint, "times": times})
+
+    def run(self, script: str, *arguments: str, shell: str = "sh", **environment: str) -> "Said":
+        (self.folder / "azure.json").write_text(json.dumps(self.state))
+        program, *options = shell.split()
+        done = subprocess.run(
+            [shutil.which(program), *options, INFRA / script, *arguments],
+            env={"PATH": str(self.bin), **environment},
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        self.state = json.loads((self.folder / "azure.json").read_text())
+        assert not any("get-access-token" in call or "--debug" in call for call in self.calls)
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    @property
+    def calls(self) -> list[str]:
+        """What az was called with, a line each."""
+        file = self.folder / "calls.jsonl"
+        return [" ".join(json.loads(call)) for call in file.read_text().splitlines()] if file.exists() else []
+
+    @property
+    def changes(self) -> list[str]:
+        """The calls that change something."""
+        return [call for call in self.calls if re.search(r" create |--method (post|put|delete)", call)]
+
+    @property
+    def sleeps(self) -> list[str]:
+        file = self.folder / "sleeps"
+        return file.read_text().split() if file.exists() else []
+
+    @property
+    def granted(self) -> set[tuple[str, str]]:
+        return {(a["principalId"], a["appRoleId"]) for a in self.state["assignments"]}
+
+
+class Said:
+    def __init__(self, status: int, out: str, err: str):
+        self.status, self.out, self.err = status, out, err
+
+    @property
+    def text(self) -> str:
+        return self.out + self.err
+
+
+@pytest.fixture
+def desk(tmp_path):
+    return Desk(tmp_path)
+
+
+# ---------------------------------------------------------------- all scripts
+
+
+def shellcheck(*scripts: Path) -> str:
+    command = [Path(sys.executable).parent / "shellcheck", "--color=never", *scripts]
+    return subprocess.run(command, check=False, capture_output=True, text=True).stdout
+
+
+def shell_scripts() -> Iterable[Path]:
+    yield from SHELL_SCRIPTS
+    for script in (ROOT / ".ci").iterdir():
+        if re.match(r"#!\S*[ /](ba)?sh\n", script.read_text()):
+            yield script
+
+
+def test_shellcheck_finds_nothing():
+    assert len(set(shell_scripts())) >= 6
+    assert shellcheck(*shell_scripts()) == ""
+
+
+@pytest.mark.parametrize("flaw", ["rm $1", "[[ $1 == a ]]", "local a=1", "unused=1"])
+def test_shellcheck_would_find_what_is_wrong_or_not_known_to_every_sh(flaw, tmp_path):
+    script = tmp_path / "flawed.sh"
+    script.write_text(f"#!/bin/sh\n{flaw}\n")
+    assert "SC" in shellcheck(script)
+
+
+@pytest.mark.parametrize("script", SHELL_SCRIPTS, ids=lambda script: script.name)
+def test_a_script_can_be_run_as_the_app_and_azd_call_it(script):
+    assert os.access(script, os.X_OK)
+    assert script.read_text().startswith("#!/bin/sh\n")
+
+
+@pytest.mark.parametrize("script", ["grant-graph-role.sh", "snooze-token.sh"])
+def test_help_tells_every_option_that_the_script_takes(desk, script):
+    said = desk.run(script, "--help")
+    assert said.status == 0
+    taken = set(re.findall(r"^    (--[\w-]+)\)", (INFRA / script).read_text(), re.MULTILINE))
+    assert taken
+    assert taken <= set(re.findall(r"--[\w-]+", said.out))
+    assert desk.calls == []
+
+
+@pytest.mark.parametrize("script", ["grant-graph-role.sh", "snooze-token.sh"])
+@pytest.mark.parametrize("arguments", [["--identity"], ["--resource-group", "--list"], ["--resource-group="], ["rg"]])
+def test_an_option_that_is_unknown_or_lacks_its_value_is_named_before_anything_is_called(desk, script, arguments):
+    said = desk.run(script, *arguments)
+    assert (said.status, desk.calls) == (1, [])
+    assert arguments[0] in said.err
+    assert "--help" in said.err
+
+
+def test_the_roles_are_the_same_in_every_way_to_grant_them():
+    for name in ("grant-graph-role.sh", "grant-graph-role.ps1", "graph-role/main.bicep"):
+        text = (INFRA / name).read_text()
+        assert set(re.findall(r"\b[A-Z]\w+\.Read\w*\.All\b", text)) - {
+            "AppRoleAssignment.ReadWrite.All",
+            "Application.Read.All",
+        } == {ROLE, EVENTS_ROLE}, name
+        assert set(re.findall(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", text)) <= {
+            fake_az.GRAPH_APP,
+            "00000000-0000-0000-0000-000000000000",
+        }, name
+
+
+def test_powershell_asks_for_what_granting_needs_and_no_more():
+    text = (INFRA / "grant-graph-role.ps1").read_text()
+    scopes = re.search(r"Scopes\s+= (.+)", text)[1]
+    assert re.findall(r"'([^']+)'", scopes) == ["AppRoleAssignment.ReadWrite.All", "Application.Read.All"]
+
+
+@pytest.mark.parametrize("hook", ["grant", "first-check"])
+def test_a_hook_reads_the_same_variables_in_both_shells(hook):
+    sh = set(re.findall(r"\$\{?([A-Z]+_[A-Z_]+)\b", (INFRA / f"hooks/{hook}.sh").read_text()))
+    ps1 = set(re.findall(r"\$env:([A-Z_]+)", (INFRA / f"hooks/{hook}.ps1").read_text()))
+    # sh's az is signed in to a subscription; PowerShell's module signs in to a cloud's tenant.
+    assert sh - {"WAIT_SECONDS", "ASK_TRIES", "ROW_TRIES", "AZURE_SUBSCRIPTION_ID"} == ps1 - {
+        "AZURE_CLOUD",
+        "AZURE_TENANT_ID",
+    }
+
+
+# ---------------------------------------------------------------- granting
+
+
+BY_NAME = ("--identity", "id-tokens", "--resource-group", "rg-tokens")
+BY_PRINCIPAL = ("--principal-id", PRINCIPAL)
+
+
+@pytest.mark.parametrize("whose", [BY_NAME, BY_PRINCIPAL, ("--identity-id", IDENTITY)], ids=lambda whose: whose[0])
+def test_a_missing_role_is_granted_and_read_back(desk, whose):
+    said = desk.run("grant-graph-role.sh", *whose)
+    assert said.status == 0, said.err
+    assert desk.granted == {(PRINCIPAL, ROLE_ID)}
+    assert desk.state["assignments"][0]["resourceId"] == GRAPH
+    assert "--method get" in desk.calls[-1]
+    assert "Granted the identity" in said.out
+    assert "24 hours" in said.out
+    assert desk.sleeps == []
+
+
+def test_a_role_that_is_there_is_left_alone(desk):
+    desk.state["assignments"] = [ASSIGNMENT]
+    said = desk.run("grant-graph-role.sh", *BY_NAME)
+    assert (said.status, desk.changes) == (0, [])
+    assert said.out == f"Nothing to do: the identity id-tokens has the Graph role {ROLE}.\n"
+
+
+@pytest.mark.parametrize("different", [{"appRoleId": EVENTS_ROLE_ID}, {"resourceId": TENANT}])
+def test_another_role_or_another_resources_is_not_taken_for_it(desk, different):
+    desk.state["assignments"] = [ASSIGNMENT | different]
+    assert desk.run("grant-graph-role.sh", *BY_NAME).status == 0
+    assert ASSIGNMENT["appRoleId"] in {a["appRoleId"] for a in desk.state["assignments"] if a["resourceId"] == GRAPH}
+
+
+def test_enrollment_events_need_a_second_role_and_only_what_is_missing_is_granted(desk):
+    desk.state["assignments"] = [ASSIGNMENT]
+    said = desk.run("grant-graph-role.sh", *BY_NAME, "--enrollment-events")
+    assert said.status == 0
+    assert desk.granted == {(PRINCIPAL, ROLE_ID), (PRINCIPAL, EVENTS_ROLE_ID)}
+    assert len(desk.changes) == 1
+
+
+@pytest.mark.parametrize(
+    ("cloud", "graph"),
+    [
+        ("AzureCloud", "https://graph.microsoft.com/"),
+        ("AzureUSGovernment", "https://graph.microsoft.us/"),
+        ("AzureChinaCloud", "https://microsoftgraph.chinacloudapi.cn"),
+    ],
+)
+def test_graph_is_the_one_of_azs_cloud(desk, cloud, graph):
+    desk.state |= {"cloud": cloud, "graph": graph}
+    assert desk.run("grant-graph-role.sh", *BY_PRINCIPAL).status == 0
+    asked = [call for call in desk.calls if call.startswith("rest")]
+    assert asked
+    assert all(f" --url {graph.rstrip('/')}/v1.0/servicePrincipals" in call for call in asked)
+
+
+def test_the_identity_is_made_before_the_grant_and_its_resource_id_is_printed(desk):
+    desk.state |= {"groups": [], "identities": []}
+    said = desk.run("grant-graph-role.sh", *BY_NAME, "--create", "--location", "westeurope")
+    assert said.status == 0, said.err
+    assert [re.match(r"group create|identity create|rest --method post", call)[0] for call in desk.changes] == [
+        "group create",
+        "identity create",
+        "rest --method post",
+    ]
+    assert all("--location westeurope" in call for call in desk.changes[:2])
+    assert desk.granted == {(NEW_PRINCIPAL, ROLE_ID)}
+    assert said.out.endswith(f"'Existing identity' (parameter identityResourceId):\n{IDENTITY}\n")
+    assert '"label": "Existing identity"' in (INFRA / "createUiDefinition.json").read_text()
+
+
+def test_what_is_there_is_not_made_again(desk):
+    said = desk.run("grant-graph-role.sh", *BY_NAME, "--create", "--location", "westeurope")
+    assert said.status == 0
+    assert len(desk.changes) == 1
+    assert said.out.endswith(f"{IDENTITY}\n")
+
+
+def test_only_the_identity_is_made_where_its_group_is_there(desk):
+    desk.state["identities"] = []
+    desk.run("grant-graph-role.sh", *BY_NAME, "--create", "--location", "westeurope")
+    assert [call.split()[0] for call in desk.changes] == ["identity", "rest"]
+
+
+def test_the_resource_id_is_printed_even_if_the_grant_is_refused(desk):
+    desk.state["identities"] = []
+    desk.fault("--method post", DENIED)
+    said = desk.run("grant-graph-role.sh", *BY_NAME, "--create", "--location", "westeurope")
+    assert said.status == 2
+    assert said.out.endswith(f"{IDENTITY}\n")
+    assert f"--principal-id {NEW_PRINCIPAL}" in said.err
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["an identity", "none"])
+def test_a_dry_run_changes_nothing(desk, there):
+    desk.state["identities"] = desk.state["identities"] if there else []
+    said = desk.run("grant-graph-role.sh", *BY_NAME, "--create", "--location", "westeurope", "--dry-run")
+    assert (said.status, desk.changes) == (0, [])
+    assert "Would" in said.out
+    assert ROLE in said.out
+
+
+@pytest.mark.parametrize("complaint", [UNKNOWN_YET, NOT_VALID_YET])
+@pytest.mark.parametrize("call", ["--method get .*/appRoleAssignments", "--method post"])
+def test_a_new_identity_that_entra_does_not_show_yet_is_waited_for_and_the_reason_is_said(desk, call, complaint):
+    desk.fault(call, complaint, times=2)
+    said = desk.run("grant-graph-role.sh", *BY_NAME, WAIT_SECONDS="7")
+    assert said.status == 0, said.err
+    assert desk.granted == {(PRINCIPAL, ROLE_ID)}
+    assert desk.sleeps == ["7", "7"]
+    assert "Entra ID does not know the identity id-tokens" in said.out
+
+
+def test_waiting_for_an_identity_has_an_end_and_says_what_else_it_may_be(desk):
+    desk.fault("/appRoleAssignments", UNKNOWN_YET)
+    said = desk.run("grant-graph-role.sh", *BY_PRINCIPAL)
+    assert said.status == 1
+    assert desk.sleeps == ["10"] * 17
+    assert "not the client id" in said.err
+    assert TENANT in said.err
+
+
+def test_a_grant_that_is_not_shown_at_once_is_waited_for(desk):
+    desk.state["unseen"] = 3
+    said = desk.run("grant-graph-role.sh", *BY_NAME)
+    assert said.status == 0
+    assert desk.sleeps == ["10"] * 2
+    assert "Entra ID does not show the grant yet. Trying again in 10 seconds, 17 more times at most." in said.out
+
+
+def test_a_grant_that_is_never_shown_is_a_failure(desk):
+    desk.state["unseen"] = 99
+    said = desk.run("grant-graph-role.sh", *BY_NAME)
+    assert said.status == 1
+    assert "does not show it" in said.err
+    assert "Granted" not in said.out
+
+
+def test_somebody_elses_grant_at_the_same_time_is_as_good(desk):
+    desk.state |= {"assignments": [ASSIGNMENT], "unseen": 1}
+    desk.fault("--method post", ALREADY)
+    said = desk.run("grant-graph-role.sh", *BY_NAME)
+    assert said.status == 0, said.err
+
+
+@pytest.mark.parametrize(
+    ("cloud", "environment"),
+    [("AzureCloud", ""), ("AzureUSGovernment", " -Environment USGov"), ("AzureChinaCloud", " -Environment China")],
+)
+@pytest.mark.parametrize("call", ["--method post", "--method get"])
+def test_a_refusal_says_who_may_and_the_commands_to_run_and_ends_with_2(desk, call, cloud, environment):
+    desk.state["cloud"] = cloud
+    desk.fault(call, DENIED)
+    said = desk.run("grant-graph-role.sh", *BY_NAME, "--enrollment-events")
+    assert said.status == 2
+    assert "Global Administrator or a Privileged Role Administrator" in said.err
+    assert f"    az cloud set --name {cloud}\n" in said.err
+    assert f"    az login --tenant {TENANT} --allow-no-subscriptions\n" in said.err
+    assert f"    infra/grant-graph-role.sh --principal-id {PRINCIPAL} --enrollment-events\n" in said.err
+    powershell = (
+        f"infra/grant-graph-role.ps1 -PrincipalId {PRINCIPAL} -TenantId {TENANT}{environment} -EnrollmentEvents"
+    )
+    assert f"    {powershell}\n" in said.err
+    assert desk.sleeps == []
+
+
+def test_the_command_that_a_refusal_prints_grants_the_role(desk):
+    desk.fault("--method post", DENIED, times=1)
+    refused = desk.run("grant-graph-role.sh", *BY_NAME)
+    command = re.search(r"^ +infra/grant-graph-role\.sh (.+)$", refused.err, re.MULTILINE)[1]
+    assert desk.run("grant-graph-role.sh", *command.split()).status == 0
+    assert desk.granted == {(PRINCIPAL, ROLE_ID)}
+
+
+def test_the_powershell_command_that_a_refusal_prints_has_parameters_that_the_script_takes(desk):
+    desk.state["cloud"] = "AzureChinaCloud"
+    desk.fault("--method post", DENIED)
+    said = desk.run("grant-graph-role.sh", *BY_NAME, "--enrollment-events")
+    given = re.findall(r" -(\w+)", re.search(r"grant-graph-role\.ps1(.+)", said.err)[1])
+    text = (INFRA / "grant-graph-role.ps1").read_text()
+    taken = re.findall(r"\] \$(\w+)", text.partition("param(")[2].partition("\n)")[0])
+    assert set(given) == {"PrincipalId", "TenantId", "Environment", "EnrollmentEvents"}
+    assert set(given) <= set(taken)
+
+
+def test_with_nobody_signed_in_it_says_to_sign_in(desk):
+    desk.state["accounts"] = []
+    said = desk.run("grant-graph-role.sh", *BY_NAME)
+    assert said.status == 1
+    assert "Nobody is signed in to AzureCloud: run 'az login'" in said.err
+
+
+def test_without_az_it_says_so(desk):
+    (desk.bin / "az").unlink()
+    said = desk.run("grant-graph-role.sh", *BY_NAME)
+    assert said.status == 1
+    assert "The Azure CLI, az, is missing" in said.err
+
+
+@pytest.mark.parametrize("whose", [("--identity", "other", "--resource-group", "rg-tokens"), (*BY_NAME[:3], "other")])
+def test_an_identity_that_is_not_there_is_named_with_the_subscription_that_was_looked_in(desk, whose):
+    said = desk.run("grant-graph-role.sh", *whose)
+    assert (said.status, desk.changes) == (1, [])
+    assert "There is no such identity in the subscription Production" in said.err
+    assert "--create" in said.err
+
+
+def test_an_identity_that_may_not_be_looked_up_is_not_taken_for_a_missing_one(desk):
+    desk.fault("identity show", "(AuthorizationFailed) The client does not have authorization.")
+    said = desk.run("grant-graph-role.sh", *BY_NAME, "--create", "--location", "westeurope")
+    assert (said.status, desk.changes) == (1, [])
+    assert "AuthorizationFailed" in said.err
+
+
+def test_a_subscription_that_az_does_not_know_is_named(desk):
+    said = desk.run("grant-graph-role.sh", *BY_PRINCIPAL, "--subscription", "elsewhere")
+    assert (said.status, desk.changes) == (1, [])
+    assert "knows no subscription elsewhere" in said.err
+
+
+def test_a_subscription_of_another_tenant_is_refused_since_graph_would_be_asked_in_the_wrong_one(desk):
+    desk.state["accounts"].append({"id": TOKEN, "name": "Other", "tenantId": "other-tenant"})
+    said = desk.run("grant-graph-role.sh", *BY_PRINCIPAL, "--subscription", TOKEN)
+    assert (said.status, desk.changes) == (1, [])
+    assert f"run 'az account set --subscription {TOKEN}'" in said.err
+
+
+def test_a_role_that_graph_does_not_have_is_named(desk):
+    desk.state["graph_app"]["appRoles"] = desk.state["graph_app"]["appRoles"][:1]
+    said = desk.run("grant-graph-role.sh", *BY_NAME)
+    assert said.status == 1
+    assert f"has no application role {ROLE}" in said.err
+
+
+@pytest.mark.parametrize(
+    "around", ["{}", "\n{}\nCode: Other\nMessage: {}", "Here it is:\n{}\nTraceback (most recent call last):\n  File"]
+)
+def test_any_other_failure_is_told_in_azures_words_and_those_are_told_once(desk, around):
+    desk.fault("--method post", around.replace("{}", "Service Unavailable"))
+    said = desk.run("grant-graph-role.sh", *BY_NAME)
+    assert (said.status, desk.sleeps) == (1, [])
+    assert f"It failed to grant the Graph role {ROLE} to the identity id-tokens. Azure says: " in said.err
+    assert said.err.count("Service Unavailable") == 1
+    assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "Whose role?"),
+        (["--identity", "id-tokens"], "--resource-group"),
+        ([*BY_NAME, *BY_PRINCIPAL], "in one way"),
+        (["--principal-id", "id-tokens"], "object (principal) id"),
+        (["--principal-id", PRINCIPAL[:-1]], "object (principal) id"),
+        (["--principal-id", f"{PRINCIPAL[:-1]}x"], "object (principal) id"),
+        (["--principal-id", f"{PRINCIPAL}\n"], "object (principal) id"),
+        ([*BY_NAME, "--create"], "--location"),
+        ([*BY_PRINCIPAL, "--create", "--location", "westeurope"], "--identity and --resource-group"),
+    ],
+)
+def test_arguments_that_cannot_be_meant_are_refused_before_anything_is_called(desk, arguments, said):
+    refused = desk.run("grant-graph-role.sh", *arguments)
+    assert (refused.status, desk.calls) == (1, [])
+    assert said in refused.err
+
+
+@pytest.mark.parametrize("quoted", [[], ["--enrollment-events"]])
+def test_called_as_the_app_quotes_it_the_script_says_what_else_it_needs(desk, quoted):
+    assert (ROOT / GRANT_SCRIPT) == INFRA / "grant-graph-role.sh"
+    said = desk.run("grant-graph-role.sh", *quoted)
+    assert said.status == 1
+    assert all(option in said.err for option in ("--identity", "--resource-group", "--principal-id", "--help"))
+
+
+# ---------------------------------------------------------------- azd's hook: granting
+
+
+HOOK = {"IDENTITY_PRINCIPAL_ID": PRINCIPAL, "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION, "ENROLLMENT_EVENTS": "false"}
+
+
+@pytest.mark.parametrize(
+    ("events", "roles"),
+    [("false", {ROLE_ID}), ("", {ROLE_ID}), ("true", {ROLE_ID, EVENTS_ROLE_ID}), ("True", {ROLE_ID, EVENTS_ROLE_ID})],
+)
+def test_the_hook_grants_what_the_deployment_says(desk, events, roles):
+    said = desk.run("hooks/grant.sh", **HOOK | {"ENROLLMENT_EVENTS": events})
+    assert said.status == 0, said.err
+    assert desk.granted == {(PRINCIPAL, role) for role in roles}
+
+
+def test_the_hook_notices_that_az_is_signed_in_elsewhere_than_azd(desk):
+    said = desk.run("hooks/grant.sh", **HOOK | {"AZURE_SUBSCRIPTION_ID": TOKEN})
+    assert (said.status, desk.changes) == (1, [])
+    assert f"knows no subscription {TOKEN}" in said.err
+    assert "azd provision" in said.err
+
+
+def test_the_hook_stops_the_deployment_where_the_deployer_may_not_grant_and_says_how_it_goes_on(desk):
+    desk.fault("--method post", DENIED)
+    said = desk.run("hooks/grant.sh", **HOOK)
+    assert said.status == 2
+    assert f"infra/grant-graph-role.sh --principal-id {PRINCIPAL}" in said.err
+    assert "go on with: azd deploy" in said.err
+
+
+def test_a_pipeline_that_may_not_look_can_say_that_the_role_is_granted(desk):
+    said = desk.run("hooks/grant.sh", **HOOK | {"GRAPH_ROLE_GRANTED": "true"})
+    assert (said.status, desk.calls) == (0, [])
+    assert "GRAPH_ROLE_GRANTED" in said.out
+
+
+def test_the_hook_without_azds_variables_says_what_to_run_instead(desk):
+    said = desk.run("hooks/grant.sh")
+    assert (said.status, desk.calls) == (1, [])
+    assert "run infra/grant-graph-role.sh" in said.err
+
+
+# ---------------------------------------------------------------- azd's hook: the first check
+
+
+WORKBOOK = "https://portal.azure.com/#workbook"
+DEPLOYED = {
+    "FUNCTION_APP_ID": APP,
+    "TABLES_ENDPOINT": "https://sttokens.table.core.windows.net/",
+    "WORKBOOK_URL": WORKBOOK,
+}
+REFUSED = Failure(
+    connector=Connector.VPP,
+    asked="GET /beta/deviceAppManagement/vppTokens",
+    reason="refused",
+    status=403,
+    remedy='Ask "them", {now}.',
+)
+
+
+def row(started_on: datetime, outcome: Outcome = Outcome.SUCCEEDED, **fields: Any) -> dict[str, Any]:
+    """A row of CheckRun as the app writes it and as az reads it."""
+    run = Run(
+        id="run",
+        started_on=started_on,
+        duration_ms=900,
+        outcome=outcome,
+        connectors={Connector.ADE: 3, Connector.APNS: 1} | fields.pop("connectors", {Connector.VPP: 1}),
+        counts={Connector.ADE: {health: 5 - health for health in Health}},
+        rows=5,
+        **fields,
+    )
+    return {name: iso(v) if isinstance(v, datetime) else v for name, v in CHECK_RUN.row(run).items()}
+
+
+def first_check(desk: Desk, *, comes: dict[str, Any] | None = None, queries: int = 3, **environment: str) -> Said:
+    desk.state["coming"] = comes and {"row": comes, "queries": queries}
+    said = desk.run("hooks/first-check.sh", **DEPLOYED | environment)
+    assert (said.status, said.err) == (0, "")  # whatever happens
+    return said
+
+
+def test_a_check_is_asked_for_through_resource_manager_and_its_outcome_told(desk):
+    said = first_check(desk, comes=row(NOW))
+    assert desk.state["asked"]
+    assert (
+        f'--body {{"input": ""}} --url {APP}/hostruntime/admin/functions/check_tokens?api-version=2024-11-01'
+        in (desk.changes[0])
+    )
+    assert len(desk.changes) == 1
+    assert "The check succeeded" in said.out
+    assert "Tokens: 15; healthy 5, info 4, warning 3, unknown 2, critical 1\n" in said.out
+    assert "  ade: 3 tokens\n  apns: 1 tokens\n  vpp: 1 tokens\n" in said.out
+    assert WORKBOOK in said.out
+    assert desk.sleeps == ["10"] * 2  # its row is there at the third look
+
+
+def test_every_query_reads_the_apps_account_with_the_callers_own_sign_in(desk):
+    first_check(desk, comes=row(NOW))
+    queries = [call for call in desk.calls if call.startswith("storage entity query")]
+    assert queries
+    for call in queries:
+        assert f"--auth-mode login --subscription {SUBSCRIPTION} --account-name sttokens --table-name CheckRun" in call
+
+
+def test_the_columns_that_are_asked_for_are_the_tables(desk):
+    first_check(desk, comes=row(NOW))
+    asked = re.search(r"items\[0\]\.\[(.+)\]", desk.calls[-1])[1]
+    assert set(re.findall(r"\w+", asked)) <= {column.name for column in CHECK_RUN.columns}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (NOW - timedelta(hours=1), NOW),
+        # A clock that is ahead of Azure's: what counts is that the row is newer than the one before.
+        (NOW - timedelta(hours=1), NOW - timedelta(minutes=10)),
+        (NOW - timedelta(days=40), NOW),
+        (NOW, datetime(2026, 12, 1, tzinfo=UTC)),
+    ],
+)
+def test_an_older_row_is_not_taken_for_the_answer(desk, old, new):
+    desk.state["rows"] = [row(old, Outcome.FAILED, store_error="old"), row(old - timedelta(hours=1))]
+    said = first_check(desk, comes=row(new))
+    assert "The check succeeded" in said.out
+
+
+def test_without_a_new_row_it_gives_up_after_five_minutes_and_says_when_the_next_check_is_due(desk):
+    desk.state["rows"] = [row(NOW - timedelta(hours=1))]
+    said = first_check(desk)
+    assert desk.sleeps == ["10"] * 29
+    assert "Waiting up to 300 seconds" in said.out
+    assert "there is no row of it" in said.out
+    assert "Application Insights of func-tokens" in said.out
+    assert "The next check comes by itself at 11:07 UTC" in said.out
+
+
+def test_a_connector_that_could_not_be_read_is_told_with_its_remedy(desk):
+    said = first_check(desk, comes=row(NOW, Outcome.DEGRADED, connectors={Connector.VPP: REFUSED}))
+    assert "The check is degraded" in said.out
+    assert "  ade: 3 tokens\n" in said.out
+    assert (
+        "  vpp: could not be read. GET /beta/deviceAppManagement/vppTokens: refused (HTTP 403). Ask them, now."
+        in said.out
+    )
+
+
+@pytest.mark.parametrize("error", ["store_error", "publish_error"])
+def test_a_failed_check_is_told_with_its_error(desk, error):
+    said = first_check(desk, comes=row(NOW, Outcome.FAILED, **{error: "Table TokenStatus could not be read: 403."}))
+    assert "The check failed" in said.out
+    assert "Table TokenStatus could not be read: 403." in said.out
+    assert "30 minutes" in said.out
+
+
+def test_a_host_that_is_not_up_yet_is_asked_again(desk):
+    desk.fault("hostruntime", "Bad Gateway()", times=3)
+    said = first_check(desk, comes=row(NOW))
+    assert "The check succeeded" in said.out
+    assert desk.sleeps[:3] == ["10"] * 3
+
+
+def test_a_platform_that_refuses_the_request_is_quoted_and_the_deployment_goes_on(desk):
+    desk.fault("hostruntime", 'Not Found({"Code":"NotFound"})')
+    said = first_check(desk)
+    assert len(desk.sleeps) == 11
+    assert 'Azure did not take the request. Azure says: Not Found({"Code":"NotFound"})' in said.out
+    assert "11:07 UTC" in said.out
+
+
+def test_a_deployer_who_may_not_run_functions_does_not_wait(desk):
+    desk.fault("hostruntime", 'Forbidden({"error":{"code":"AuthorizationFailed"}})')
+    said = first_check(desk)
+    assert desk.sleeps == []
+    assert "Azure did not take the request" in said.out
+
+
+def test_a_deployer_without_a_right_on_the_table_still_gets_the_check_and_does_not_wait(desk):
+    desk.fault("storage entity query", NO_TABLE_RIGHT)
+    said = first_check(desk)
+    assert desk.state["asked"]
+    assert desk.sleeps == []
+    assert "Storage Table Data Reader on the storage account sttokens" in said.out
+    assert WORKBOOK in said.out
+    assert "11:07 UTC" in said.out
+
+
+def test_a_table_that_cannot_be_read_at_first_is_read_by_the_clock_then(desk):
+    desk.state["rows"] = [row(NOW - timedelta(hours=1), Outcome.FAILED, store_error="old")]
+    desk.fault("storage entity query", "Name or service not known", times=2)
+    said = first_check(desk, comes=row(NOW + timedelta(minutes=1)))
+    assert "The check succeeded" in said.out
+
+
+@pytest.mark.parametrize(
+    ("hour", "minute", "due"),
+    [(10, 6, "10:07"), (10, 7, "11:07"), (9, 59, "10:07"), (23, 30, "00:07"), (8, 0, "08:07")],
+)
+def test_the_next_check_is_due_at_minute_7(desk, hour, minute, due):
+    now = NOW.replace(hour=hour, minute=minute)
+    desk.program("date", f"echo {now.timestamp():.0f}")
+    desk.state["accounts"] = []
+    assert f"The next check comes by itself at {due} UTC" in first_check(desk).out
+
+
+@pytest.mark.parametrize("missing", ["FUNCTION_APP_ID", "TABLES_ENDPOINT", "az", "sign-in"])
+def test_what_is_missing_is_said_and_the_deployment_goes_on(desk, missing):
+    environment = {missing: ""} if missing in DEPLOYED else {}
+    if missing == "az":
+        (desk.bin / "az").unlink()
+    if missing == "sign-in":
+        desk.state["accounts"] = []
+    said = first_check(desk, **environment)
+    assert "no check is asked for" in said.out
+    assert "11:07 UTC" in said.out
+    assert desk.changes == []
+
+
+# ---------------------------------------------------------------- snoozing
+
+
+SNOOZE = ("--token-id", TOKEN, "--until", "2026-12-01T08:00", "--resource-group", "rg-tokens")
+
+
+def test_one_token_is_silenced_until_an_instant(desk):
+    said = desk.run("snooze-token.sh", *SNOOZE)
+    assert said.status == 0, said.err
+    rule = desk.state["rules"][f"snooze-{TOKEN}"]
+    assert {key: rule[key] for key in ("location", "properties")} == {
+        "location": "Global",
+        "properties": {
+            "scopes": [GROUP],
+            "conditions": [{"field": "AlertContext", "operator": "Contains", "values": [TOKEN]}],
+            "schedule": {"effectiveUntil": "2026-12-01T08:00:00", "timeZone": "UTC"},
+            "actions": [{"actionType": "RemoveAllActionGroups"}],
+            "description": f"Silences the alerts of the Apple token {TOKEN}.",
+            "enabled": True,
+        },
+    }
+    assert rule["id"] == f"{GROUP}/providers/Microsoft.AlertsManagement/actionRules/snooze-{TOKEN}"
+
+
+@pytest.mark.parametrize("arguments", [SNOOZE, ("--help",)], ids=["when done", "before"])
+def test_it_says_what_is_not_done(desk, arguments):
+    said = desk.run("snooze-token.sh", *arguments).out
+    assert "never sent later" in said
+    assert "stand in the portal, the workbook and the tables" in said
+
+
+def test_it_says_how_to_remove_the_rule_and_that_works(desk):
+    said = desk.run("snooze-token.sh", *SNOOZE).out
+    command = re.search(r"^ +infra/snooze-token\.sh (.+)$", said, re.MULTILINE)[1]
+    assert desk.run("snooze-token.sh", *command.split()).status == 0
+    assert desk.state["rules"] == {}
+
+
+def test_the_push_certificate_has_its_own_id(desk):
+    arguments = [PUSH_CERTIFICATE_ID if argument == TOKEN else argument for argument in SNOOZE]
+    assert desk.run("snooze-token.sh", *arguments).status == 0
+    assert list(desk.state["rules"]) == [f"snooze-{PUSH_CERTIFICATE_ID}"]
+
+
+def test_no_query_of_a_rule_holds_the_push_certificates_id_since_alerts_hold_their_query():
+    for query in (INFRA / "queries").glob("*.kql"):
+        assert PUSH_CERTIFICATE_ID not in query.read_text()
+
+
+def test_said_again_it_moves_the_instant(desk):
+    desk.run("snooze-token.sh", *SNOOZE)
+    desk.run("snooze-token.sh", *(argument.replace("12-01", "12-09") for argument in SNOOZE))
+    assert len(desk.state["rules"]) == 1
+    schedule = desk.state["rules"][f"snooze-{TOKEN}"]["properties"]["schedule"]
+    assert schedule["effectiveUntil"] == "2026-12-09T08:00:00"
+
+
+@pytest.mark.parametrize("zone", ["W. Europe Standard Time", "UTC+12", "Central Standard Time (Mexico)"])
+def test_another_time_zone_and_name_are_taken(desk, zone):
+    assert desk.run("snooze-token.sh", *SNOOZE, "--timezone", zone, "--name", "holiday_1").status == 0
+    assert desk.state["rules"]["holiday_1"]["properties"]["schedule"]["timeZone"] == zone
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "*",
+        "%",
+        "a",
+        "ade",
+        "expired",
+        "push",
+        f"{TOKEN[:-1]}",
+        f"{TOKEN}*",
+        f'{TOKEN[:-1]}"',
+        f"{TOKEN}\n",
+        "'",
+        TOKEN * 2,
+    ],
+)
+def test_what_is_no_tokens_id_is_refused_since_the_filter_would_silence_more(desk, token):
+    said = desk.run("snooze-token.sh", "--token-id", token, *SNOOZE[2:])
+    assert (said.status, desk.calls) == (1, [])
+    assert "A token's id is a GUID, or push-certificate" in said.err
+
+
+def test_an_empty_id_is_refused(desk):
+    assert desk.run("snooze-token.sh", "--token-id", "", *SNOOZE[2:]).status == 1
+    assert desk.run("snooze-token.sh", *SNOOZE[2:]).status == 1
+    assert desk.calls == []
+
+
+def test_the_subscriptions_id_is_refused_since_every_alert_holds_it(desk):
+    said = desk.run("snooze-token.sh", "--token-id", SUBSCRIPTION, *SNOOZE[2:])
+    assert (said.status, desk.state["rules"]) == (1, {})
+    assert "every alert holds" in said.err
+
+
+@pytest.mark.parametrize(
+    ("until", "zone", "taken"),
+    [
+        ("2026-11-23T10:21", "UTC", True),
+        ("2026-11-23T10:20", "UTC", False),
+        ("2026-11-22T23:59", "UTC", False),
+        ("2025-12-31T23:59", "UTC", False),
+        ("2027-01-01T00:00", "UTC", True),
+        ("2028-02-29T09:08", "UTC", True),
+        # The day's latest zone is 12 hours behind UTC.
+        ("2026-11-22T22:21", "Hawaiian Standard Time", True),
+        ("2026-11-22T22:19", "Hawaiian Standard Time", False),
+    ],
+)
+def test_the_instant_lies_in_the_future(desk, until, zone, taken):
+    said = desk.run("snooze-token.sh", *SNOOZE[:3], until, *SNOOZE[4:], "--timezone", zone)
+    assert said.status == (0 if taken else 1), said.err
+    assert bool(desk.state["rules"]) == taken
+    assert taken or "has to lie in the future" in said.err
+
+
+@pytest.mark.parametrize(
+    "until", ["tomorrow", "2026-12-01", "2026-12-01 08:00", "2026-12-01T08:00Z", "2026-12-01T8:00", '2026-12-01T08:00"']
+)
+def test_an_instant_in_another_form_is_refused_with_an_example(desk, until):
+    said = desk.run("snooze-token.sh", *SNOOZE[:3], until, *SNOOZE[4:])
+    assert (said.status, desk.calls) == (1, [])
+    assert "2026-12-01T08:00;" in said.err
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--timezone", "Europe/Berlin"), ("--timezone", 'UTC"'), ("--name", "a/b"), ("--name", "a?b")]
+)
+def test_what_would_break_out_of_the_request_is_refused(desk, option, value):
+    said = desk.run("snooze-token.sh", *SNOOZE, option, value)
+    assert (said.status, desk.calls) == (1, [])
+    assert option in said.err
+
+
+def test_the_list_tells_token_instant_and_rule(desk):
+    desk.run("snooze-token.sh", *SNOOZE, "--timezone", "W. Europe Standard Time")
+    desk.state["rules"]["other"] = {
+        "name": "other",
+        "properties": {"conditions": [{"field": "Severity", "values": ["0"]}]},
+    }
+    said = desk.run("snooze-token.sh", "--list", "--resource-group", "rg-tokens")
+    assert said.status == 0
+    heading, *lines = said.out.splitlines()
+    assert heading.split() == ["Token", "Until", "Time", "zone", "Rule"]
+    assert [re.split(r"  +", line) for line in lines] == [
+        [TOKEN, "2026-12-01T08:00:00", "W. Europe Standard Time", f"snooze-{TOKEN}"]
+    ]
+
+
+def test_an_empty_list_says_none(desk):
+    assert "none" in desk.run("snooze-token.sh", "--list", "--resource-group", "rg-tokens").out
+
+
+@pytest.mark.parametrize("which", [("--token-id", TOKEN), ("--name", f"snooze-{TOKEN}")])
+def test_a_snooze_is_removed_by_token_or_name(desk, which):
+    desk.run("snooze-token.sh", *SNOOZE)
+    said = desk.run("snooze-token.sh", "--remove", *which, "--resource-group", "rg-tokens")
+    assert said.status == 0, said.err
+    assert desk.state["rules"] == {}
+
+
+def test_removing_what_is_not_there_says_so(desk):
+    said = desk.run("snooze-token.sh", "--remove", "--token-id", TOKEN, "--resource-group", "rg-tokens")
+    assert (said.status, desk.changes) == (1, [])
+    assert "There is no alert processing rule" in said.err
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("sign-in", "run 'az login'"),
+        ("az", "The Azure CLI, az, is missing"),
+        ("group", "The resource group rg-tokens is not to be seen"),
+        ("right", "Monitoring Contributor"),
+    ],
+)
+def test_what_keeps_it_from_silencing_is_said(desk, fault, said):
+    if fault == "sign-in":
+        desk.state["accounts"] = []
+    if fault == "az":
+        (desk.bin / "az").unlink()
+    if fault == "group":
+        desk.state["groups"] = []
+    if fault == "right":
+        desk.fault("--method put", 'Forbidden({"error":{"code":"AuthorizationFailed"}})')
+    refused = desk.run("snooze-token.sh", *SNOOZE)
+    assert refused.status == 1
+    assert said in refused.err
+
+
+# ---------------------------------------------------------------- other shells
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "environment"),
+    [
+        ("grant-graph-role.sh", (*BY_NAME, "--create", "--location", "westeurope", "--enrollment-events"), {}),
+        ("hooks/grant.sh", (), HOOK),
+        ("hooks/first-check.sh", (), DEPLOYED),
+        ("snooze-token.sh", SNOOZE, {}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_bash_which_is_sh_on_a_mac_does_the_same(script, arguments, environment, tmp_path):
+    seen = []
+    for shell in ("sh", "bash --posix"):
+        folder = tmp_path / shell.partition(" ")[0]
+        folder.mkdir()
+        desk = Desk(folder)
+        desk.state |= {"identities": [], "groups": ["rg-tokens"], "coming": {"row": row(NOW), "queries": 2}}
+        said = desk.run(script, *arguments, shell=shell, **environment)
+        seen.append((said.status, said.out, said.err, desk.calls))
+    assert seen[0] == seen[1]
+    assert seen[0][0] == 0
