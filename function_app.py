@@ -13,6 +13,7 @@ import azure.functions as func
 from shared.check import CheckFailed, check
 from shared.clients import open_clients
 from shared.guidance import Guidance
+from shared.inspection import inspect
 from shared.settings import Settings
 from shared.store import Store
 from shared.tokens import Outcome
@@ -49,11 +50,28 @@ async def check_tokens(timer: func.TimerRequest, context: func.Context) -> None:
         raise CheckFailed(f"The check was not whole. {errors}")
 
 
+@app.function_name("inspect_devices")
+@app.timer_trigger(schedule="%INSPECT_SCHEDULE%", arg_name="timer", run_on_startup=False, use_monitor=True)
+@app.retry(strategy="fixed_delay", max_retry_count="2", delay_interval="00:01:00")
+async def inspect_devices(timer: func.TimerRequest, context: func.Context) -> None:  # noqa: ARG001 # as below
+    """Inspect the devices of the ADE tokens that are due.
+
+    Raises:
+        SettingsError: where a setting cannot be used; nothing was called.
+        StoreError: where what is remembered could not be read, or what was found could not be kept.
+
+    """
+    now = datetime.now(UTC)
+    settings = Settings.load(os.environ)
+    async with open_clients(settings) as clients:
+        await inspect(settings, clients, run_id=context.invocation_id, now=now)
+
+
 @app.function_name("prune_history")
 @app.timer_trigger(schedule="%PRUNE_SCHEDULE%", arg_name="timer", run_on_startup=False, use_monitor=True)
 @app.retry(strategy="fixed_delay", max_retry_count="2", delay_interval="00:01:00")
 async def prune_history(timer: func.TimerRequest) -> None:  # noqa: ARG001 # the host fills it by this name
-    """Delete history and runs that are older than the retention.
+    """Delete history and runs that are older than the retention, and inspections of tokens that have left.
 
     Raises:
         SettingsError: where a setting cannot be used; nothing was called.

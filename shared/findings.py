@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from shared.settings import Settings
-from shared.tokens import Code, Connector, Fact, Finding, Health, Status, Token
+from shared.tokens import Code, Connector, Fact, Finding, Health, Inspection, Status, Token
 
 TERMS_NOT_ACCEPTED: Final = 3
 """`lastSyncErrorCode`: two public tools act on it, and one reports it checked against the console."""
@@ -28,6 +28,8 @@ class Subject(NamedTuple):
     settings: Settings
     remembers: bool = True
     """Whether the store could be read. If not, a severity that needs memory is the higher one."""
+    inspection: Inspection | None = None
+    """What is known of the token's devices."""
 
     def since(self, code: Code) -> datetime:
         """The start of the run that first judged `code`; an instant ahead of now counts as now."""
@@ -223,7 +225,8 @@ FINDINGS: Final[Mapping[Code, Check]] = {
     Code.PUSH_TOPIC_CHANGED: push_topic_changed,
     Code.DEVICES_DROPPED: devices_dropped,
 }
-"""The checks of a token that was read. `unread` and `removed` are about one that was not: see `shared.judge`."""
+"""The checks of a token that was read. `unread` and `removed` are about one that was not: see `shared.judge`. Those
+about its devices are in `shared.device_findings`."""
 
 
 def findings(subject: Subject, checks: Mapping[Code, Check] = FINDINGS) -> list[Finding]:

@@ -1,15 +1,15 @@
 """Microsoft Graph over the SDK's transport, authentication and retries: one address in, checked bytes or pages out.
 
-Bodies are decoded here and not by the SDK's generated models, whose first use imports thousands of modules (measured:
-2.3 s and 33 MiB). Paging is by hand, because the SDK's iterator stops at an empty page, has no guard against a loop,
-and follows a nextLink to any host. This module knows no connector.
+Bodies are decoded by `shared.pages` and not by the SDK's generated models, whose first use imports thousands of modules
+(measured: 2.3 s and 33 MiB). This module knows no connector.
 """
 
 import base64
 import binascii
-import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Final, NamedTuple, cast
 
 import httpx
@@ -20,37 +20,11 @@ from kiota_abstractions.api_error import APIError
 from kiota_abstractions.method import Method
 from kiota_abstractions.native_response_handler import NativeResponseHandler
 from kiota_abstractions.request_information import RequestInformation
-from kiota_http.middleware.options import ResponseHandlerOption
+from kiota_http.middleware.options import ResponseHandlerOption, RetryHandlerOption
 from msgraph.graph_request_adapter import GraphRequestAdapter
 
+from shared.pages import REPORT, GraphError, Pages, encoded
 from shared.text import bounded
-
-MOST_PAGES: Final = 10_000
-"""A list longer than this is none that Graph sends: 200,000 devices at 100 a page are 2,000 pages."""
-
-
-class GraphError(Exception):
-    """A request that did not bring what was asked for; `remedy` says what a person can do about it."""
-
-    def __init__(  # one for each thing that Graph may have told
-        self,
-        asked: str,
-        reason: str,
-        remedy: str,
-        *,
-        status: int | None = None,
-        code: str | None = None,
-        message: str | None = None,
-        request_id: str | None = None,
-    ) -> None:
-        super().__init__(f"{asked}: {reason}")
-        self.asked = asked
-        self.reason = reason
-        self.remedy = remedy
-        self.status = status
-        self.code = code
-        self.message = message
-        self.request_id = request_id
 
 
 class Claims(NamedTuple):
@@ -74,11 +48,6 @@ class _ErrorResponse(msgspec.Struct):
     error: _ErrorBody
 
 
-class _Page(msgspec.Struct):
-    value: list[msgspec.Raw]
-    next_link: str | None = msgspec.field(name="@odata.nextLink", default=None)
-
-
 class _Payload(msgspec.Struct):
     exp: float
     roles: list[str] = []
@@ -87,7 +56,6 @@ class _Payload(msgspec.Struct):
 _NOTHING_TO_DO: Final = "The next check asks again; if it lasts, see the service health of Microsoft 365."
 _NETWORK: Final = "Check that the app may reach Graph (firewall, DNS, GRAPH_ENDPOINT); the next check asks again."
 _IDENTITY: Final = "Check that the app has its managed identity and that AZURE_CLIENT_ID names it."
-_REPORT: Final = "Nothing was taken over. If it lasts, something stands between the app and Graph, or Graph changed."
 
 
 class Graph:
@@ -99,36 +67,38 @@ class Graph:
         self._scope = scope
         self._root = httpx.URL(adapter.base_url)
 
-    async def get(self, path: str) -> bytes:
+    async def get(self, path: str, *, repeats: bool = True) -> bytes:
         """The body of `path` (below the root, with its query).
+
+        Without `repeats`, a request that Graph throttles is not repeated by the SDK, for itself alone, but fails.
 
         Raises:
             GraphError: for every answer but a 200 with a body, and where no answer came.
 
         """
-        return await self._get(f"{self._root}{path}", f"GET {path.partition('?')[0]}")
+        return await self._get(f"{self._root}{path}", f"GET {path.partition('?')[0]}", repeats=repeats)
 
     async def pages(self, path: str) -> AsyncIterator[list[msgspec.Raw]]:
         """The items of a list, page by page, each still encoded.
 
         Raises:
-            GraphError: where a page is missing, is no object with a list `value`, names a next page outside the root,
-                or one that was there before. Pages given until then are a part, never the whole.
+            GraphError: as `Pages.next` does. Pages given until then are a part, never the whole.
 
         """
-        asked = f"GET {path.partition('?')[0]}"
-        url: str | None = f"{self._root}{path}"
-        seen = set[str]()
-        while url is not None:
-            seen.add(url)
-            page = decoded(await self._get(url, asked), _Page, asked)
-            yield page.value
-            url = page.next_link
-            if url in seen or len(seen) >= MOST_PAGES:
-                raise GraphError(asked, "its pages go round in a circle or do not end", _REPORT)
-            if url is not None and not self._below_root(url):
-                reason = f"its next page lies elsewhere, at {_host(url)}, and was not asked for"
-                raise GraphError(asked, reason, _REPORT)
+        pages = self.listing(path)
+        while pages.position is not None:
+            yield await pages.next(encoded)
+
+    def listing(self, path: str, *, position: str | None = None, number: int = 0, repeats: bool = True) -> Pages:
+        """A list to be read page by page; from `position` on, where `number` of its pages were read before.
+
+        `repeats` is that of `get`.
+
+        Raises:
+            GraphError: where `position` is none that a page may name.
+
+        """
+        return Pages(partial(self._get, repeats=repeats), self._root, path, position, number)
 
     async def claims(self) -> Claims | None:
         """What the token in use says; None where there is none or it cannot be read."""
@@ -141,14 +111,14 @@ class Graph:
         except (AzureError, IndexError, ValueError, OverflowError, OSError):
             return None
 
-    async def _get(self, url: str, asked: str) -> bytes:
+    async def _get(self, url: str, asked: str, *, repeats: bool = True) -> bytes:
         request = RequestInformation(Method.GET)
         request.url = url
         request.headers.add("Accept", "application/json")
-        request.add_request_options(
-            # The response itself, since the SDK takes a redirect that it may not follow for a success.
-            [ResponseHandlerOption(NativeResponseHandler())]
-        )
+        # The response itself, since the SDK takes a redirect that it may not follow for a success.
+        request.add_request_options([ResponseHandlerOption(NativeResponseHandler())])
+        if not repeats:
+            request.add_request_options([RetryHandlerOption(should_retry=False)])
         try:
             answer = await self._adapter.send_primitive_async(request, "bytes", {})
         except ClientAuthenticationError as error:
@@ -164,41 +134,15 @@ class Graph:
                 asked, f"the connection failed ({type(error).__name__}: {bounded(str(error))})", _NETWORK
             ) from error
         except (APIError, binascii.Error, UnicodeDecodeError, httpx.InvalidURL) as error:
-            raise GraphError(asked, f"the SDK refused the answer ({type(error).__name__})", _REPORT) from error
+            raise GraphError(asked, f"the SDK refused the answer ({type(error).__name__})", REPORT) from error
         response = cast("httpx.Response", answer)
+        # httpx ties a response and its stream into a circle, which would keep every page until the collector comes by.
+        response.stream = httpx.ByteStream(b"")
         if response.status_code != httpx.codes.OK:
             raise _refused(response, asked)
         if not response.content:
-            raise GraphError(asked, "the answer was empty", _REPORT, status=response.status_code)
+            raise GraphError(asked, "the answer was empty", REPORT, status=response.status_code)
         return response.content
-
-    def _below_root(self, url: str) -> bool:
-        try:
-            target = httpx.URL(url)
-        except httpx.InvalidURL:
-            return False
-        here = self._root
-        same = (target.scheme, target.host, target.port) == (here.scheme, here.host, here.port)
-        return same and not target.userinfo
-
-
-def decoded[T](body: bytes, kind: type[T], asked: str) -> T:
-    """`body` as JSON of that shape.
-
-    Raises:
-        GraphError: where it is none.
-
-    """
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        start = bounded(body[:60].decode("utf-8", "replace"))
-        raise GraphError(asked, f"the answer is not what Graph documents ({error}): {start!r}", _REPORT) from error
-
-
-def _host(url: str) -> str:
-    """Scheme and host of an address that may be malformed; never its query, which can hold anything."""
-    return bounded(re.split(r"[?#]", url)[0], 100) or "an empty address"
 
 
 def _refused(response: httpx.Response, asked: str) -> GraphError:
@@ -209,16 +153,28 @@ def _refused(response: httpx.Response, asked: str) -> GraphError:
         body = _ErrorBody()
     inner = body.inner_error.request_id if body.inner_error else None
     request_id = inner or response.headers.get("request-id")
-    status = response.status_code
+    status, retry_after = response.status_code, response.headers.get("retry-after")
     return GraphError(
         asked,
-        _reason(status, response.headers.get("retry-after")),
-        _REPORT if status < 400 else _NOTHING_TO_DO,
+        _reason(status, retry_after),
+        REPORT if status < 400 else _NOTHING_TO_DO,
         status=status,
         code=body.code and bounded(body.code, 100),
         message=body.message and bounded(body.message),
         request_id=request_id and bounded(request_id, 100),
+        retry_after=retry_after and _seconds(retry_after),
     )
+
+
+def _seconds(retry_after: str) -> float | None:
+    """`Retry-After` is a number of seconds or a date; None where it is neither. RFC 9110, section 10.2.3."""
+    try:
+        if retry_after.isdecimal():
+            return float(retry_after)
+        instant = parsedate_to_datetime(retry_after)
+        return (instant - datetime.now(instant.tzinfo)).total_seconds()
+    except (ValueError, OverflowError):
+        return None
 
 
 _REASONS: Final = {

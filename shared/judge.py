@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from shared.device_findings import DEVICE_FINDINGS, age, lateness, overdue
 from shared.findings import FINDINGS, Found, Subject, another_apple_id, findings, newly_synced, stated
 from shared.settings import Settings
 from shared.text import bounded
@@ -21,6 +22,7 @@ from shared.tokens import (
     Finding,
     FindingState,
     Health,
+    Inspection,
     Key,
     Reading,
     Status,
@@ -48,27 +50,32 @@ class Judgement(NamedTuple):
     statuses: tuple[Status, ...]
     departed: tuple[Key, ...]
     """Tokens whose rows leave: removed long enough, or of a connector that is not watched."""
+    devices_error: str | None = None
+    """Why the inspections of devices are not fresh."""
 
 
 class _Run(NamedTuple):
     id: str
     now: datetime
     settings: Settings
+    inspections: Mapping[str, Inspection] | None
 
 
 def judge(
     readings: Iterable[Reading],
     remembered: Mapping[Key, Status] | None,
     *,
+    inspections: Mapping[str, Inspection] | None,
     run_id: str,
     now: datetime,
     settings: Settings,
 ) -> Judgement:
     """Judge every token that was read, or is remembered.
 
-    `remembered` is None where the store could not be read: then nothing is called removed or changed.
+    `remembered` is None where the store could not be read: then nothing is called removed or changed. `inspections`, by
+    token id, is None where these could not be read: then what they found before stays as it is stored.
     """
-    run = _Run(run_id, now, settings)
+    run = _Run(run_id, now, settings, inspections)
     before = remembered or {}
     judged: dict[Key, Status | None] = {key: None for key in before if key[0] not in settings.connectors}
     for reading in readings:
@@ -79,15 +86,16 @@ def judge(
         for key, status in before.items():
             if key[0] is reading.connector and key not in judged:
                 judged[key] = _unobserved(status, reading, run)
-    statuses = [status for status in judged.values() if status is not None]
+    statuses = tuple(_labelled([status for status in judged.values() if status is not None]))
     departed = tuple(key for key, status in judged.items() if status is None)
-    return Judgement(tuple(_labelled(statuses)), departed)
+    return Judgement(statuses, departed, _lateness(statuses, run))
 
 
 def _observed(token: Token, before: Status | None, run: _Run, *, remembers: bool) -> Status:
     """The status of a token that Graph told of."""
-    subject = Subject(_settled(token, before, run.now), before, run.now, run.settings, remembers)
-    held = findings(subject)
+    inspection = run.inspections.get(token.id) if run.inspections and token.connector is Connector.ADE else None
+    subject = Subject(_settled(token, before, run.now), before, run.now, run.settings, remembers, inspection)
+    held = [*findings(subject), *_of_devices(subject, run)]
     codes = {finding.code for finding in held}
     known = subject.before
     apple_id, topic, serial = subject.token.apple_id, subject.token.topic, subject.token.serial_number
@@ -111,6 +119,30 @@ def _observed(token: Token, before: Status | None, run: _Run, *, remembers: bool
         known_devices=_known_devices(subject, dropped=Code.DEVICES_DROPPED in codes),
     )
     return _concluded(status, held, before, run, remembers=remembers)
+
+
+def _of_devices(subject: Subject, run: _Run) -> list[Finding]:
+    """What the last complete inspection found, and whether it is too old. What nobody can look up stays as stored."""
+    if subject.token.connector is not Connector.ADE:
+        return []
+    if subject.inspection and subject.inspection.last:
+        held = findings(subject, DEVICE_FINDINGS)
+    else:
+        stored = subject.before.findings if subject.before else ()
+        held = [replace(one, since=min(one.since, run.now)) for one in stored if one.code in DEVICE_FINDINGS]
+    if run.inspections is None or not overdue(subject.first_seen, subject.inspection, run.now):
+        return held
+    found = Found(Health.UNKNOWN, facts={"reason": age(subject.inspection)})
+    return [*held, stated(subject, Code.UNREAD, found)]
+
+
+def _lateness(statuses: Iterable[Status], run: _Run) -> str | None:
+    inspections = run.inspections
+    if inspections is None:
+        return None
+    here = [one for one in statuses if one.token.connector is Connector.ADE and not one.finding(Code.REMOVED)]
+    late = [one for one in here if overdue(one.first_seen, inspections.get(one.token.id), run.now)]
+    return lateness(late, len(here), inspections)
 
 
 def _unobserved(before: Status, reading: Reading, run: _Run) -> Status | None:

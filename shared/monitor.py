@@ -10,7 +10,7 @@ from azure.monitor.ingestion.aio import LogsIngestionClient
 
 from shared.azure_errors import told
 from shared.guidance import Guidance
-from shared.rows import CLOSING, FINDINGS, RUNS, FindingSource, Row, RunSource, Table
+from shared.rows import CLOSING, DEVICES, FINDINGS, RUNS, FindingSource, Row, RunSource, Table
 from shared.settings import Settings
 from shared.tokens import Connector, Failure, Outcome, Run, Status
 
@@ -51,13 +51,14 @@ class Monitor:
         await self._send(FINDINGS, rows)
 
     async def send_connectors(self, run: Run) -> None:
-        """Send a row per connector: could it be read.
+        """Send a row per connector: could it be read; and one for the inspections of devices: are they fresh.
 
         Raises:
             PublishError: where some were not taken.
 
         """
-        await self._send(RUNS, [RUNS.row(self._connector_source(run, connector)) for connector in Connector])
+        sources = [*(self._connector_source(run, connector) for connector in Connector), self._devices_source(run)]
+        await self._send(RUNS, [RUNS.row(source) for source in sources])
 
     async def send_closing(self, run: Run) -> None:
         """Send the run's last row, which makes the run count.
@@ -77,6 +78,13 @@ class Monitor:
         outcome = Outcome.FAILED if failed else "skipped" if result is None else Outcome.SUCCEEDED
         counts = run.counts.get(connector, {})
         return RunSource(run, connector.value, outcome, str(result) if failed else None, counts, self._tenant_id)
+
+    def _devices_source(self, run: Run) -> RunSource:
+        """They are no connector: the row counts no tokens, and the run's outcome does not depend on it."""
+        if Connector.ADE not in run.connectors:
+            return RunSource(run, DEVICES, "skipped", None, {}, self._tenant_id)
+        outcome = Outcome.FAILED if run.devices_error else Outcome.SUCCEEDED
+        return RunSource(run, DEVICES, outcome, run.devices_error, {}, self._tenant_id)
 
     async def _send[Source](self, table: Table[Source], rows: Sequence[Row]) -> None:
         lost: list[LogsUploadError] = []

@@ -259,7 +259,7 @@ SETTINGS: Final = (
     Setting("CHECK_TIMEOUT_SECONDS", "240", _whole(1, _LONGEST_RUN), f"whole seconds from 1 to {_LONGEST_RUN}", "Time for one check; reading ends at half of it."),
     Setting("INSPECT_TIMEOUT_SECONDS", "540", _whole(1, _LONGEST_RUN), f"whole seconds from 1 to {_LONGEST_RUN}", "Time for one run of the inspection."),
     Setting("HISTORY_RETENTION_DAYS", "400", _whole(1, _LONGEST_DAYS), "whole days, at least 1", "Days that history and runs are kept."),
-    Setting("INSPECT_EVERY_HOURS", "24", _whole(0, 24 * _LONGEST_DAYS), "whole hours; 0 for every run", "Inspection: hours after which a token is due again."),
+    Setting("INSPECT_EVERY_HOURS", "24", _whole(0, 24 * _LONGEST_DAYS), "whole hours; 0 for every run", "Inspection: hours after which a token is due again. Keep it below 48: an inspection that is older counts as none."),
     Setting("DEVICE_CONTACT_DAYS", "30", _whole(1, _LONGEST_DAYS), "whole days, at least 1", "Inspection: days without contact that count."),
     Setting("DEVICE_EXAMPLES", "20", _whole(0, 100), "a whole number from 0 to 100", "Inspection: serial numbers kept for each symptom; 0 keeps none."),
     Setting("DEVICES_WITHOUT_PROFILE_MINIMUM", "1", _whole(1, 1_000_000), "a whole number, at least 1", "Inspection: devices waiting without a profile that are a finding."),

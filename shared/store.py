@@ -5,7 +5,7 @@ row until the next run has made sure that it stands in the history, so that a ru
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Final, NamedTuple
@@ -18,13 +18,24 @@ from azure.data.tables.aio import TableClient, TableServiceClient
 
 from shared.azure_errors import told
 from shared.guidance import Guidance
-from shared.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS, ChangeSource, StatusSource, key, newest_first
-from shared.tokens import Change, Connector, Key, Run, Status
+from shared.rows import (
+    CHECK_RUN,
+    DEVICE_INSPECTION,
+    TOKEN_HISTORY,
+    TOKEN_STATUS,
+    ChangeSource,
+    StatusSource,
+    key,
+    newest_first,
+)
+from shared.tokens import Change, Connector, Inspection, Key, Run, Status
 from shared.transactions import Operation, Transactions, split
 
 _CHANGES_AT_ONCE: Final = 16
 _TRANSACTIONS_AT_ONCE: Final = 4
 """Calls under way; far below the 20,000 operations a second of an account, and enough for 2,000 changes in a run."""
+
+_KEYS: Final = ["PartitionKey", "RowKey"]
 
 _RIGHT: Final = "Storage Table Data Contributor on the table"
 
@@ -45,6 +56,18 @@ class Loaded(NamedTuple):
     """What is wrong with the rows that could not be read."""
 
 
+class Inspections(NamedTuple):
+    """What `DeviceInspection` held; a row that cannot be read has an etag alone."""
+
+    known: dict[str, Inspection]
+    """By token id."""
+    etags: dict[Place, str]
+
+    def etag(self, token_id: str) -> str | None:
+        """That of the token's row, if it has one."""
+        return self.etags.get(_place((Connector.ADE, token_id)))
+
+
 class Store:
     """The app's tables."""
 
@@ -52,6 +75,7 @@ class Store:
         self._status = tables.get_table_client(TOKEN_STATUS.name)
         self._history = tables.get_table_client(TOKEN_HISTORY.name)
         self._runs = tables.get_table_client(CHECK_RUN.name)
+        self._inspections = tables.get_table_client(DEVICE_INSPECTION.name)
         self._transactions = transactions
         self._guidance = guidance
 
@@ -64,8 +88,8 @@ class Store:
         """
         loaded = Loaded({}, {}, {})
         try:
-            async for entity in self._status.list_entities(select=["PartitionKey", "RowKey", "Memory"]):
-                place = str(entity["PartitionKey"]), str(entity["RowKey"])
+            async for entity in self._status.list_entities(select=[*_KEYS, "Memory"]):
+                place = _keys(entity)
                 if place[0] not in list(Connector):
                     continue  # of a release that knows more connectors
                 loaded.etags[place] = str(entity.metadata["etag"])
@@ -79,6 +103,45 @@ class Store:
         except AzureError as error:
             raise StoreError(f"{TOKEN_STATUS.name} could not be read: {told(error, right=_RIGHT)}.") from error
         return loaded
+
+    async def load_inspections(self) -> Inspections:
+        """What the inspections of devices remember.
+
+        Raises:
+            StoreError: where the table could not be read as a whole.
+
+        """
+        loaded = Inspections({}, {})
+        try:
+            async for entity in self._inspections.list_entities(select=[*_KEYS, "Memory"]):
+                place = _keys(entity)
+                loaded.etags[place] = str(entity.metadata["etag"])
+                inspection = _decoded(entity.get("Memory"), Inspection)
+                if inspection and _place((Connector.ADE, inspection.token_id)) == place:
+                    loaded.known[inspection.token_id] = inspection
+        except AzureError as error:
+            raise StoreError(f"{DEVICE_INSPECTION.name} could not be read: {told(error, right=_RIGHT)}.") from error
+        return loaded
+
+    async def save_inspection(self, inspection: Inspection, etag: str | None) -> bool:
+        """Replace a token's row if it still has `etag`, or insert it where there was none.
+
+        Returns:
+            Whether it was saved; if not, another run wrote it in the meantime, and this one gives way.
+
+        Raises:
+            StoreError: where it could not be written.
+
+        """
+        row = DEVICE_INSPECTION.row(inspection)
+        operation = Operation("insert", row) if etag is None else Operation("replace", row, etag)
+        try:
+            await self._carry_out(self._inspections, [operation])
+        except AzureError as error:
+            if _status(error) in {409, 412} or (_status(error) == 404 and etag is not None):
+                return False
+            raise StoreError(f"{DEVICE_INSPECTION.name} could not be written: {told(error, right=_RIGHT)}.") from error
+        return True
 
     async def write_changes(self, statuses: Iterable[Status]) -> dict[Key, str]:
         """Write the changes that `statuses` carry into the history; again does no harm.
@@ -136,21 +199,23 @@ class Store:
             raise StoreError(f"{CHECK_RUN.name} could not be written: {told(error, right=_RIGHT)}.") from error
 
     async def prune(self, before: datetime) -> int:
-        """Delete history and runs from before that instant, and tell how many rows that were.
+        """Delete history and runs from before that instant, and inspections of tokens that have left.
+
+        Returns:
+            How many rows that were.
 
         Raises:
             StoreError: where some could not be deleted; it says how many were.
 
         """
         deleted, problems = 0, set[str]()
-        for table in (self._history, self._runs):
+        for table, found in (
+            (self._history, self._older(self._history, before)),
+            (self._runs, self._older(self._runs, before)),
+            (self._inspections, self._departed()),
+        ):
             try:
-                operations = [
-                    _deletion(str(entity["PartitionKey"]), str(entity["RowKey"]))
-                    async for entity in table.query_entities(
-                        f"RowKey gt '{newest_first(before)}'", select=["PartitionKey", "RowKey"]
-                    )
-                ]
+                operations = await found
             except AzureError as error:
                 problems.add(f"{table.table_name} could not be read: {told(error, right=_RIGHT)}")
                 continue
@@ -162,6 +227,19 @@ class Store:
             raise StoreError(f"{deleted} old rows were deleted, and not all: {'; '.join(sorted(problems))}.")
         return deleted
 
+    async def _older(self, table: TableClient, before: datetime) -> list[Operation]:
+        rows = table.query_entities(f"RowKey gt '{newest_first(before)}'", select=_KEYS)
+        return [_deletion(*_keys(entity)) async for entity in rows]
+
+    async def _departed(self) -> list[Operation]:
+        """Inspections of tokens without a status. Statuses are read last: an inspection follows a status."""
+        etags = {
+            _keys(entity): str(entity.metadata["etag"])
+            async for entity in self._inspections.list_entities(select=_KEYS)
+        }
+        here = {_keys(entity) async for entity in self._status.list_entities(select=_KEYS)} if etags else set()
+        return [_deletion(*place, etag) for place, etag in etags.items() if place not in here]
+
     def _put(self, status: Status, etag: str | None) -> Operation:
         row = TOKEN_STATUS.row(StatusSource(status, self._guidance))
         return Operation("insert", row) if etag is None else Operation("replace", row, etag)
@@ -169,16 +247,20 @@ class Store:
     async def _submit(self, table: TableClient, operations: list[Operation]) -> str | None:
         """Send one transaction; the sentence that tells why it failed."""
         try:
-            await self._transactions.submit(table.table_name, operations)
+            await self._carry_out(table, operations)
         except AzureError as error:
-            status = error.status_code if isinstance(error, HttpResponseError) else None
-            # With no answer, or one to a second attempt, it may have been carried out all the same.
-            if status in {None, 404, 409, 412} and await self._done(table, operations):
-                return None
-            if status in {409, 412}:
+            if _status(error) in {409, 412}:
                 return f"{table.table_name}: another run wrote the same rows at the same time, so this one gave way"
             return f"{table.table_name} could not be written: {told(error, right=_RIGHT)}"
         return None
+
+    async def _carry_out(self, table: TableClient, operations: list[Operation]) -> None:
+        try:
+            await self._transactions.submit(table.table_name, operations)
+        except AzureError as error:
+            # With no answer, or one to a second attempt, it may have been carried out all the same.
+            if _status(error) not in {None, 404, 409, 412} or not await self._done(table, operations):
+                raise
 
     async def _done(self, table: TableClient, operations: list[Operation]) -> bool:
         """Whether a transaction was carried out all the same, and only its answer was lost."""
@@ -212,13 +294,25 @@ def _place(of: Key) -> Place:
     return of[0].value, key(of[1])
 
 
+def _keys(entity: Mapping[str, object]) -> Place:
+    return str(entity["PartitionKey"]), str(entity["RowKey"])
+
+
 def _remembered(place: Place, memory: object) -> Status | None:
     """The status that a row remembers; None where it cannot be read."""
+    status = _decoded(memory, Status)
+    return status if status and _place(status.key) == place else None
+
+
+def _decoded[T](memory: object, kind: type[T]) -> T | None:
     try:
-        status = msgspec.json.decode(str(memory), type=Status)
+        return msgspec.json.decode(str(memory), type=kind)
     except (msgspec.MsgspecError, RecursionError):
         return None
-    return status if _place(status.key) == place else None
+
+
+def _status(error: AzureError) -> int | None:
+    return error.status_code if isinstance(error, HttpResponseError) else None
 
 
 def _deletion(partition: str, row: str, etag: str | None = None) -> Operation:

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from shared.graph import GraphError, decoded
+from shared.pages import GraphError, decoded
 from shared.text import LONGEST, bounded
 from shared.tokens import Unreadable
 

@@ -20,7 +20,7 @@ from simulator.bearer import StaticCredential
 from simulator.server import HOST
 from simulator.tls import Tls
 
-TABLES: Final = ("TokenStatus", "TokenHistory", "CheckRun")
+TABLES: Final = ("TokenStatus", "TokenHistory", "CheckRun", "DeviceInspection")
 """What the infrastructure creates in Azure."""
 
 ACCOUNT: Final = "devstoreaccount1"

@@ -14,6 +14,7 @@ from azure.core.credentials import AccessToken
 GRAPH: Final = "https://graph.microsoft.com"
 STORAGE: Final = "https://storage.azure.com"
 MONITOR: Final = "https://monitor.azure.com"
+MANAGEMENT: Final = "https://management.azure.com"
 """The audiences of the public cloud."""
 
 TENANT_ID: Final = "7e7a4f6c-0c1d-4a52-9b1e-5f3c2a1d0e11"
@@ -21,8 +22,15 @@ CLIENT_ID: Final = "c11e0a5d-61f2-4f0b-8f57-2d9c3b7a4e22"
 PRINCIPAL_ID: Final = "0b1ec701-d2a3-4b64-9c85-1e6f7d8a9b33"
 """The simulated tenant and the app's user-assigned identity in it."""
 
+USER: Final = "oncall@contoso.com"
+USER_ID: Final = "5e1f0c2a-93b7-4d18-8a66-0c4d5e6f7a81"
+"""Somebody who signs in with a browser."""
+
 SERVICE_ROLE: Final = "DeviceManagementServiceConfig.Read.All"
-"""The one application role that the three connectors need."""
+"""The one application role that the three connectors need, and the inspection of devices."""
+
+EVENTS_ROLE: Final = "DeviceManagementManagedDevices.Read.All"
+"""The further role that Intune's own record of failed enrollments needs."""
 
 LIFETIME_SECONDS: Final = 24 * 3600
 """A managed identity's token lives about a day."""
@@ -32,25 +40,37 @@ type Claims = dict[str, Any]
 
 def issue(resource: str, *, roles: Iterable[str] = (), lifetime_seconds: int = LIFETIME_SECONDS) -> tuple[str, Claims]:
     """A token for `resource` and its claims; `roles` are left out where there are none, as Entra ID does."""
+    who = {"appid": CLIENT_ID, "oid": PRINCIPAL_ID, "sub": PRINCIPAL_ID, "idtyp": "app"}
+    claims = _claims(resource, lifetime_seconds) | who
+    if granted := list(roles):
+        claims["roles"] = granted
+    return signed(claims), claims
+
+
+def issue_to_user(resource: str, scopes: Iterable[str], *, client_id: str, lifetime_seconds: int = 3600) -> str:
+    """A token for `resource` that a person's sign-in brings: it carries delegated permissions, and no roles."""
+    who = {"appid": client_id, "oid": USER_ID, "sub": USER_ID, "idtyp": "user", "upn": USER}
+    return signed(_claims(resource, lifetime_seconds) | who | {"scp": " ".join(scopes)})
+
+
+def _claims(resource: str, lifetime_seconds: int) -> Claims:
     now = int(time.time())
-    claims: Claims = {
+    return {
         "aud": resource,
         "iss": f"https://sts.windows.net/{TENANT_ID}/",
         "iat": now,
         "nbf": now - 300,
         "exp": now + lifetime_seconds,
-        "appid": CLIENT_ID,
-        "oid": PRINCIPAL_ID,
-        "sub": PRINCIPAL_ID,
         "tid": TENANT_ID,
-        "idtyp": "app",
         "ver": "1.0",
     }
-    if granted := list(roles):
-        claims["roles"] = granted
-    signed = f"{_part({'alg': 'HS256', 'typ': 'JWT'})}.{_part(claims)}"
-    signature = hmac.new(b"the simulator's own key", signed.encode(), hashlib.sha256).digest()
-    return f"{signed}.{_encoded(signature)}", claims
+
+
+def signed(claims: Claims) -> str:
+    """The claims as a JWT."""
+    text = f"{_part({'alg': 'HS256', 'typ': 'JWT'})}.{_part(claims)}"
+    signature = hmac.new(b"the simulator's own key", text.encode(), hashlib.sha256).digest()
+    return f"{text}.{_encoded(signature)}"
 
 
 def refusal(request: web.Request, audiences: Iterable[str]) -> str | None:
@@ -69,9 +89,9 @@ def refusal(request: web.Request, audiences: Iterable[str]) -> str | None:
 
 
 def roles(request: web.Request) -> frozenset[str]:
-    """The application roles in the request's token."""
-    claims = read(request.headers.get("Authorization", "").partition(" ")[2])
-    return frozenset(claims.get("roles", ()) if claims else ())
+    """The application roles in the request's token, or the delegated permissions."""
+    claims = read(request.headers.get("Authorization", "").partition(" ")[2]) or {}
+    return frozenset([*claims.get("roles", ()), *claims.get("scp", "").split()])
 
 
 def read(token: str) -> Claims | None:

@@ -1,33 +1,58 @@
-"""Microsoft Graph, as much of it as the app asks for: three addresses over plain HTTP on the loopback.
+"""Microsoft Graph, as much of it as the app asks for, over plain HTTP on the loopback.
 
 The SDK allows plain HTTP for 127.0.0.1. What is answered follows public payloads and error messages; what goes wrong
 on demand is in `simulator.faults`.
 """
 
+import json
+import operator
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 from uuid import uuid4
+from weakref import WeakKeyDictionary
 
+import msgspec
 from aiohttp import web
 
 from simulator import bearer
+from simulator.devices import DEFAULTS, Devices
 from simulator.server import Server
 from simulator.tenant import Item, Tenant, default_tenant, graph_date
 
 ADE: Final = "/beta/deviceManagement/depOnboardingSettings"
 VPP: Final = "/beta/deviceAppManagement/vppTokens"
 APNS: Final = "/v1.0/deviceManagement/applePushNotificationCertificate"
+EVENTS: Final = "/beta/deviceManagement/troubleshootingEvents"
+
+DEVICES: Final = "importedAppleDeviceIdentities"
+PROFILES: Final = "enrollmentProfiles"
+"""What lies below one token's address, `{ADE}/{id}`."""
 
 PAGE_SIZE: Final = 100
+LARGEST_PAGE: Final = 1000
 
 _SERVED: Final = frozenset(
-    {ADE, VPP, APNS, VPP.replace("/beta/", "/v1.0/"), APNS.replace("/v1.0/", "/beta/")}
+    {ADE, VPP, APNS, EVENTS, VPP.replace("/beta/", "/v1.0/"), APNS.replace("/v1.0/", "/beta/")}
 )  # depOnboardingSettings is absent from v1.0
+_TOKEN: Final = re.compile(rf"{ADE}/([^/]+)(?:/({DEVICES}|{PROFILES}))?/?")
+
+_POSITION: Final = re.compile(r"(?:Era='(\d+)',Skip=)?'?(\d{1,9})'?")
+_EXPANDED: Final = re.compile(r"\s*(\w+)(?:\(\$select=([\w,\s]*)\))?\s*(?:,|$)")
+_COMPARED: Final = re.compile(r"eventDateTime (ge|gt|le|lt) (\S+)")
+_COMPARISONS: Final = {"ge": operator.ge, "gt": operator.gt, "le": operator.le, "lt": operator.lt}
+_OF_EVERY_EVENT: Final = frozenset(
+    {"id", "eventDateTime", "correlationId", "troubleshootingErrorDetails", "eventName", "additionalInformation"}
+)
 
 _AUDIENCES: Final = (bearer.GRAPH, "00000003-0000-0000-c000-000000000000")
+
+
+class QueryError(Exception):
+    """A query option that Graph answers with 400; the message is Graph's."""
 
 
 def _now() -> datetime:
@@ -41,60 +66,190 @@ class Graph(Server):
     tenant: Tenant = field(default_factory=lambda: default_tenant(_now()))
     page_size: int = PAGE_SIZE
     """Items a page where the request names no `$top`."""
+    largest_page: int = LARGEST_PAGE
+    """The most that `$top` brings."""
+    refuses_select: bool = False
+    """Lists of devices answer 400 to `$select`; no page says that they take it."""
+    refuses_top: bool = False
+    """The same for `$top`."""
+    era: int = 1
+    """Raise it, and each nextLink given so far has expired, but for those of the lists of tokens."""
     clock: Callable[[], datetime] = _now
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._pages: WeakKeyDictionary[Devices, dict[object, bytes]] = WeakKeyDictionary()
 
     def reset(self) -> None:
         """Drops faults and recordings; the tenant is the default one of now."""
         super().reset()
         self.clock = _now
-        self.page_size = PAGE_SIZE
+        self.page_size, self.largest_page = PAGE_SIZE, LARGEST_PAGE
+        self.refuses_select = self.refuses_top = False
+        self.era = 1
         self.tenant = default_tenant(_now())
 
     async def answer(self, request: web.Request, body: bytes) -> web.StreamResponse:  # noqa: ARG002 (the base's)
-        """A page of a list, the push certificate, or Graph's own error."""
-        refused = bearer.refusal(request, _AUDIENCES)
+        """A page of a list, one object, or Graph's own error."""
+        below = _TOKEN.fullmatch(request.rel_url.raw_path)
+        refused = _refusal(request, served=below is not None or request.path in _SERVED)
         if refused is not None:
-            return error(401, "InvalidAuthenticationToken", refused)
-        if request.path not in _SERVED:
-            segment = request.path.rpartition("/")[2]
-            return error(404, "BadRequest", f"Resource not found for the segment '{segment}'.")
-        if request.method != "GET":
-            return error(405, "Request_BadRequest", f"Specified HTTP method is not allowed: {request.method}.")
-        if bearer.SERVICE_ROLE not in bearer.roles(request):
-            return missing_role()
-        tenant = self.tenant
+            return refused
+        try:
+            if below is None:
+                return self._whole_tenant(request, self.tenant)
+            return self._below_token(request, self.tenant, unquote(below[1]), below[2])
+        except QueryError as refusal:
+            return error(400, "BadRequest", str(refusal))
+
+    def _whole_tenant(self, request: web.Request, tenant: Tenant) -> web.Response:
         if request.path.endswith("applePushNotificationCertificate"):
             return self._certificate(request, tenant)
-        return self._page(request, tenant.ade if request.path == ADE else tenant.vpp)
+        if request.path == EVENTS:
+            return self._page(request, _events(tenant.events, request.query), _context(request))
+        return self._page(request, tenant.ade if request.path == ADE else tenant.vpp, _context(request))
+
+    def _below_token(self, request: web.Request, tenant: Tenant, token_id: str, part: str | None) -> web.Response:
+        token = tenant.tokens.get(token_id)
+        if token is None:
+            return error(404, "ResourceNotFound", "Resource not found.")
+        context = f"{bearer.GRAPH}/beta/$metadata#deviceManagement/depOnboardingSettings"
+        if part is None:
+            defaults = tenant.defaults.get(token_id, {})
+            known = {name: defaults.get(platform) for name, platform in DEFAULTS.items()}
+            found = {
+                **_selected(token, _names(request.query.get("$select"))),
+                **_expanded(known, request.query.get("$expand", "")),
+            }
+            return reply({"@odata.context": f"{context}/$entity", **found})
+        if part == DEVICES:
+            for option, refuses in (("$select", self.refuses_select), ("$top", self.refuses_top)):
+                if refuses and option in request.query:
+                    raise QueryError(f"The query option '{option}' is not allowed.")
+        lists: Mapping[str, Sequence[Item]] = tenant.devices if part == DEVICES else tenant.profiles
+        return self._page(request, lists.get(token_id, ()), f"{context}('{token_id}')/{part}")
 
     def _certificate(self, request: web.Request, tenant: Tenant) -> web.Response:
         if tenant.apns is None:
             return error(404, "ResourceNotFound", "Resource not found.")
         # Public captures show another id and another lastModifiedDateTime at each reading.
         reading = {"id": str(uuid4()), "lastModifiedDateTime": graph_date(self.clock())}
-        found = _selected({**tenant.apns, **reading}, request.query)
+        found = _selected({**tenant.apns, **reading}, _names(request.query.get("$select")))
         return reply({"@odata.context": _context(request), **found})
 
-    def _page(self, request: web.Request, items: Sequence[Item]) -> web.Response:
-        try:
-            start = int(request.query.get("$skiptoken", "0"))
-            size = int(request.query.get("$top", self.page_size))
-        except ValueError:
-            return error(400, "BadRequest", "Invalid value for a query option.")
-        page: dict[str, object] = {"@odata.context": _context(request)}
+    def _page(self, request: web.Request, items: Sequence[Item], context: str) -> web.Response:
+        start, size = self._start(request.query), self._size(request.query)
+        head = {"@odata.context": context}
         if start + size < len(items):
-            query = {**request.query, "$skiptoken": str(start + size)}
-            page["@odata.nextLink"] = f"{self.url}{request.path}?{urlencode(query, safe='$,')}"
-        page["value"] = [_selected(item, request.query) for item in items[start : start + size]]
-        return reply(page)
+            query = {**request.query, "$skiptoken": self._position(start + size, request.path)}
+            head["@odata.nextLink"] = f"{self.url}{request.path}?{urlencode(query, safe='$,')}"
+        value = self._encoded(items, start, start + size, _names(request.query.get("$select")))
+        return _reply(b'%b, "value": %b}' % (json.dumps(head).encode()[:-1], value))
+
+    def _size(self, query: Mapping[str, str]) -> int:
+        top = query.get("$top", str(self.page_size))
+        if not top.isdecimal() or int(top) < 1:
+            raise QueryError("Invalid value for a query option.")
+        return min(int(top), self.largest_page)
+
+    def _position(self, start: int, path: str) -> str:
+        """Where the next page begins: a number in the lists of tokens, elsewhere text to escape, as Intune's is."""
+        return str(start) if path in {ADE, VPP} else f"Era='{self.era}',Skip='{start}'"
+
+    def _start(self, query: Mapping[str, str]) -> int:
+        position = _POSITION.fullmatch(query.get("$skiptoken", "0"))
+        if position is None or position[1] not in {None, str(self.era)}:
+            raise QueryError("The skip token is invalid or has expired.")
+        return int(position[2])
+
+    def _encoded(self, items: Sequence[Item], start: int, stop: int, names: frozenset[str] | None) -> bytes:
+        if not isinstance(items, Devices):  # which may hold what only the lenient encoder writes
+            return json.dumps([_selected(item, names) for item in items[start:stop]]).encode()
+        pages = self._pages.setdefault(items, {})  # kept, so that a benchmark measures its client
+        page = pages.get((start, stop, names))
+        if page is None:
+            page = msgspec.json.encode([_selected(item, names) for item in items[start:stop]])
+            pages[start, stop, names] = page
+        return page
 
 
-def _selected(item: Item, query: Mapping[str, str]) -> Item:
-    names = query.get("$select")
-    if not names:
+def _refusal(request: web.Request, *, served: bool) -> web.Response | None:
+    refused = bearer.refusal(request, _AUDIENCES)
+    if refused is not None:
+        return error(401, "InvalidAuthenticationToken", refused)
+    if not served:
+        segment = request.path.rpartition("/")[2]
+        return error(404, "BadRequest", f"Resource not found for the segment '{segment}'.")
+    if request.method != "GET":
+        return error(405, "Request_BadRequest", f"Specified HTTP method is not allowed: {request.method}.")
+    role = bearer.EVENTS_ROLE if request.path == EVENTS else bearer.SERVICE_ROLE
+    return None if role in bearer.roles(request) else missing_role(role)
+
+
+def _names(select: str | None) -> frozenset[str] | None:
+    return frozenset(name.strip() for name in select.split(",")) if select else None
+
+
+def _selected(item: Item, names: frozenset[str] | None) -> Item:
+    if names is None:
         return item
-    wanted = {"@odata.type", *(name.strip() for name in names.split(","))}
-    return {name: value for name, value in item.items() if name in wanted}
+    return {name: value for name, value in item.items() if name in names or name == "@odata.type"}
+
+
+def _expanded(known: Mapping[str, Item | None], expand: str) -> Item:
+    """The navigation properties that `$expand` names, in whatever case; each of its own type, so without `@odata.type`.
+
+    Raises:
+        QueryError: for another property, or another option in the brackets than `$select`.
+
+    """
+    by_name = {name.lower(): name for name in known}
+    found: Item = {}
+    position = 0
+    while position < len(expand):
+        asked = _EXPANDED.match(expand, position)
+        if asked is None:
+            raise QueryError("The query specified in the URI is not valid: $expand.")
+        name = by_name.get(asked[1].lower())
+        if name is None:
+            kind = "microsoft.graph.depOnboardingSetting"
+            raise QueryError(f"Could not find a property named '{asked[1]}' on type '{kind}'.")
+        item = known[name]
+        found[name] = item and {
+            part: value for part, value in _selected(item, _names(asked[2])).items() if part != "@odata.type"
+        }
+        position = asked.end()
+    return found
+
+
+def _events(items: Sequence[Item], query: Mapping[str, str]) -> list[Item]:
+    """Those that `$filter` leaves: `eventDateTime ge 2026-11-23T00:00:00Z`, and with `and` further ones.
+
+    Raises:
+        QueryError: for another filter, or a `$select` of what only some types of event have.
+
+    """
+    for name in sorted((_names(query.get("$select")) or frozenset()) - _OF_EVERY_EVENT):
+        kind = "microsoft.graph.deviceManagementTroubleshootingEvent"
+        raise QueryError(f"Could not find a property named '{name}' on type '{kind}'.")
+    found = list(items)
+    for clause in filter(None, query.get("$filter", "").split(" and ")):
+        compared = _COMPARED.fullmatch(clause)
+        limit = _instant(compared[2]) if compared else None
+        if compared is None or limit is None:
+            raise QueryError("Invalid filter clause.")
+        holds = _COMPARISONS[compared[1]]
+        # An event whose date cannot be read is left in: a test wants to see what the app makes of it.
+        found = [item for item in found if (on := _instant(item.get("eventDateTime"))) is None or holds(on, limit)]
+    return found
+
+
+def _instant(text: object) -> datetime | None:
+    try:
+        instant = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return instant if instant.tzinfo else None
 
 
 def _context(request: web.Request) -> str:
@@ -104,9 +259,13 @@ def _context(request: web.Request) -> str:
 
 def reply(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """`value` as Graph sends it, with ids that a support case would need."""
+    return _reply(json.dumps(value).encode(), status=status, headers=headers)
+
+
+def _reply(body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     request_id = (headers or {}).get("request-id", str(uuid4()))
     sent = {"request-id": request_id, "client-request-id": request_id, **(headers or {})}
-    return web.json_response(value, status=status, headers=sent)
+    return web.Response(body=body, status=status, headers=sent, content_type="application/json", charset="utf-8")
 
 
 def error(status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -117,9 +276,9 @@ def error(status: int, code: str, message: str, *, headers: Mapping[str, str] | 
     return reply(body, status=status, headers={"request-id": request_id, **(headers or {})})
 
 
-def missing_role() -> web.Response:
+def missing_role(role: str = bearer.SERVICE_ROLE) -> web.Response:
     """What Intune answers where the role is not granted: a message that is JSON itself and names the scopes."""
-    scopes = f"{bearer.SERVICE_ROLE}, DeviceManagementServiceConfig.ReadWrite.All"
+    scopes = f"{role}, {role.replace('.Read.', '.ReadWrite.')}"
     message = (
         '{\r\n  "_version": 3,\r\n  "Message": "Application is not authorized to perform this operation. Application '
         f"must have one of the following scopes: {scopes} - Operation ID (for customer support): "

@@ -20,8 +20,8 @@ class Identity(Server):
     """Hands out tokens for the app's one user-assigned identity. `fail("", ...)` plans its faults."""
 
     roles: list[str] = field(default_factory=lambda: [bearer.SERVICE_ROLE])
-    """What tokens for Graph grant from now on."""
-    resources: frozenset[str] = frozenset({bearer.GRAPH, bearer.STORAGE, bearer.MONITOR})
+    """What tokens for Graph grant from now on; `bearer.EVENTS_ROLE` is not among it until somebody adds it."""
+    resources: frozenset[str] = frozenset({bearer.GRAPH, bearer.STORAGE, bearer.MONITOR, bearer.MANAGEMENT})
     lifetime_seconds: int = bearer.LIFETIME_SECONDS
     header: str = field(default_factory=lambda: uuid4().hex)
     """What the app must send as `X-IDENTITY-HEADER`."""

@@ -1,15 +1,16 @@
 """A story over days: what the tenant looks like at an instant of it, so that alerts fire and resolve as time goes.
 
 Pure functions: the same instant gives the same tenant, in whatever order it is asked. The events stand at fixed parts
-of the story's length, so a short story tells as much as a long one.
+of the story's length, so a short story tells as much as a long one; only that devices are missing takes a week to tell.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from simulator.tenant import TOPIC, Item, Tenant, ade_token, push_certificate, vpp_token
+from simulator.devices import Devices, default_profiles, fleet, many_devices, profile, troubleshooting_events
+from simulator.tenant import TOPIC, Item, Tenant, ade_token, fixed_id, push_certificate, vpp_token
 
 _NEW_TOPIC: Final = "com.apple.mgmt.External.b9d3e8f1-27c4-4f6a-8d10-6c5b4a392817"
 
@@ -74,27 +75,44 @@ def scenario(now: datetime, start: datetime, days: float) -> Scene:
         expires=start + _YEAR, topicIdentifier=_NEW_TOPIC if story.between(now, 0.70, 0.85) else TOPIC
     )
     outage = story.at(0.25) <= now < story.at(0.25) + _OUTAGE
-    return Scene(Tenant(tuple(ade), (vpp,), apns), outage)
+    devices = _devices(now, story)
+    tenant = Tenant(
+        tuple(ade),
+        (vpp,),
+        apns,
+        devices=devices,
+        profiles={token_id: [profile(token_id=token_id)] for token_id in devices},
+        defaults=_defaults(now, story, devices),
+        events=troubleshooting_events(30, now) if _failing(now, story) else (),
+    )
+    return Scene(tenant, outage)
 
 
 def events(start: datetime, days: float) -> list[Event]:
     """What happens in the story, in its order."""
     story = _Story(start, days)
     told = (
-        (0.15, "Contoso Warehouse no longer syncs"),
+        (0.12, "Contoso HQ gets twelve new devices, and nobody assigns them a profile"),
+        (0.15, "Contoso Warehouse no longer syncs, and a third of its devices vanish from Intune's list"),
         (0.20, "Fabrikam Academy's token belongs to another Apple ID"),
         (0.30, "Contoso Retail's token expires"),
         (0.35, "Contoso Field Service loses three quarters of its devices"),
+        (0.38, "Contoso HQ's new devices are assigned their profile"),
         (0.40, "Fabrikam Pilot's token is deleted"),
+        (0.43, "enrollments of Fabrikam Academy's devices begin to fail"),
         (0.45, "Apple publishes new terms; nobody accepts them for Fabrikam Berlin"),
         (0.50, "Contoso HQ's token is renewed before it expires"),
+        (0.53, "Fabrikam Berlin gets its first Macs, and has no default profile for them"),
         (0.55, "Fabrikam Berlin's terms are accepted"),
+        (0.58, "enrollments of Fabrikam Academy's devices succeed again"),
         (0.60, "Contoso Retail's token is renewed"),
         (0.65, "Contoso Field Service's devices are back, and Contoso Warehouse syncs again"),
         (0.70, "the push certificate is created anew instead of renewed: another topic"),
+        (0.73, "Fabrikam Berlin has a default profile for Macs"),
         (0.75, "the sync of Contoso Apps fails"),
         (0.80, "the sync of Contoso Apps succeeds again"),
         (0.85, "the old push certificate is back"),
+        (0.90, "Contoso Warehouse's devices are all in Intune's list again"),
     )
     outage = story.at(0.25)
     known = [Event(story.at(part), what) for part, what in told]
@@ -109,7 +127,7 @@ def _renewed_in_time(now: datetime, story: _Story) -> Item:
         "Contoso HQ",
         expires=expires if now < renewed else expires + _YEAR,
         synced=_synced(now, story.start, 5),
-        syncedDeviceCount=412,
+        syncedDeviceCount=400 if now < story.at(0.12) else 412,
     )
 
 
@@ -135,11 +153,17 @@ def _apple_id_changes(now: datetime, story: _Story) -> Item:
 
 def _devices_drop(now: datetime, story: _Story) -> Item:
     synced = _synced(now, story.start, 3)
-    # The count changes with a sync, not between two.
-    dropped = story.between(synced, 0.35, 0.65)
     return ade_token(
-        "Contoso Field Service", expires=story.start + _YEAR, synced=synced, syncedDeviceCount=60 if dropped else 240
+        "Contoso Field Service",
+        expires=story.start + _YEAR,
+        synced=synced,
+        syncedDeviceCount=60 if _dropped(now, story) else 240,
     )
+
+
+def _dropped(now: datetime, story: _Story) -> bool:
+    # The count changes with a sync, not between two.
+    return story.between(_synced(now, story.start, 3), 0.35, 0.65)
 
 
 def _new_terms(now: datetime, story: _Story) -> Item:
@@ -160,6 +184,43 @@ def _sync_stops(now: datetime, story: _Story) -> Item:
         expires=story.start + _YEAR,
         synced=_stopped(now, stopped, back, lambda instant: _synced(instant, story.start, 11)),
     )
+
+
+def _devices(now: datetime, story: _Story) -> dict[str, Devices]:
+    """Each token's list, which says the same as its `syncedDeviceCount`, but for Contoso Warehouse's."""
+    failing, dropped, missing = _failing(now, story), _dropped(now, story), story.between(now, 0.15, 0.90)
+    kinds = {
+        "Contoso HQ": _new_devices(now, story),
+        "Contoso Retail": {"enrolled": 120},
+        "Fabrikam Academy": {"enrolled": 108, "failed": 9, "blocked": 3} if failing else {"enrolled": 120},
+        "Contoso Field Service": {"enrolled": 60, "deleted": 180} if dropped else {"enrolled": 240},
+        "Contoso Warehouse": {"enrolled": 80 if missing else 120},
+        "Fabrikam Pilot": {"enrolled": 120},
+    }
+    made = {fixed_id(name): fleet(fixed_id(name), now, **numbers) for name, numbers in kinds.items()}
+    berlin = fixed_id("Fabrikam Berlin")
+    platforms = ("ios",) if now < story.at(0.53) else ("ios", "ios", "ios", "ios", "macOS")
+    return {**made, berlin: many_devices(120, berlin, now, kinds=("enrolled",), platforms=platforms)}
+
+
+def _new_devices(now: datetime, story: _Story) -> dict[str, int]:
+    added, assigned = story.at(0.12), story.at(0.38)
+    if now < added:
+        return {"enrolled": 400}
+    if now >= assigned:
+        return {"enrolled": 412}
+    return {"enrolled": 400, "added" if now - added < timedelta(days=1) else "waiting": 12}
+
+
+def _failing(now: datetime, story: _Story) -> bool:
+    return story.between(now, 0.43, 0.58)
+
+
+def _defaults(now: datetime, story: _Story, ids: Iterable[str]) -> dict[str, dict[str, Item | None]]:
+    """A default profile for every platform, but one for Macs in Berlin."""
+    berlin = fixed_id("Fabrikam Berlin")
+    found = {token_id: default_profiles(token_id, "Ios", "MacOs") for token_id in ids}
+    return found if now >= story.at(0.73) else {**found, berlin: default_profiles(berlin, "Ios")}
 
 
 def _synced(now: datetime, start: datetime, phase_hours: int) -> datetime:

@@ -14,9 +14,11 @@ from typing import Any, Final, Self
 import duckdb
 import duckdb_kql
 
-from simulator import bearer
+from simulator import arm, bearer, directory
+from simulator.arm import Arm
+from simulator.authority import Authority
 from simulator.azurite import TABLES, Azurite, SimulatorError, start_azurite
-from simulator.graph import Graph
+from simulator.directory import TenantGraph
 from simulator.identity import Identity
 from simulator.ingestion import RULE_ID, Ingestion
 from simulator.proxy import Proxy
@@ -65,8 +67,10 @@ class Simulator:
     """
 
     identity: Identity
-    graph: Graph
+    graph: TenantGraph
     ingestion: Ingestion
+    arm: Arm
+    authority: Authority
     tables: Azurite
     proxy: Proxy
     """Stands in front of the table service; the app goes through it where `env(proxied=True)` says so."""
@@ -136,6 +140,22 @@ class Simulator:
             "no_proxy": f"{HOST},localhost",
         }
 
+    def operator_env(self, *, proxied: bool | None = None) -> dict[str, str]:
+        """The environment of an operator's command: also where the app stands in Azure, and who signs people in."""
+        return {
+            **self.env(proxied=proxied),
+            "AZURE_SUBSCRIPTION_ID": arm.SUBSCRIPTION_ID,
+            "RESOURCE_GROUP": arm.RESOURCE_GROUP,
+            "FUNCTION_APP_ID": arm.APP_ID,
+            "FUNCTION_APP_NAME": arm.APP_NAME,
+            "IDENTITY_NAME": directory.APP_IDENTITY,
+            "IDENTITY_CLIENT_ID": bearer.CLIENT_ID,
+            "IDENTITY_PRINCIPAL_ID": bearer.PRINCIPAL_ID,
+            "ARM_ENDPOINT": self.arm.url,
+            "AZURE_AUTHORITY_HOST": self.authority.url,
+            "REQUESTS_CA_BUNDLE": str(self.tls.ca_file),
+        }
+
     def table_rows(self, table: str) -> list[dict[str, Any]]:
         """Every row of a table of the table service, in the order of its keys."""
         return self.tables.rows(table)
@@ -153,7 +173,7 @@ class Simulator:
         self.tables.clear()
 
     def _servers(self) -> tuple[Server, ...]:
-        return self.identity, self.graph, self.ingestion, self.proxy
+        return self.arm, self.identity, self.graph, self.ingestion, self.authority, self.proxy
 
     def _start(self) -> None:
         self._work = Path(tempfile.mkdtemp(prefix="simulator-"))
@@ -168,9 +188,11 @@ class Simulator:
     async def _open(self, work: Path) -> None:
         self._on_step("identity, Graph and Logs Ingestion")
         self.identity = Identity()
-        self.graph = Graph()
+        self.graph = TenantGraph()
         self.ingestion = Ingestion(tls=self.tls.server, con=self.con)
-        for server in (self.identity, self.graph, self.ingestion):
+        self.arm = Arm(tls=self.tls.server, settings=self.env)
+        self.authority = Authority(tls=self.tls.server)
+        for server in (self.identity, self.graph, self.ingestion, self.arm, self.authority):
             self._stack.push_async_callback(server.stop)
             await server.start()
         self._on_step("Table Storage (Azurite)")

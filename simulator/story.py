@@ -1,4 +1,4 @@
-"""Plays the scenario: the real check every hour on the story's clock, and the alert rules every quarter of one."""
+"""Plays the scenario: the real check and inspection every hour on the story's clock, the alert rules every quarter."""
 
 import asyncio
 import os
@@ -9,13 +9,16 @@ from typing import NamedTuple
 
 from shared.check import check
 from shared.clients import open_clients
+from shared.inspection import inspect
 from shared.settings import Settings
 from shared.tokens import Run
 from simulator import faults, rules
-from simulator.scenario import scenario
+from simulator.scenario import Scene, scenario
 from simulator.stack import Simulator, applied
 
 CHECK_EVERY = timedelta(hours=1)
+INSPECT_AFTER = timedelta(minutes=30)
+"""Since the check; as far apart as their schedules put them."""
 
 
 class Moment(NamedTuple):
@@ -37,15 +40,26 @@ def play(sim: Simulator, start: datetime, days: float) -> Iterator[Moment]:
         for number in range(moments):
             now = start + number * rules.FREQUENCY
             due = (now - start) % CHECK_EVERY == timedelta(0)
-            run = runner.run(_check(sim, settings, now, start, days)) if due else None
+            if due:
+                _set(sim, scenario(now, start, days))
+            run = runner.run(_check(settings, now)) if due else None
+            if (now - start) % CHECK_EVERY == INSPECT_AFTER:
+                runner.run(_inspect(settings, now))
             yield Moment(now, run, engine.evaluate(now))
 
 
-async def _check(sim: Simulator, settings: Settings, now: datetime, start: datetime, days: float) -> Run:
-    scene = scenario(now, start, days)
+def _set(sim: Simulator, scene: Scene) -> None:
     sim.graph.tenant = scene.tenant
     sim.graph.heal()
     if scene.outage:
         sim.graph.fail("", faults.status(502))
+
+
+async def _check(settings: Settings, now: datetime) -> Run:
     async with open_clients(settings) as clients:
         return await check(settings, clients, run_id=str(uuid.uuid4()), now=now)
+
+
+async def _inspect(settings: Settings, now: datetime) -> None:
+    async with open_clients(settings) as clients:
+        await inspect(settings, clients, run_id=str(uuid.uuid4()), now=now)

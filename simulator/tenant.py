@@ -6,13 +6,43 @@ https://learn.microsoft.com/graph/api/resources/intune-onboarding-vpptoken?view=
 https://learn.microsoft.com/graph/api/resources/intune-devices-applepushnotificationcertificate.
 """
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
-from typing import Any, Final
-from uuid import UUID, uuid5
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Final
 
-NEVER: Final = "0001-01-01T00:00:00Z"
-"""Graph's year 1."""
+from simulator.devices import (
+    NEVER,
+    Item,
+    default_profiles,
+    device,
+    fixed_id,
+    fleet,
+    graph_date,
+    many_devices,
+    profile,
+    troubleshooting_events,
+)
+
+__all__ = [
+    "APNS_SECRET",
+    "NEVER",
+    "TOPIC",
+    "VPP_SECRET",
+    "Item",
+    "Tenant",
+    "ade_token",
+    "default_tenant",
+    "device",
+    "fixed_id",
+    "graph_date",
+    "healthy_tenant",
+    "many",
+    "many_devices",
+    "push_certificate",
+    "vpp_token",
+]
 
 VPP_SECRET: Final = "SECRET-VPP-TOKEN"
 """Begins every VPP token's `token`; nothing that the app stores or sends may hold it."""
@@ -20,11 +50,6 @@ APNS_SECRET: Final = "SECRET-APNS-CERTIFICATE"
 """Begins the push certificate's `certificate`."""
 
 TOPIC: Final = "com.apple.mgmt.External.3f1d7c52-6a0e-4b7a-9c1d-8e2f5a6b7c80"
-
-_NAMESPACE: Final = UUID("ade00000-0000-4000-8000-000000000001")
-
-type Item = dict[str, Any]
-"""One JSON object of Graph's."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +60,17 @@ class Tenant:
     vpp: tuple[Item, ...] = ()
     apns: Item | None = None
     """None: no push certificate is set up. Graph adds another id at each reading."""
+    devices: Mapping[str, Sequence[Item]] = field(default_factory=dict)
+    """By token id, like the next two; a token that is not in it has none."""
+    profiles: Mapping[str, Sequence[Item]] = field(default_factory=dict)
+    defaults: Mapping[str, Mapping[str, Item | None]] = field(default_factory=dict)
+    """By platform: `Ios`, `MacOs`, `TvOS`, `VisionOS`."""
+    events: Sequence[Item] = ()
 
-
-def fixed_id(name: str) -> str:
-    """A GUID that is the same for the same name."""
-    return str(uuid5(_NAMESPACE, name))
-
-
-def graph_date(instant: datetime, *, offset_hours: int = 0) -> str:
-    """As Graph writes it: seven fraction digits, and `Z` or an offset."""
-    local = instant.astimezone(timezone(timedelta(hours=offset_hours)))
-    zone = "Z" if offset_hours == 0 else f"{offset_hours:+03d}:00"
-    return f"{local:%Y-%m-%dT%H:%M:%S}.{local.microsecond:06d}7{zone}"
+    @cached_property
+    def tokens(self) -> Mapping[str, Item]:
+        """The ADE tokens by id."""
+        return {item["id"]: item for item in self.ade if isinstance(item.get("id"), str)}
 
 
 def ade_token(name: str, *, expires: datetime | str, synced: datetime | str | None, **others: object) -> Item:
@@ -114,7 +138,7 @@ def push_certificate(*, expires: datetime | str, **others: object) -> Item:
 
 
 def default_tenant(now: datetime) -> Tenant:
-    """Sixteen tokens with everything that a first check can find; see the comment on each."""
+    """Sixteen tokens with everything that checks and inspections can find; see the comment on each."""
 
     def ago(**part: float) -> datetime:
         return now - timedelta(**part)
@@ -186,20 +210,58 @@ def default_tenant(now: datetime) -> Tenant:
             appleId="apps@fabrikam.com",
         ),
     )
-    return Tenant(ade, vpp, push_certificate(expires=ahead(days=12)))  # tier 14
-
-
-def healthy_tenant(now: datetime) -> Tenant:
-    """One token of each connector, and nothing wrong with any."""
+    devices = _default_devices(now, {token["tokenName"]: token["id"] for token in ade})
+    labs = fixed_id("Contoso Labs")  # it has Macs and no default profile for them
     return Tenant(
-        (ade_token("Contoso HQ", expires=now + timedelta(days=212), synced=now - timedelta(hours=5)),),
-        (vpp_token("Contoso Apps", expires=now + timedelta(days=170), synced=now - timedelta(hours=4)),),
-        push_certificate(expires=now + timedelta(days=300)),
+        ade,
+        vpp,
+        push_certificate(expires=ahead(days=12)),  # tier 14
+        devices=devices,
+        profiles={token_id: [profile(token_id=token_id)] for token_id in devices},
+        defaults={
+            **{token_id: default_profiles(token_id, "Ios", "MacOs") for token_id in devices},
+            labs: default_profiles(labs, "Ios"),
+        },
+        events=troubleshooting_events(15, now),
     )
 
 
-def many(number: int, now: datetime) -> Tenant:
-    """`number` ADE tokens, every tenth of them expired, expiring, stale or in error, and nothing else."""
+def _default_devices(now: datetime, ids: Mapping[str, str]) -> dict[str, Sequence[Item]]:
+    """As many as `syncedDeviceCount` says, unless a comment says otherwise; deleted and imported ones come on top."""
+    counts: tuple[tuple[str, dict[str, int]], ...] = (
+        ("Contoso HQ", {"enrolled": 390, "assigned": 20, "added": 2, "deleted": 6, "imported": 4}),
+        ("Fabrikam Academy", {"enrolled": 100, "waiting": 9, "bare": 5, "added": 6}),  # waiting without a profile
+        ("Contoso Field Service", {"enrolled": 104, "failed": 11, "blocked": 5, "deleted": 2}),  # enrollments fail
+        ("Contoso Warehouse", {"enrolled": 70, "idle": 4, "deleted": 3}),  # 46 of 120 are missing
+        ("Contoso Labs", {"enrolled": 110, "reset": 6, "odd": 3, "foreign": 1}),  # no default profile for its Macs
+        ("Contoso Archive", {"enrolled": 118, "idle": 2}),
+    )
+    made: dict[str, Sequence[Item]] = {ids[name]: fleet(ids[name], now, **kinds) for name, kinds in counts}
+    for number in (1, 2):
+        token_id = fixed_id(f"Contoso Retail {number}")
+        made[token_id] = fleet(token_id, now, enrolled=120)
+    return made
+
+
+def healthy_tenant(now: datetime) -> Tenant:
+    """One token of each connector, and nothing wrong with any, its devices included."""
+    hq = ade_token("Contoso HQ", expires=now + timedelta(days=212), synced=now - timedelta(hours=5))
+    token_id = hq["id"]
+    return Tenant(
+        (hq,),
+        (vpp_token("Contoso Apps", expires=now + timedelta(days=170), synced=now - timedelta(hours=4)),),
+        push_certificate(expires=now + timedelta(days=300)),
+        devices={token_id: fleet(token_id, now, enrolled=110, assigned=10, deleted=4)},
+        profiles={token_id: [profile(token_id=token_id)]},
+        defaults={token_id: default_profiles(token_id, "Ios", "MacOs")},
+    )
+
+
+def many(number: int, now: datetime, *, devices: int = 0) -> Tenant:
+    """`number` ADE tokens, every tenth of them expired, expiring, stale or in error, and nothing else.
+
+    With `devices`, each has so many of them, every kind among them, and no default profile.
+    """
     troubles: tuple[Item, ...] = (
         {"tokenExpirationDateTime": graph_date(now - timedelta(days=2))},
         {"tokenExpirationDateTime": graph_date(now + timedelta(days=20))},
@@ -212,11 +274,13 @@ def many(number: int, now: datetime) -> Tenant:
             f"Contoso site {index:04d}",
             expires=now + timedelta(days=90 + index % 270),
             synced=now - timedelta(minutes=10 + index % 600),
-            syncedDeviceCount=20 + index % 500,
+            syncedDeviceCount=devices or 20 + index % 500,
         )
         return healthy if index % 10 else {**healthy, **troubles[index // 10 % len(troubles)]}
 
-    return Tenant(tuple(token(index) for index in range(number)))
+    tokens = tuple(token(index) for index in range(number))
+    ids = [item["id"] for item in tokens] if devices else []
+    return Tenant(tokens, devices={token_id: many_devices(devices, token_id, now) for token_id in ids})
 
 
 def _date(value: datetime | str | None) -> str | None:

@@ -21,6 +21,7 @@ import deployment
 
 from shared.check import check
 from shared.clients import open_clients
+from shared.inspection import inspect
 from shared.rows import FINDINGS, RUNS
 from shared.settings import Settings
 from simulator.host import WorkerResult, run_worker
@@ -96,6 +97,14 @@ class Monitor:
             async with open_clients(loaded) as clients:
                 run_id = run_id or f"run-{next(self._runs)}"
                 return await check(loaded, clients, run_id=run_id, now=self.now, past_due=past_due)
+
+    async def inspect(self, **settings) -> None:
+        """One inspection of devices, at the monitor's time."""
+        environment = self.environment(**settings)
+        with applied(environment):
+            loaded = Settings.load(environment)
+            async with open_clients(loaded) as clients:
+                await inspect(loaded, clients, run_id=f"inspection-{next(self._runs)}", now=self.now)
 
     def invoke(self, function: str | None = "check_tokens", *, past_due=False, **settings) -> WorkerResult:
         """The function in a worker process; everything but the clock is as in Azure."""

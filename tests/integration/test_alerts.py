@@ -338,7 +338,7 @@ async def test_runs_that_fail_are_not_silence(monitor, sim, alerts):
     sim.proxy.fail("", faults.table_status(403))
     for _ in range(5):
         assert (await monitor.check(HOUR)).outcome == "failed"
-    assert alerts.soon() == fired(("check_failing", "all"))
+    assert alerts.soon() == fired(("check_failing", "all"), ("check_failing", "devices"))
     assert ("check_silent",) not in alerts.open
 
 
@@ -379,19 +379,23 @@ WEEK = [
     (48, "resolved", "check_failing", "apns"),
     (48, "resolved", "check_failing", "vpp"),
     (51, "fired", "token_critical", "Contoso Retail", "ade", "expired", "0"),
+    (51, "fired", "token_warning", "Contoso HQ", "ade", "devices_without_profile", "none"),
     (51, "resolved", "token_critical", "Contoso Retail", "ade", "expiring", "1"),
     (63, "fired", "token_warning", "Contoso Warehouse", "ade", "sync_stale", "none"),
     (69, "fired", "token_warning", "Contoso Field Service", "ade", "devices_dropped", "none"),
     (72, "fired", "token_warning", "Fabrikam Pilot", "ade", "removed", "none"),
+    (75, "resolved", "token_warning", "Contoso HQ", "ade", "devices_without_profile", "none"),
     (78, "fired", "token_critical", "Fabrikam Berlin", "ade", "terms_not_accepted", "none"),
     (84, "resolved", "token_critical", "Contoso HQ", "ade", "expiring", "7"),
     (93, "resolved", "token_critical", "Fabrikam Berlin", "ade", "terms_not_accepted", "none"),
     (99, "fired", "token_critical", "Contoso Warehouse", "ade", "sync_stale", "none"),
+    (99, "fired", "token_warning", "Fabrikam Academy", "ade", "enrollment_failing", "none"),
     (99, "resolved", "token_warning", "Contoso Warehouse", "ade", "sync_stale", "none"),
     (102, "resolved", "token_critical", "Contoso Retail", "ade", "expired", "0"),
     (111, "resolved", "token_critical", "Contoso Warehouse", "ade", "sync_stale", "none"),
     (117, "resolved", "token_warning", "Contoso Field Service", "ade", "devices_dropped", "none"),
     (120, "fired", "token_critical", "Apple MDM push certificate", "apns", "push_topic_changed", "none"),
+    (123, "resolved", "token_warning", "Fabrikam Academy", "ade", "enrollment_failing", "none"),
     (126, "fired", "token_warning", "Contoso Apps", "vpp", "sync_error", "none"),
     (135, "resolved", "token_warning", "Contoso Apps", "vpp", "sync_error", "none"),
     (144, "resolved", "token_critical", "Apple MDM push certificate", "apns", "push_topic_changed", "none"),
@@ -411,5 +415,6 @@ async def test_a_week_tells_each_thing_once_and_when_it_is_over(monitor, sim):
         if scene.outage:
             sim.graph.fail("", faults.status(502))
         await monitor.check(step if number else timedelta())
+        await monitor.inspect()
         told += [((now - NOW) // HOUR, *event) for event in (*engine.once(), *engine.until(now + 31 * MINUTE))]
     assert told == WEEK

@@ -45,7 +45,12 @@ def functions(simulator, package):
 
 
 @pytest.mark.parametrize(
-    ("name", "schedule"), [("check_tokens", "%CHECK_SCHEDULE%"), ("prune_history", "%PRUNE_SCHEDULE%")]
+    ("name", "schedule"),
+    [
+        ("check_tokens", "%CHECK_SCHEDULE%"),
+        ("inspect_devices", "%INSPECT_SCHEDULE%"),
+        ("prune_history", "%PRUNE_SCHEDULE%"),
+    ],
 )
 def test_the_host_is_told_the_schedule_and_two_retries_a_minute_apart(functions, name, schedule):
     (trigger,) = functions[name]["bindings"]
@@ -61,7 +66,7 @@ def test_the_host_is_told_the_schedule_and_two_retries_a_minute_apart(functions,
 
 
 def test_the_host_finds_these_functions_and_no_others(functions):
-    assert sorted(functions) == ["check_tokens", "prune_history"]
+    assert sorted(functions) == ["check_tokens", "inspect_devices", "prune_history"]
 
 
 # One invocation in the worker
@@ -109,13 +114,14 @@ def test_one_invocation_leaves_status_history_run_and_rows_of_every_token(monito
     )
 
     run_rows = sim.log_rows(RUNS.name)
-    assert [row["Connector"] for row in run_rows] == ["ade", "apns", "vpp", "all"]
-    assert [row["Outcome"] for row in run_rows] == ["succeeded"] * 4
-    assert [row["Tokens"] for row in run_rows] == [number, 0, 0, number]
-    assert [row["Rows"] for row in run_rows] == [None, None, None, len(findings)]
+    assert [row["Connector"] for row in run_rows] == ["ade", "apns", "vpp", "devices", "all"]
+    assert [row["Outcome"] for row in run_rows] == ["succeeded"] * 5
+    assert [row["Tokens"] for row in run_rows] == [number, 0, 0, 0, number]
+    assert [row["Rows"] for row in run_rows] == [None, None, None, None, len(findings)]
     healths = [row["Health"] for row in rows]
     for column in ("Healthy", "Info", "Warning", "Unknown", "Critical"):
-        assert [row[column] for row in run_rows] == [healths.count(column.lower()), 0, 0, healths.count(column.lower())]
+        count = healths.count(column.lower())
+        assert [row[column] for row in run_rows] == [count, 0, 0, 0, count]
     assert closing["Error"] is None
 
     (run,) = monitor.runs()

@@ -56,7 +56,7 @@ async def test_findings_that_are_not_taken_fail_the_run_and_the_statuses_are_sto
     closing = monitor.closing()
     assert (closing["Outcome"], closing["Error"], closing["Rows"]) == ("failed", run.publish_error, 3)
     # The connectors were read, and that is what their rows say.
-    assert [row["Outcome"] for row in monitor.run_rows().values()] == ["succeeded"] * 3 + ["failed"]
+    assert [row["Outcome"] for row in monitor.run_rows().values()] == ["succeeded"] * 4 + ["failed"]
 
 
 async def test_findings_that_are_taken_in_part_fail_the_run_and_resolve_nothing(monitor, sim):
@@ -82,7 +82,7 @@ async def test_a_closing_row_that_is_refused_rewrites_the_record_of_the_run_as_f
     run = await monitor.check()
     assert run.outcome == "failed"
     assert len(monitor.published(run.id)) == 3
-    assert list(monitor.run_rows()) == ["ade", "apns", "vpp"]
+    assert list(monitor.run_rows()) == ["ade", "apns", "vpp", "devices"]
     (record,) = monitor.runs()
     assert record["Outcome"] == "failed"
     assert "1 of 1 rows of AppleTokenRun_CL were not taken: HTTP 403" in record["PublishError"]
@@ -96,7 +96,7 @@ async def test_connectors_rows_that_are_refused_make_a_closing_row_that_says_fai
     assert run.outcome == "failed"
     assert list(monitor.run_rows()) == ["all"]
     assert monitor.closing()["Outcome"] == "failed"
-    assert "3 of 3 rows of AppleTokenRun_CL" in monitor.closing()["Error"]
+    assert "4 of 4 rows of AppleTokenRun_CL" in monitor.closing()["Error"]
     assert [record["Outcome"] for record in monitor.runs()] == ["failed"]
 
 
@@ -218,7 +218,7 @@ async def test_with_the_tables_gone_everything_is_published_and_the_run_is_faile
         run = await remembered.check(HOUR, CHECK_TIMEOUT_SECONDS=5)
     assert run.duration_ms < 5_500
     await expect_judged_without_memory(remembered, run)
-    assert list(remembered.run_rows(run.id)) == ["ade", "apns", "vpp", "all"]
+    assert list(remembered.run_rows(run.id)) == ["ade", "apns", "vpp", "devices", "all"]
 
 
 async def test_tables_that_cannot_be_written_leave_the_findings_published_and_nothing_resolves(monitor, sim):
@@ -275,7 +275,7 @@ async def test_without_an_identity_every_connector_fails_and_the_closing_row_is_
     run = await monitor.check(HOUR)
     await expect_nobody_signed_in(monitor, run)
     assert "TokenStatus could not be read: no sign-in" in run.store_error
-    assert "3 of 3 rows of AppleTokenRun_CL were not taken: no sign-in" in run.publish_error
+    assert "4 of 4 rows of AppleTokenRun_CL were not taken: no sign-in" in run.publish_error
     assert "1 of 1 rows of AppleTokenRun_CL were not taken: no sign-in" in run.publish_error
 
 
@@ -424,7 +424,7 @@ async def test_a_fault_in_the_judgement_still_sends_a_closing_row_that_says_fail
         assert remembered.closing(run.id)["Outcome"] == "failed"
         told += alerts.soon()
     assert "ZeroDivisionError: division by zero" in caplog.text
-    assert told == [("fired", "check_failing", "all")]
+    assert told == [("fired", "check_failing", "all"), ("fired", "check_failing", "devices")]
     assert {row["RunId"] for row in remembered.statuses().values()} == {"run-1"}
     assert [record["Outcome"] for record in remembered.runs()] == ["succeeded", "failed", "failed"]
     assert sim.ingestion.requests

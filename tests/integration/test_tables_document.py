@@ -36,6 +36,7 @@ def sim(simulator):
     """A tenant after two checks; the second could not read VPP."""
     simulator.reset()
     assert run_worker(simulator.env(), "check_tokens").success
+    assert run_worker(simulator.env(), "inspect_devices").success
     simulator.graph.fail(VPP, faults.missing_role())
     assert run_worker(simulator.env(), "check_tokens").success
     yield simulator
@@ -218,4 +219,4 @@ def test_the_queries_tell_what_the_page_says(sim):
 
 def test_nothing_on_the_page_is_left_untested():
     assert {kind for kind, _ in BLOCKS} == {"bash", "powershell", "python", "json", "kusto"}
-    assert COLUMNS.keys() == {"TokenStatus", "TokenHistory", "CheckRun", FINDINGS.name, RUNS.name}
+    assert COLUMNS.keys() == {"TokenStatus", "TokenHistory", "CheckRun", "DeviceInspection", FINDINGS.name, RUNS.name}

@@ -21,6 +21,7 @@ from shared.tokens import (
     Failure,
     Finding,
     Health,
+    Inspection,
     Key,
     Reading,
     Status,
@@ -136,16 +137,23 @@ def failed(connector: Connector) -> Reading:
 
 
 class Moment(NamedTuple):
-    """A run: when, what Graph told, and whether the store could be read."""
+    """A run: when, what Graph told, whether the store could be read, and what the inspections found (None: unknown)."""
 
     now: datetime
     told: tuple[Token | Reading, ...]
     remembers: bool
+    inspections: tuple[Inspection, ...] | None
 
 
-def at(when: datetime | timedelta, *told: Token | Reading, remembers: bool = True) -> Moment:
+def at(
+    when: datetime | timedelta,
+    *told: Token | Reading,
+    remembers: bool = True,
+    inspections: Iterable[Inspection] | None = None,
+) -> Moment:
     """A run at `when` (a span is after NOW). Connectors that nothing is told of are complete and empty."""
-    return Moment(when if isinstance(when, datetime) else NOW + when, told, remembers)
+    found = None if inspections is None else tuple(inspections)
+    return Moment(when if isinstance(when, datetime) else NOW + when, told, remembers, found)
 
 
 def readings(told: Iterable[Token | Reading], connectors: Iterable[Connector]) -> list[Reading]:
@@ -166,10 +174,11 @@ def judged(*moments: Moment, remembered: Iterable[Status] = (), **overrides: str
     configured = settings(**overrides)
     memory: dict[Key, Status] = {status.key: stored(status) for status in remembered}
     results = []
-    for number, (now, told, remembers) in enumerate(moments):
+    for number, (now, told, remembers, inspections) in enumerate(moments):
         judgement = judge(
             readings(told, configured.connectors),
             dict(memory) if remembers else None,
+            inspections=None if inspections is None else {one.token_id: one for one in inspections},
             run_id=f"run-{number}",
             now=now,
             settings=configured,

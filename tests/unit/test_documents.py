@@ -5,7 +5,7 @@ import json
 import pytest
 
 from docs import generate
-from shared.rows import CHECK_RUN, FINDINGS, RUNS, TOKEN_HISTORY, TOKEN_STATUS
+from shared.rows import CHECK_RUN, DEVICE_INSPECTION, FINDINGS, RUNS, TOKEN_HISTORY, TOKEN_STATUS
 from shared.settings import SETTINGS, Settings, SettingsError
 
 REQUIRED = {
@@ -53,7 +53,7 @@ def test_the_readme_explains_every_setting_of_the_sample():
 
 
 @pytest.mark.parametrize(
-    "table", [TOKEN_STATUS, TOKEN_HISTORY, CHECK_RUN, FINDINGS, RUNS], ids=lambda table: table.name
+    "table", [TOKEN_STATUS, TOKEN_HISTORY, CHECK_RUN, DEVICE_INSPECTION, FINDINGS, RUNS], ids=lambda table: table.name
 )
 def test_the_page_of_tables_names_every_column(table):
     page = (generate.DOCS / "tables.md").read_text("utf-8")
@@ -63,7 +63,7 @@ def test_the_page_of_tables_names_every_column(table):
 
 def test_every_table_of_table_storage_has_its_keys_on_the_page():
     page = (generate.DOCS / "tables.md").read_text("utf-8")
-    assert (page.count("| `PartitionKey` | Edm.String |"), page.count("| `RowKey` | Edm.String |")) == (3, 3)
+    assert (page.count("| `PartitionKey` | Edm.String |"), page.count("| `RowKey` | Edm.String |")) == (4, 4)
 
 
 def test_the_columns_for_bicep_are_those_that_are_sent():

@@ -49,6 +49,10 @@ CONNECTORS = {
     Code.APPLE_ID_CHANGED: {ADE, APNS, VPP},
     Code.PUSH_TOPIC_CHANGED: {APNS},
     Code.DEVICES_DROPPED: {ADE},
+    Code.DEVICES_WITHOUT_PROFILE: {ADE},
+    Code.ENROLLMENT_FAILING: {ADE},
+    Code.DEVICES_MISSING: {ADE},
+    Code.NO_DEFAULT_PROFILE: {ADE},
 }
 PAIRS = [(code, connector) for code, connectors in CONNECTORS.items() for connector in sorted(connectors)]
 TYPES = {ADE: ("dep", "appleSchoolManager", "none"), APNS: ("apns",), VPP: ("business", "education")}
@@ -63,6 +67,21 @@ FACTS: dict[str, dict[str, str | int | bool | None]] = {
     Code.APPLE_ID_CHANGED: {"old": "old@contoso.com", "new": "new@contoso.com"},
     Code.PUSH_TOPIC_CHANGED: {"old": "com.apple.mgmt.1", "new": "com.apple.mgmt.2", "old_serial": "0A1B"},
     Code.DEVICES_DROPPED: {"before": 40, "now": 3},
+    Code.DEVICES_WITHOUT_PROFILE: {
+        "waiting": 3,
+        "without_profile": 5,
+        "devices": 40,
+        "inspected": "2026-11-23 04:37 UTC",
+    },
+    Code.ENROLLMENT_FAILING: {
+        "failing": 5,
+        "failed": 3,
+        "blocked": 2,
+        "devices": 40,
+        "inspected": "2026-11-23 04:37 UTC",
+    },
+    Code.DEVICES_MISSING: {"synced": 90, "devices": 40, "deleted": 2, "imported": 0, "since": "2026-11-10"},
+    Code.NO_DEFAULT_PROFILE: {"platforms": "ios, macOS", "profiles": 2, "inspected": "2026-11-23 04:37 UTC"},
 }
 """What the judgement says of a finding."""
 

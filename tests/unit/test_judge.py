@@ -242,7 +242,7 @@ def test_a_push_certificate_that_was_removed_and_comes_back_with_another_topic_w
 
 
 def test_no_push_certificate_that_ever_was_is_nothing_to_tell():
-    assert judged(at(NOTHING), at(HOUR))[-1] == ((), ())
+    assert judged(at(NOTHING), at(HOUR))[-1] == ((), (), None)
 
 
 def test_only_the_tokens_that_are_missing_are_removed():
@@ -508,12 +508,12 @@ def test_without_memory_what_graph_tells_is_judged_all_the_same():
 
 
 def test_without_memory_a_connector_that_could_not_be_read_has_no_tokens():
-    assert judged(at(NOTHING, ade()), at(HOUR, failed(ADE), remembers=False))[-1] == ((), ())
+    assert judged(at(NOTHING, ade()), at(HOUR, failed(ADE), remembers=False))[-1] == ((), (), None)
 
 
 def test_a_store_that_is_empty_is_not_one_that_cannot_be_read():
     token = ade(sync_error_code=7)
-    arguments = {"run_id": "run", "now": NOW, "settings": settings()}
+    arguments = {"inspections": {}, "run_id": "run", "now": NOW, "settings": settings()}
     first = judge(readings([token], Connector), {}, **arguments).statuses[0]
     blind = judge(readings([token], Connector), None, **arguments).statuses[0]
     assert (severity(first, Code.SYNC_ERROR), first.change is None) == (WARNING, False)

@@ -15,10 +15,13 @@ from shared.tokens import (
     Change,
     Code,
     Connector,
+    Counts,
     FieldChange,
     Finding,
     FindingState,
     Health,
+    Inspected,
+    Inspection,
     Key,
     Reading,
     Status,
@@ -148,6 +151,51 @@ MEMORIES = st.lists(st.sampled_from(Connector).flatmap(statuses), max_size=4).ma
 )
 
 
+FEWER = st.integers(0, 40)
+COUNTS = st.builds(
+    Counts,
+    devices=FEWER,
+    deleted=FEWER,
+    imported=FEWER,
+    waiting=FEWER,
+    failed=FEWER,
+    blocked=FEWER,
+    by_platform=st.dictionaries(st.sampled_from(["ios", "macOS", "watchOS"]), FEWER),
+)
+INSPECTED = st.builds(
+    Inspected,
+    on=INSTANTS,
+    counts=COUNTS,
+    profiles=st.none() | FEWER,
+    defaults=st.none() | st.dictionaries(st.sampled_from(["ios", "macOS"]), st.none() | FEW),
+    synced_devices=st.none() | FEWER,
+)
+
+
+@st.composite
+def inspections(draw: st.DrawFn) -> dict[str, Inspection] | None:
+    """Of tokens that are there and of others, by any release and any clock; None where they could not be read."""
+    ids = st.sampled_from(["1", "2", "3"])
+    if draw(st.booleans()):
+        return None
+    found = st.builds(
+        Inspection,
+        token_id=ids,
+        token_name=FEW,
+        run_id=FEW,
+        tried_on=INSTANTS,
+        complete=st.booleans(),
+        error=st.none() | FEW,
+        last=st.none() | INSPECTED,
+        disagreed_first=st.none() | INSTANTS,
+        disagreed_last=st.none() | INSTANTS,
+    )
+    return {one.token_id: one for one in draw(st.lists(found, max_size=3))}
+
+
+OF_DEVICES = {Code.DEVICES_WITHOUT_PROFILE, Code.ENROLLMENT_FAILING, Code.DEVICES_MISSING, Code.NO_DEFAULT_PROFILE}
+
+
 class Case(msgspec.Struct, frozen=True):
     """What goes into a judgement."""
 
@@ -155,9 +203,12 @@ class Case(msgspec.Struct, frozen=True):
     memory: dict[Key, Status] | None
     now: datetime
     settings: Settings
+    inspections: dict[str, Inspection] | None = None
 
     def judged(self) -> Judgement:
-        return judge(self.readings, self.memory, run_id="run", now=self.now, settings=self.settings)
+        return judge(
+            self.readings, self.memory, inspections=self.inspections, run_id="run", now=self.now, settings=self.settings
+        )
 
     @property
     def failed(self) -> set[Connector]:
@@ -176,6 +227,7 @@ def cases(draw: st.DrawFn, memory: st.SearchStrategy[dict[Key, Status] | None] =
         memory=draw(memory),
         now=draw(CLOCKS),
         settings=configured,
+        inspections=draw(inspections()),
     )
 
 

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from shared import __version__
+from shared.devices import Device, Tally
 from shared.guidance import Guidance
 from shared.rows import (
     CHECK_RUN,
+    DEVICE_INSPECTION,
     FINDINGS,
     RUNS,
     TOKEN_HISTORY,
@@ -24,10 +26,26 @@ from shared.rows import (
     changes_json,
     days_left,
     findings_json,
+    inspection_memory,
     key,
     newest_first,
 )
-from shared.tokens import Change, Connector, Failure, FieldChange, Finding, FindingState, Health, Outcome, Run, Status
+from shared.tokens import (
+    Change,
+    Connector,
+    Counts,
+    Failure,
+    FieldChange,
+    Finding,
+    FindingState,
+    Health,
+    Inspected,
+    Inspection,
+    Outcome,
+    Pause,
+    Run,
+    Status,
+)
 from tests.unit.builders import (
     ADE,
     APNS,
@@ -82,6 +100,12 @@ COLUMNS = {
         Info int, Warning int, Unknown int, Critical int, StoreError string, PublishError string, PastDue boolean,
         Version string
     """,
+    DEVICE_INSPECTION: """
+        PartitionKey string, RowKey string,
+        TokenName string, InspectedOn datetime, RunId string, Complete boolean, Error string, Devices int, Deleted int,
+        Imported int, WithoutProfile int, Waiting int, NotContacted int, Failed int, Blocked int, ByState string,
+        ByPlatform string, DefaultProfiles string, Examples string, NewestDeviceOn datetime, Memory string
+    """,
     FINDINGS: """
         TimeGenerated datetime, EntraTenantId string, RunId string, Connector string, TokenId string,
         TokenName string, TokenType string, AppleId string, Health string, Finding string, Severity string,
@@ -100,6 +124,7 @@ NAMES = {
     "TokenStatus": TOKEN_STATUS,
     "TokenHistory": TOKEN_HISTORY,
     "CheckRun": CHECK_RUN,
+    "DeviceInspection": DEVICE_INSPECTION,
     "AppleTokenFinding_CL": FINDINGS,
     "AppleTokenRun_CL": RUNS,
 }
@@ -118,6 +143,35 @@ RUN = Run(
     },
     counts={ADE: {HEALTHY: 2, CRITICAL: 1}, VPP: {UNKNOWN: 4}, APNS: {INFO: 1, WARNING: 1}},
     rows=11,
+)
+
+
+INSPECTION = Inspection(
+    token_id="1/2",
+    token_name="Contoso iPads",
+    run_id="run",
+    tried_on=NOW,
+    complete=True,
+    error="Graph does not tell the enrollment profiles.",
+    last=Inspected(
+        on=NOW - HOUR,
+        counts=Counts(
+            devices=9,
+            deleted=8,
+            imported=7,
+            unreadable=6,
+            without_profile=5,
+            waiting=4,
+            not_contacted=3,
+            failed=2,
+            blocked=1,
+            by_state={"enrolled": 6, "failed": 2, "blocked": 1},
+            by_platform={"ios": 9},
+            newest_on=NOW - DAY,
+            examples={"failed": ("C02A", "C02B")},
+        ),
+        defaults={"ios": "Phones", "macOS": None},
+    ),
 )
 
 
@@ -182,6 +236,7 @@ def full_rows():
         (TOKEN_STATUS, status_row(status)),
         (TOKEN_HISTORY, history_row(replace(change, old_health=HEALTHY))),
         (CHECK_RUN, CHECK_RUN.row(run)),
+        (DEVICE_INSPECTION, DEVICE_INSPECTION.row(INSPECTION)),
         (FINDINGS, finding_rows(status)[0]),
         (RUNS, RUNS.row(RunSource(run, "all", "failed", "why", {HEALTHY: 1}, TENANT))),
     ]
@@ -398,6 +453,100 @@ def test_the_longest_texts_that_graph_can_send_fit_the_properties_of_a_row(conne
             sizes = {name: in_utf_16(value) for name, value in row.items() if isinstance(value, str)}
             assert max(sizes.values()) <= LONGEST_PROPERTY, sizes
         assert msgspec.json.decode(status_row(status)["Memory"], type=Status) == status
+
+
+# --- DeviceInspection
+
+
+def test_an_inspection_row_says_what_was_counted_and_when():
+    row = DEVICE_INSPECTION.row(INSPECTION)
+    assert (row["PartitionKey"], row["RowKey"], row["TokenName"]) == ("ade", "1%2F2", "Contoso iPads")
+    assert (row["InspectedOn"], row["RunId"], row["Complete"]) == (NOW - HOUR, "run", True)
+    numbers = ("Devices", "Deleted", "Imported", "WithoutProfile", "Waiting", "NotContacted", "Failed", "Blocked")
+    assert [row[name] for name in numbers] == [9, 8, 7, 5, 4, 3, 2, 1]
+    assert row["ByState"] == '{"enrolled":6,"failed":2,"blocked":1}'
+    assert row["ByPlatform"] == '{"ios":9}'
+    assert row["DefaultProfiles"] == '{"ios":"Phones","macOS":null}'
+    assert row["Examples"] == '{"failed":["C02A","C02B"]}'
+    assert row["NewestDeviceOn"] == NOW - DAY
+    assert msgspec.json.decode(row["Memory"], type=Inspection) == INSPECTION
+
+
+def test_an_inspection_that_failed_keeps_the_counts_of_the_last_complete_one():
+    row = DEVICE_INSPECTION.row(replace(INSPECTION, complete=False, error="Graph failed.", run_id="later"))
+    before = DEVICE_INSPECTION.row(INSPECTION)
+    changed = {name for name in before if row[name] != before[name]}
+    assert changed == {"RunId", "Complete", "Error", "Memory"}
+
+
+def test_a_token_that_was_never_inspected_as_a_whole_has_no_counts():
+    row = DEVICE_INSPECTION.row(replace(INSPECTION, complete=False, last=None))
+    assert set(row) == {"PartitionKey", "RowKey", "TokenName", "RunId", "Complete", "Error", "Memory"}
+
+
+def test_nothing_to_count_is_not_nothing_known():
+    row = DEVICE_INSPECTION.row(replace(INSPECTION, last=Inspected(on=NOW, counts=Counts())))
+    assert (row["Devices"], row["ByState"], row["Examples"]) == (0, "{}", "{}")
+    assert "NewestDeviceOn" not in row
+    assert "DefaultProfiles" not in row, "Graph did not tell them"
+
+
+@pytest.mark.parametrize("character", ["\U0001f600", '"', "\\", "\u6771", "\x00", "C"], ids=ascii)
+def test_the_most_that_an_inspection_can_find_fits_the_properties_of_a_row(character):
+    long = character * 1_000
+    entries = [
+        Device(
+            discovery_source="deviceEnrollmentProgram",
+            serial_number=f"{number}{long}",
+            requested_enrollment_profile_id=None if number % 2 else "1",
+            contacted_on=NOW - 99 * DAY,
+            enrollment_state=("failed", "blocked", f"{number}{long}")[number % 3],
+            platform=f"{number}{long}",
+        )
+        for number in range(2_000)
+    ]
+    tally = Tally(NOW, contact_days=30, examples=100)
+    tally.add(entries)
+    counts = tally.counts()
+    assert {symptom: len(some) for symptom, some in counts.examples.items()} == dict.fromkeys(
+        ("waiting", "not_contacted", "failed", "blocked"), 100
+    )
+    name = last(at(NOTHING, ade())).token.name
+    inspected = Inspected(on=NOW, counts=counts, defaults=dict.fromkeys(("ios", "macOS", "tvOS", "visionOS"), name))
+    pause = Pause(began_on=NOW, position="https://graph.microsoft.com/" + "x" * 4_000, pages=9, counts=counts)
+    row = DEVICE_INSPECTION.row(replace(INSPECTION, last=inspected, pause=pause))
+    sizes = {column: in_utf_16(value) for column, value in row.items() if isinstance(value, str)}
+    assert max(sizes.values()) <= LONGEST_PROPERTY, sizes
+    assert len(msgspec.json.decode(row["Examples"])["failed"]) == 100, "what people read is never cut"
+    remembered = msgspec.json.decode(row["Memory"], type=Inspection)
+    assert remembered.pause.position == pause.position
+    assert remembered.last.counts.devices == 2_000
+
+
+def test_a_memory_that_would_not_fit_loses_examples_first_and_then_the_place_and_is_never_cut():
+    counts = Counts(devices=5, examples={"failed": ("C" * 9_000,)})
+    last_one = Inspected(on=NOW, counts=counts)
+
+    def remembered(position, **fields):
+        pause = Pause(began_on=NOW, position=position, pages=1, counts=counts)
+        found = replace(INSPECTION, last=last_one, pause=pause, **fields)
+        return msgspec.json.decode(inspection_memory(found), type=Inspection)
+
+    whole = remembered("x")
+    assert (whole.last, whole.pause.counts) == (last_one, counts)
+    longer = remembered("x" * 15_000)
+    assert (longer.last, longer.pause.counts.examples, len(longer.pause.position)) == (last_one, {}, 15_000)
+    longest = remembered("x" * 25_000)
+    assert (longest.last.counts.examples, longest.pause.counts.devices, len(longest.pause.position)) == ({}, 5, 25_000)
+    hostile = remembered("x" * 100_000)
+    assert (hostile.pause, hostile.last.counts.devices) == (None, 5)
+
+
+def test_an_inspection_of_another_release_is_read():
+    memory = msgspec.json.decode(inspection_memory(INSPECTION)) | {"of_a_later_release": 1}
+    assert msgspec.json.decode(msgspec.json.encode(memory), type=Inspection) == INSPECTION
+    least = {"token_id": "1", "token_name": "2", "run_id": "3", "tried_on": "2026-11-23T06:07:00Z"}
+    assert msgspec.json.decode(msgspec.json.encode(least), type=Inspection).last is None
 
 
 # --- AppleTokenFinding_CL

@@ -1,0 +1,141 @@
+"""Which findings hold for a token's devices, from what the last complete inspection counted; and when that is too old.
+
+Pure, like `shared.findings`, whose shapes it shares. The inspection counts and remembers; the check judges.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from shared.findings import Check, Found, Subject
+from shared.text import bounded
+from shared.tokens import Code, Fact, Health, Inspected, Inspection, Status
+
+FRESH_FOR: Final = timedelta(hours=48)
+"""An inspection that is older is too old, if the token has been known for that long."""
+
+FULL_SYNC: Final = timedelta(days=7)
+"""Between two inspections that are further apart lies a full sync with Apple, which Intune does every 7 days at most.
+https://learn.microsoft.com/mem/intune/enrollment/device-enrollment-program-enroll-ios
+"""
+
+_LONGEST_ERROR: Final = 1_000
+_INSTANT: Final = "%Y-%m-%d %H:%M UTC"
+
+
+def devices_without_profile(subject: Subject) -> Found | None:
+    """Devices wait for an enrollment profile: without one they do not enroll."""
+    last = _last(subject)
+    if last is None or last.counts.waiting < subject.settings.devices_without_profile_minimum:
+        return None
+    counts = last.counts
+    facts = {"waiting": counts.waiting, "without_profile": counts.without_profile, "devices": counts.devices}
+    return Found(Health.WARNING, facts={**facts, **_dated(last)})
+
+
+def enrollment_failing(subject: Subject) -> Found | None:
+    """Enough devices, and enough of them all, failed to enroll or are blocked. Events never raise it."""
+    last = _last(subject)
+    if last is None:
+        return None
+    counts, settings = last.counts, subject.settings
+    failing = counts.failed + counts.blocked
+    enough = failing * 100 >= counts.devices * settings.enrollment_failing_percent
+    if failing < settings.enrollment_failing_minimum or not enough:
+        return None
+    facts = {"failing": failing, "failed": counts.failed, "blocked": counts.blocked, "devices": counts.devices}
+    return Found(Health.WARNING, facts={**facts, **_dated(last), **_events(last)})
+
+
+def devices_missing(subject: Subject) -> Found | None:
+    """The list and the token's own count have disagreed for so long that a full sync lies between."""
+    last, inspection = _last(subject), subject.inspection
+    if last is None or inspection is None or not inspection.disagreed_first or not inspection.disagreed_last:
+        return None
+    if inspection.disagreed_last - inspection.disagreed_first <= FULL_SYNC:
+        return None
+    counts = last.counts
+    facts = {"synced": last.synced_devices, "devices": counts.devices, "deleted": counts.deleted}
+    since = f"{inspection.disagreed_first:%Y-%m-%d}"
+    return Found(Health.WARNING, facts={**facts, "imported": counts.imported, "since": since, **_dated(last)})
+
+
+def no_default_profile(subject: Subject) -> Found | None:
+    """The token has devices of a platform without a default profile. Where Graph does not tell, it stays as it was."""
+    last = _last(subject)
+    if last is None:
+        return None
+    if last.defaults is None:
+        stood = subject.before.finding(Code.NO_DEFAULT_PROFILE) if subject.before else None
+        return Found(stood.severity, facts=stood.facts) if stood else None
+    without = [name for name, profile in last.defaults.items() if profile is None and last.counts.by_platform.get(name)]
+    facts = {"platforms": ", ".join(without), "profiles": last.profiles}
+    return Found(Health.INFO, facts={**facts, **_dated(last)}) if without else None
+
+
+DEVICE_FINDINGS: Final[Mapping[Code, Check]] = {
+    Code.DEVICES_WITHOUT_PROFILE: devices_without_profile,
+    Code.ENROLLMENT_FAILING: enrollment_failing,
+    Code.DEVICES_MISSING: devices_missing,
+    Code.NO_DEFAULT_PROFILE: no_default_profile,
+}
+"""The checks of a token whose devices were inspected."""
+
+
+def overdue(first_seen: datetime, inspection: Inspection | None, now: datetime) -> bool:
+    """Whether a token that has been known for two days has no complete inspection of the last 48 hours.
+
+    One from further ahead of now than that is none either: nobody knows when it was.
+    """
+    if now - first_seen < FRESH_FOR:
+        return False
+    return inspection is None or inspection.last is None or abs(now - inspection.last.on) > FRESH_FOR
+
+
+def age(inspection: Inspection | None) -> str:
+    """What is told of a token whose inspection is overdue, to stand as the reason of `unread`."""
+    if inspection is None or inspection.last is None:
+        return "its devices were never inspected as a whole"
+    return f"its devices were last inspected as a whole on {inspection.last.on:%Y-%m-%d}"
+
+
+def lateness(late: Sequence[Status], tokens: int, inspections: Mapping[str, Inspection]) -> str | None:
+    """Why the inspections are not fresh: how many tokens, and the name and the failure of the longest without."""
+    if not late:
+        return None
+
+    def last(status: Status) -> datetime:
+        inspection = inspections.get(status.token.id)
+        return inspection.last.on if inspection and inspection.last else datetime.min.replace(tzinfo=UTC)
+
+    first = min(late, key=lambda status: (last(status), status.label))
+    inspection = inspections.get(first.token.id)
+    if inspection is None:
+        why = "inspect_devices has never looked at it; see whether it runs"
+    elif inspection.complete or not inspection.error:
+        why = f"inspect_devices has not looked at it since {inspection.tried_on:{_INSTANT}}; see whether it runs"
+    else:
+        why = bounded(inspection.error, _LONGEST_ERROR)
+    hours = FRESH_FOR // timedelta(hours=1)
+    return f"{len(late)} of {tokens} ADE tokens without a complete inspection in {hours} hours; '{first.label}': {why}"
+
+
+def _last(subject: Subject) -> Inspected | None:
+    return subject.inspection.last if subject.inspection else None
+
+
+def _dated(last: Inspected) -> dict[str, Fact]:
+    return {"inspected": f"{last.on.astimezone(UTC):{_INSTANT}}"}
+
+
+def _events(last: Inspected) -> dict[str, Fact]:
+    """Intune's own failure events: over the whole tenant, so they tell something and decide nothing."""
+    events = last.events
+    if events is None:
+        return {}
+    since = f"{events.since.astimezone(UTC):{_INSTANT}}"
+    if events.error is not None:
+        return {"events": f"not checked: {events.error}"}
+    by_number = sorted(events.by_category.items(), key=lambda one: (-one[1], one[0]))
+    told = ", ".join(f"{category} {number}" for category, number in by_number)
+    return {"events": sum(events.by_category.values()), "event_categories": told or None, "events_since": since}

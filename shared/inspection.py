@@ -1,0 +1,191 @@
+"""The inspection: a look at the devices of each ADE token that is due, which counts, and judges nothing.
+
+A run may die at any request, meet another run, or end before it is done. So what a token's row says is replaced as a
+whole, on condition that it is as this run read it; and the counts of the last complete inspection go only when new ones
+come.
+"""
+
+import asyncio
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from msgspec.structs import replace
+
+from shared.clients import Clients
+from shared.connectors import EVENTS_ROLE, failure
+from shared.device_reader import DeviceReader
+from shared.devices import Event, by_category
+from shared.guidance import Guidance
+from shared.look import Look, due
+from shared.pace import Pace
+from shared.pages import GraphError
+from shared.settings import Settings
+from shared.store import Inspections, Store, StoreError
+from shared.text import bounded
+from shared.tokens import Connector, Events, Inspection, Status
+
+_log: Final = logging.getLogger(__name__)
+
+AT_ONCE: Final = 8
+"""Tokens that are inspected side by side. Whatever their number, their calls go at the pace of `shared.pace`."""
+
+READING_ENDS: Final = 0.85
+"""Shares of the run's time at which its parts end; the rest is for saving, and for closing the clients."""
+SAVING_ENDS: Final = 0.95
+
+EVENTS_SHARE: Final = 0.1
+"""The most of the run's time that the tenant's events may take: the tokens wait for them, and they raise nothing."""
+
+_OLDEST_EVENTS: Final = timedelta(days=7)
+_FIRST_EVENTS: Final = timedelta(days=1)
+"""How far back events are looked for: since the last inspection within the first, or without one the second."""
+
+_LONGEST_ERROR: Final = 2_000
+_MOST_LOGGED: Final = 20
+"""Tokens whose failure the log tells one by one; Graph can fail for thousands."""
+
+
+async def inspect(settings: Settings, clients: Clients, *, run_id: str, now: datetime) -> Counter[str]:
+    """Inspect every token that is due, as far as the time goes; tell of how many what became.
+
+    `now` is the start of the run. Ends within `inspect_timeout_seconds`. A token that fails is told in its row and in
+    the log.
+
+    Raises:
+        StoreError: where what is remembered could not be read, or what was found could not be kept.
+
+    """
+    return await _Inspector(settings, clients, run_id, now).run()
+
+
+class _Inspector:
+    """One run."""
+
+    def __init__(self, settings: Settings, clients: Clients, run_id: str, now: datetime) -> None:
+        begun = asyncio.get_running_loop().time()
+        self._settings = settings
+        self._graph = clients.graph
+        self._store = Store(clients.tables, clients.transactions, Guidance())
+        self._run_id = run_id
+        self._now = now
+        self._reads_until = begun + READING_ENDS * settings.inspect_timeout_seconds
+        self._saves_until = begun + SAVING_ENDS * settings.inspect_timeout_seconds
+        self._pace = Pace(self._reads_until)
+        self._reader = DeviceReader(clients.graph, self._pace)
+        self._events: list[Event] = []
+        self._events_error: str | None = None
+        self._counted: dict[datetime, dict[str, int]] = {}
+        self._failures: list[str] = []
+        self._outcomes = Counter[str]()
+        self._problems = set[str]()
+
+    async def run(self) -> Counter[str]:
+        if Connector.ADE not in self._settings.connectors:
+            return self._outcomes
+        statuses, inspections = await self._load()
+        waiting = due(statuses, inspections.known, self._now, timedelta(hours=self._settings.inspect_every_hours))
+        await self._read_events([inspections.known.get(status.token.id) for status in waiting])
+        queue = iter(waiting)
+        await asyncio.gather(*(self._work(queue, inspections) for _ in range(AT_ONCE)))
+        self._outcomes["not_reached"] = len(waiting) - self._outcomes.total()
+        self._tell(len(waiting))
+        if self._problems:
+            raise StoreError(" ".join(sorted(self._problems)))
+        return self._outcomes
+
+    async def _load(self) -> tuple[list[Status], Inspections]:
+        try:
+            async with asyncio.timeout_at(self._reads_until):
+                loaded = await self._store.load()
+                return list(loaded.statuses.values()), await self._store.load_inspections()
+        except TimeoutError:
+            raise StoreError(self._out_of_time("loading")) from None
+
+    async def _read_events(self, inspections: list[Inspection | None]) -> None:
+        """Intune's record of failed enrollments, once for all tokens. Without it, the inspection goes on."""
+        if not self._settings.enrollment_events or not inspections:
+            return
+        try:
+            async with asyncio.timeout(EVENTS_SHARE * self._settings.inspect_timeout_seconds):
+                self._events = await self._reader.events(min(map(self._events_since, inspections)))
+        except TimeoutError:
+            self._events_error = "Graph did not tell all of them in time."
+        except GraphError as error:
+            told = await failure(self._graph, Connector.ADE, error, EVENTS_ROLE)
+            self._events_error = str(replace(told, message=None))  # it is long, and the remedy says the same
+        except Exception as error:  # noqa: BLE001 # as in `_inspected`
+            self._events_error = _fault("reading events of failed enrollments", error)
+        if self._events_error:
+            self._events_error = bounded(self._events_error)
+            _log.warning("Events of failed enrollments were not checked: %s", self._events_error)
+
+    def _events_since(self, inspection: Inspection | None) -> datetime:
+        last = inspection.last if inspection else None
+        since = last.on if last else self._now - _FIRST_EVENTS
+        return min(max(since, self._now - _OLDEST_EVENTS), self._now)
+
+    def _events_of(self, inspection: Inspection | None) -> Events | None:
+        if not self._settings.enrollment_events:
+            return None
+        since = self._events_since(inspection)
+        if since not in self._counted:  # the same for most tokens
+            self._counted[since] = by_category(self._events, since)
+        return Events(since=since, by_category=self._counted[since], error=self._events_error)
+
+    async def _work(self, queue: Iterator[Status], inspections: Inspections) -> None:
+        """Take tokens from the queue that all share, as long as there is time."""
+        while not self._pace.over and (status := next(queue, None)) is not None:
+            outcome, found = await self._inspected(status, inspections.known.get(status.token.id))
+            await self._save(outcome, found, inspections.etag(status.token.id))
+
+    async def _inspected(self, status: Status, before: Inspection | None) -> tuple[str, Inspection]:
+        """How it went, and what is to be remembered of the token now."""
+        look = Look(self._reader, status, before, self._settings, run_id=self._run_id, now=self._now)
+        try:
+            async with asyncio.timeout_at(self._reads_until):
+                return "complete", await look.complete(self._events_of(before))
+        except TimeoutError as error:
+            return "unfinished", look.unfinished(self._out_of_time("reading the devices", str(error)))
+        except GraphError as error:
+            why = bounded(str(await failure(self._graph, Connector.ADE, error)), _LONGEST_ERROR)
+            found = look.unfinished(why)
+        except Exception as error:  # noqa: BLE001 # a fault in one token's answer must not keep the others from theirs
+            why = _fault("inspecting devices", error)
+            found = look.unfinished(why, keep=False)  # who knows what of a page was counted
+        self._failures.append(f"{status.label}: {why}")
+        return "failed", found
+
+    async def _save(self, outcome: str, found: Inspection, etag: str | None) -> None:
+        try:
+            async with asyncio.timeout_at(self._saves_until):
+                saved = await self._store.save_inspection(found, etag)
+        except TimeoutError:
+            self._problems.add(self._out_of_time("saving"))
+        except StoreError as error:
+            self._problems.add(str(error))
+        else:
+            self._outcomes[outcome if saved else "gave_way"] += 1
+            return
+        self._outcomes["not_saved"] += 1
+
+    def _out_of_time(self, what: str, why: str = "") -> str:
+        limit = f"INSPECT_TIMEOUT_SECONDS is {self._settings.inspect_timeout_seconds}"
+        return f"Time ran out while {what} ({limit}{f'; {why}' if why else ''})."
+
+    def _tell(self, number: int) -> None:
+        """A line for each token that failed, up to a number, and one for the run. No line names a device."""
+        for failed in self._failures[:_MOST_LOGGED]:
+            _log.warning("Devices could not be inspected: %s", failed)
+        if len(self._failures) > _MOST_LOGGED:
+            _log.warning("Devices of %s more tokens could not be inspected", len(self._failures) - _MOST_LOGGED)
+        _log.info("inspect_devices %s", json.dumps({"run": self._run_id, "due": number, **self._outcomes}))
+
+
+def _fault(what: str, error: Exception) -> str:
+    """A fault of ours or of a library, with its place in the log."""
+    _log.error("A fault while %s", what, exc_info=error)
+    return f"A fault of the monitor while {what} ({type(error).__name__}); its log tells where."

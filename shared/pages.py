@@ -1,0 +1,164 @@
+"""Lists of Graph, page by page, and JSON in the shape that Graph documents: what is read is checked before it is used.
+
+Paging is by hand, because the SDK's iterator stops at an empty page, has no guard against a loop, and follows a
+nextLink to any host. Nothing here sends a request by itself.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Final, cast
+
+import httpx
+import msgspec
+
+from shared.text import bounded
+
+MOST_PAGES: Final = 10_000
+"""A list longer than this is none that Graph sends: 200,000 devices at 100 a page are 2,000 pages."""
+
+REPORT: Final = "Nothing was taken over. If it lasts, something stands between the app and Graph, or Graph changed."
+"""The remedy for what is none of Graph's documented answers."""
+
+
+class GraphError(Exception):
+    """A request that did not bring what was asked for; `remedy` says what a person can do about it."""
+
+    def __init__(  # noqa: PLR0913 # one for each thing that Graph may have told
+        self,
+        asked: str,
+        reason: str,
+        remedy: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        message: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(f"{asked}: {reason}")
+        self.asked = asked
+        self.reason = reason
+        self.remedy = remedy
+        self.status = status
+        self.code = code
+        self.message = message
+        self.request_id = request_id
+        self.retry_after = retry_after
+        """Seconds that Graph asks to wait."""
+
+
+class Page[T](msgspec.Struct):
+    """One page of a list, as Graph sends it."""
+
+    value: list[T]
+    next_link: str | None = msgspec.field(name="@odata.nextLink", default=None)
+
+
+class Pages:
+    """A list that is read page by page, by a caller who may stop and go on later."""
+
+    def __init__(
+        self, get: Callable[[str, str], Awaitable[bytes]], root: httpx.URL, path: str, position: str | None, number: int
+    ) -> None:
+        self._get = get
+        self._root = root
+        self.asked = f"GET {path.partition('?')[0]}"
+        self.number = number
+        """The pages that were read."""
+        self.position: str | None = f"{root}{path}"
+        """Address of the next page; None when there is none."""
+        self._seen = {self.position}
+        if position is not None:
+            self._go_on(position)
+
+    async def next[T](self, decode: Callable[[bytes, str], Page[T]]) -> list[T]:
+        """The items of the next page; `decode` takes a body and what was asked.
+
+        Raises:
+            GraphError: where a page is missing, is no object with a list `value`, names a next page outside the root,
+                or one that was there before, and where the pages do not end. Nothing has moved on then.
+            ValueError: where there is no next page.
+
+        """
+        if self.position is None:
+            raise ValueError("The list is at its end.")
+        if self.number >= MOST_PAGES:
+            raise self._endless()
+        page = decode(await self._get(self.position, self.asked), self.asked)
+        self._go_on(page.next_link)
+        self.number += 1
+        return page.value
+
+    def _go_on(self, url: str | None) -> None:
+        if url is not None:
+            if url in self._seen:
+                raise self._endless()
+            if not _below(self._root, url):
+                reason = f"its next page lies elsewhere, at {_host(url)}, and was not asked for"
+                raise GraphError(self.asked, reason, REPORT)
+            self._seen.add(url)
+        self.position = url
+
+    def _endless(self) -> GraphError:
+        return GraphError(self.asked, "its pages go round in a circle or do not end", REPORT)
+
+
+def _below(root: httpx.URL, url: str) -> bool:
+    if url.startswith(f"{root}/"):
+        return True  # as usual: nothing that names a host comes after the slash, and parsing costs more than all else
+    try:
+        target = httpx.URL(url)
+    except httpx.InvalidURL:
+        return False
+    same = (target.scheme, target.host, target.port) == (root.scheme, root.host, root.port)
+    return same and not target.userinfo
+
+
+def decoded[T](body: bytes, kind: type[T], asked: str) -> T:
+    """`body` as JSON of that shape.
+
+    Raises:
+        GraphError: where it is none.
+
+    """
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        start = bounded(body[:60].decode("utf-8", "replace"))
+        raise GraphError(asked, f"the answer is not what Graph documents ({error}): {start!r}", REPORT) from error
+
+
+def readable[T](body: bytes, page: type[Page[T]], item: type[T], asked: str) -> Page[T | None]:
+    """`body` as a page of such items, None in place of one that is not of that shape: it loses itself alone.
+
+    Raises:
+        GraphError: where it is no page.
+
+    """
+    try:
+        return cast("Page[T | None]", msgspec.json.decode(body, type=page))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raw = encoded(body, asked)
+        return Page([_item(one, item) for one in raw.value], raw.next_link)
+
+
+def encoded(body: bytes, asked: str) -> Page[msgspec.Raw]:
+    """`body` as a page whose items are still encoded.
+
+    Raises:
+        GraphError: where it is none.
+
+    """
+    return decoded(body, Page[msgspec.Raw], asked)
+
+
+def _item[T](raw: msgspec.Raw, kind: type[T]) -> T | None:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _host(url: str) -> str:
+    """Scheme and host of an address that may be malformed; never its query, which can hold anything."""
+    return bounded(re.split(r"[?#]", url)[0], 100) or "an empty address"

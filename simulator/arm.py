@@ -1,0 +1,150 @@
+"""Azure Resource Manager, as much of it as an operator's commands ask for: the app, its settings, its alert rules.
+
+Paths and shapes follow https://learn.microsoft.com/rest/api/appservice/web-apps and
+https://learn.microsoft.com/rest/api/monitor/scheduled-query-rules; that a function is started through `hostruntime`
+follows public projects. A function that is asked for runs in the Functions worker, as in Azure: after the answer.
+"""
+
+import asyncio
+import json
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aiohttp import web
+
+from simulator import bearer
+from simulator.host import Worker, WorkerResult, worker
+from simulator.rules import RULES
+from simulator.server import Server
+
+SUBSCRIPTION_ID: Final = "2c1d0b9a-8f7e-4d6c-9b5a-4f3e2d1c0b9a"
+RESOURCE_GROUP: Final = "rg-apple-tokens"
+APP_NAME: Final = "func-contoso-a1b2c3d4e5f6g"
+GROUP_ID: Final = f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/{RESOURCE_GROUP}"
+APP_ID: Final = f"{GROUP_ID}/providers/Microsoft.Web/sites/{APP_NAME}"
+RULE_PREFIX: Final = "contoso"
+FUNCTIONS: Final = ("check_tokens", "inspect_devices", "prune_history")
+
+_RULES_PATH: Final = f"{GROUP_ID}/providers/Microsoft.Insights/scheduledQueryRules"
+_STARTS: Final = re.compile(rf"{re.escape(APP_ID)}/hostruntime/admin/functions/(\w+)", re.IGNORECASE)
+_WORKER_SECONDS: Final = 120.0
+
+
+def _nothing() -> Mapping[str, str]:
+    return {}
+
+
+@dataclass
+class Arm(Server):
+    """One resource group with the function app in it."""
+
+    settings: Callable[[], Mapping[str, str]] = _nothing
+    """The app's settings, which are also what its functions run with."""
+    functions: list[str] = field(default_factory=lambda: list(FUNCTIONS))
+    """Those that the host found."""
+    state: str = "Running"
+    disabled_rules: set[str] = field(default_factory=set)
+    missing_rules: set[str] = field(default_factory=set)
+    """Names of `infra/alert-rules.json`."""
+    forbidden: set[str] = field(default_factory=set)
+    """Ends of paths that the caller may not ask for; `""` is every one."""
+    changed: dict[str, str] = field(default_factory=dict)
+    """Settings in place of those that `settings` tells."""
+    results: list[WorkerResult] = field(default_factory=list)
+    """What came of the functions that were asked for."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._running: set[threading.Thread] = set()
+        self._workers: set[Worker] = set()
+
+    def reset(self) -> None:
+        """As after the start; what still runs is waited for."""
+        super().reset()
+        self.wait()
+        self.functions, self.state = list(FUNCTIONS), "Running"
+        self.disabled_rules, self.missing_rules, self.forbidden = set(), set(), set()
+        self.changed, self.results = {}, []
+
+    def wait(self) -> None:
+        """Wait for the functions that were asked for. Not for the server's own thread."""
+        for thread in tuple(self._running):
+            thread.join(_WORKER_SECONDS)
+
+    async def stop(self) -> None:
+        """End the functions that run, and listen no more."""
+        for running in tuple(self._workers):
+            running.kill()
+        await asyncio.to_thread(self.wait)
+        await super().stop()
+
+    async def answer(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        """What Resource Manager says."""
+        refused = bearer.refusal(request, (bearer.MANAGEMENT,))
+        if refused is not None:
+            return _error(401, "InvalidAuthenticationToken", refused)
+        if "api-version" not in request.query:
+            return _error(
+                400, "MissingApiVersionParameter", "The api-version query parameter (?api-version=) is required."
+            )
+        if any(request.path.endswith(end) for end in self.forbidden):
+            message = f"The client '{bearer.USER}' does not have authorization to perform action over '{request.path}'."
+            return _error(403, "AuthorizationFailed", message)
+        return self._answer(request.method, request.path, body)
+
+    def _answer(self, method: str, path: str, body: bytes) -> web.Response:
+        document = self._documents().get((method, path.casefold()))
+        if document is not None:
+            return web.json_response(document)
+        started = _STARTS.fullmatch(path)
+        if started is None or method != "POST":
+            return _error(404, "ResourceNotFound", f"The Resource '{path}' was not found.")
+        if self.state != "Running":
+            return _error(503, "ServiceUnavailable", "The service is unavailable.")
+        if started[1] not in self.functions or not isinstance(json.loads(body), dict):
+            return web.Response(status=404 if started[1] not in self.functions else 400)
+        thread = threading.Thread(target=self._run, args=(started[1],), daemon=True)
+        self._running.add(thread)
+        thread.start()
+        return web.Response(status=202)
+
+    def _documents(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """What is told at an address, in lower case: Resource Manager takes it in any."""
+        found = [{"name": f"{APP_NAME}/{name}", "properties": {"isDisabled": False}} for name in self.functions]
+        documents: dict[tuple[str, str], dict[str, Any]] = {
+            ("GET", APP_ID): {"id": APP_ID, "name": APP_NAME, "properties": {"state": self.state}},
+            ("GET", f"{APP_ID}/functions"): {"value": found},
+            ("GET", _RULES_PATH): {"value": self._rules()},
+            ("POST", f"{APP_ID}/config/appsettings/list"): {
+                "name": "appsettings",
+                "properties": {**self.settings(), **self.changed},
+            },
+        }
+        return {(method, path.casefold()): document for (method, path), document in documents.items()}
+
+    def _rules(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": f"{_RULES_PATH}/{RULE_PREFIX}-{rule.name}",
+                "name": f"{RULE_PREFIX}-{rule.name}",
+                "properties": {"enabled": rule.name not in self.disabled_rules, "severity": rule.severity},
+            }
+            for rule in RULES
+            if rule.name not in self.missing_rules
+        ]
+
+    def _run(self, function: str) -> None:
+        try:
+            with worker({**self.settings(), **self.changed}, function) as running:
+                self._workers.add(running)
+                self.results.append(running.wait(_WORKER_SECONDS))
+                self._workers.discard(running)
+        finally:
+            self._running.discard(threading.current_thread())
+
+
+def _error(status: int, code: str, message: str) -> web.Response:
+    return web.json_response({"error": {"code": code, "message": message}}, status=status)
