@@ -41,7 +41,7 @@ class Death:
         for server in monitor.servers:
             server.fail(lambda _: self.happened, faults.dropped())
         end = faults.calling(self._die, faults.dropped())
-        server = {type(server).__name__: server for server in monitor.servers}[self.where]
+        server = getattr(monitor.sim, self.where.lower())
         server.fail("", faults.carried_out_then(end) if self.carried_out else end, skip=self.at - 1, times=1)
 
     def _die(self) -> None:
