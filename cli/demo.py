@@ -1,4 +1,4 @@
-"""`demo`: the real timer function, in the real worker, against a simulated tenant; and what an administrator sees."""
+"""`demo`: the real timer functions, in the real worker, against a simulated tenant; and what an administrator sees."""
 
 import asyncio
 import logging
@@ -15,15 +15,19 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from cli import COULD_NOT_TELL, view
+from cli.device_table import print_devices
 from shared.guidance import Guidance
-from shared.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS
+from shared.rows import CHECK_RUN, DEVICE_INSPECTION, TOKEN_HISTORY, TOKEN_STATUS
 from simulator import rules
 from simulator.host import run_worker
 from simulator.scenario import events
 from simulator.stack import Simulator, SimulatorError
-from simulator.story import play
+from simulator.story import inspect_once, play
 
 RAN: Final = 0
+
+_BEFORE: Final = timedelta(days=8)
+"""So long before the inspection that is shown lies one more: that devices are missing takes over a week to tell."""
 
 _SEVERITIES: Final = {1: "Sev 1 (error)", 2: "Sev 2 (warning)"}
 
@@ -36,7 +40,7 @@ def run(*, keep: bool, days: int | None) -> int:
         with _Ending() as ending, Simulator(on_step=lambda step: steps.print(f"Starting {step} ...")) as sim:
             if days is not None:
                 return _story(console, steps, sim, days, ending)
-            code = _once(console, steps, sim)
+            code = _once(console, steps, sim, ending)
             if keep and code == RAN:
                 _hold(console, sim)
             return code
@@ -47,20 +51,35 @@ def run(*, keep: bool, days: int | None) -> int:
     return COULD_NOT_TELL
 
 
-def _once(console: Console, steps: Console, sim: Simulator) -> int:
-    steps.print("Running check_tokens in the Functions worker ...")
-    result = run_worker(sim.env(), "check_tokens")
-    if not result.success:
-        steps.print(Text(f"The check failed: {result.exception}"))
-        steps.print(Text(result.logs))
+def _once(console: Console, steps: Console, sim: Simulator, ending: "_Ending") -> int:
+    """A check finds the tokens, an inspection counts their devices, and the next check judges both."""
+    if not _ran(steps, sim, "check_tokens"):
+        return COULD_NOT_TELL
+    steps.print(f"Inspecting as of {_BEFORE.days} days ago ...")
+    inspect_once(sim, datetime.now(UTC) - _BEFORE)
+    ending.stop_if_asked()
+    if not (_ran(steps, sim, "inspect_devices") and _ran(steps, sim, "check_tokens")):
         return COULD_NOT_TELL
     now = datetime.now(UTC)
+    statuses = sim.table_rows(TOKEN_STATUS.name)
     console.print(f"\n[bold]Tokens[/] (table {TOKEN_STATUS.name}), worst first")
-    view.print_tokens(console, sim.table_rows(TOKEN_STATUS.name), Guidance(), now)
+    view.print_tokens(console, statuses, Guidance(), now)
+    console.print(f"\n[bold]Devices[/] (table {DEVICE_INSPECTION.name}), as the last inspection counted them")
+    print_devices(console, sim.table_rows(DEVICE_INSPECTION.name), statuses)
     console.print(f"\n[bold]The run[/] (table {CHECK_RUN.name})")
     view.print_run(console, sim.table_rows(CHECK_RUN.name)[0])
     _print_alerts(console, rules.firing(sim.con, now))
     return RAN
+
+
+def _ran(steps: Console, sim: Simulator, function: str) -> bool:
+    """Whether a function succeeded in the worker; if not, why is told."""
+    steps.print(f"Running {function} in the Functions worker ...")
+    result = run_worker(sim.env(), function)
+    if not result.success:
+        steps.print(Text(f"{function} failed: {result.exception}"))
+        steps.print(Text(result.logs))
+    return result.success
 
 
 def _print_alerts(console: Console, alerts: Sequence[rules.Alert]) -> None:
@@ -126,7 +145,7 @@ def _print_timeline(console: Console, lines: Sequence[tuple[str, str, str]]) -> 
 
 def _hold(console: Console, sim: Simulator) -> None:
     console.print(f"\n[bold]The tables[/] stay open at {sim.tables.endpoint} until Ctrl-C. In another terminal:")
-    for table in (TOKEN_STATUS.name, TOKEN_HISTORY.name, CHECK_RUN.name):
+    for table in (TOKEN_STATUS.name, TOKEN_HISTORY.name, CHECK_RUN.name, DEVICE_INSPECTION.name):
         console.print(
             Text(f"  {sys.executable} -m simulator.look {sim.tables.endpoint} {sim.tls.ca_file} {table}"),
             soft_wrap=True,

@@ -117,12 +117,12 @@ def print_run(console: Console, row: Row) -> None:
 
 
 def print_table(console: Console, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Columns as wide as they need to be; the last one takes what is left of the line."""
+    """Columns as wide as they need to be, or as fits; the last one takes what is left of the line."""
     cells = [tuple(header), *map(tuple, rows)]
-    widths = [max(cell_len(row[column]) for row in cells) for column in range(len(header) - 1)]
+    *widths, _ = _fitting([max(map(cell_len, column)) for column in zip(*cells, strict=True)], console.width)
     used = sum(widths) + 2 * len(widths)
     for number, row in enumerate(cells):
-        last = max(8, console.width - used)
+        last = max(_NARROW, console.width - used)
         console.print(_line(row, (*widths, last), "bold" if number == 0 else ""))
 
 
@@ -130,6 +130,18 @@ def _line(cells: Sequence[str], widths: Sequence[int], style: str) -> Text:
     fitted = (_fitted(cell, width) for cell, width in zip(cells, widths, strict=True))
     first, *others = fitted
     return Text.assemble((first, style), "  ", ("  ".join(others).rstrip(), style if style == "bold" else ""))
+
+
+_NARROW: Final = 8
+"""Columns to which those of a table shrink where it does not fit."""
+
+
+def _fitting(widths: Sequence[int], room: int) -> list[int]:
+    """Widths of columns that fit beside each other, if any do: the widest give way."""
+    fitting = list(widths)
+    while sum(fitting) + 2 * (len(fitting) - 1) > room and max(fitting) > _NARROW:
+        fitting[fitting.index(max(fitting))] -= 1
+    return fitting
 
 
 def _fitted(text: str, width: int) -> str:

@@ -32,7 +32,7 @@ _INTRODUCTION: Final = """\
 
 Each alert names a token, a finding and an action. Look the finding up here.
 
-- `critical` and `warning` raise an alert, and so does `unknown`, except `unread`, which is told once for its connector. `info` raises none.
+- `critical` and `warning` raise an alert, and so does `unknown`, except `unread`, which is told once for its connector, or once for all inspections of devices. `info` raises none.
 - A finding that another one causes raises no alert of its own.
 - An alert resolves itself once the finding is gone: checks run every hour, so within about two hours of what is said under *Clears*.
 - An expiry that moves later is recorded in the history as *renewed*; it is never a finding.
@@ -49,11 +49,36 @@ These name no token. The first two are query rules like the others; the third is
 
 | alert | what it says | do |
 | --- | --- | --- |
-| `check_failing` | One part of the check has failed for half an hour or longer. `Connector` says which: `ade`, `apns` or `vpp` (could not be read), `devices` (not inspected), `all` (not stored or not published). | The column `Error` of the newest row of `AppleTokenRun_CL` with `Outcome` `failed` says why and what mends it; the workbook shows it under *Runs*. Most often the Graph role is missing: `infra/grant-graph-role.sh` grants it. |
+| `check_failing` | One part of the check has failed for half an hour or longer. `Connector` says which: `ade`, `apns` or `vpp` (could not be read), `devices` (not inspected), `all` (not stored or not published). | The column `Error` of the newest row of `AppleTokenRun_CL` with `Outcome` `failed` says why and what mends it; the workbook shows it under *Failures*. Most often the Graph role is missing: `infra/grant-graph-role.sh` grants it. For `devices` it names the token that was not inspected for the longest, and [`DeviceInspection`](tables.md#deviceinspection) says of each token what failed (`Error`); where nothing was ever inspected, see whether `inspect_devices` runs. |
 | `check_silent` | No check has come to its end for more than four hours. | Open the function app in the portal: is it running, and what do *Invocations* of `check_tokens` say? Restart it. If it was just deployed: was the code deployed, too? |
 | `rule_disabled` | Azure has disabled one of the alert rules, which it does when a query fails for a week. | Open the rule under *Monitor, Alerts, Alert rules*, run its query to see the error, mend it (deploy again), and enable the rule. |
 
 While a check fails or is silent, alerts about tokens stay as they are for two days: what is open stays open, and nothing new is told.
+"""  # noqa: E501 - one line a paragraph
+
+_DEVICES: Final = """\
+<a id="devices"></a>
+
+## Findings about devices
+
+A token can look fine while its devices do not. `inspect_devices` looks at each ADE token's devices once a day \
+(`INSPECT_EVERY_HOURS`) and counts; every check judges what the last complete inspection counted. So a limit that is \
+moved works at the next check, and what is mended shows after the next inspection. `INSPECT_EVERY_HOURS` = 0 inspects \
+at minute 37 of every hour, if you want to know sooner.
+
+| finding | what is counted | limit | at night |
+| --- | --- | --- | --- |
+| [`devices_without_profile`](#devices_without_profile) | Devices without an enrollment profile, not enrolled, in the list for more than a day | `DEVICES_WITHOUT_PROFILE_MINIMUM` (1) | It can wait. A device that is set up meanwhile is not managed and has to be reset, so if some are handed out before the morning, assign the profile now. |
+| [`enrollment_failing`](#enrollment_failing) | Devices whose enrollment failed or is blocked | both `ENROLLMENT_FAILING_MINIMUM` (3) and `ENROLLMENT_FAILING_PERCENT` (5 percent of the devices) | It can wait. In the middle of a rollout, stop handing out devices until the reason is known. |
+| [`devices_missing`](#devices_missing) | The token's own count of devices against the list | apart by more than 10 and by more than a tenth, for more than 7 days | It can wait: it took a week to tell. |
+| [`no_default_profile`](#no_default_profile) | Platforms that the token has devices of, and no default profile for | one | It raises no alert. |
+
+Devices that are enrolled go on working under all four. The numbers stand in the finding's sentence, and more of them, \
+with some serial numbers to start with, in [`DeviceInspection`](tables.md#deviceinspection). How many devices Apple has \
+for the MDM server, and what Apple did with a profile, Graph does not tell: compare with Apple Business or School Manager.
+
+Where devices were not inspected for 48 hours, their findings stay as they are, the token gains `unread`, and \
+`check_failing` fires once for all of them, with `Connector` `devices`.
 """  # noqa: E501 - one line a paragraph
 
 _SYNC_ERRORS: Final = """\
@@ -100,7 +125,7 @@ def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def alerts() -> str:
     """The text of docs/alerts.md."""
-    return "\n".join((_INTRODUCTION, *_contents(), _MONITOR, *_findings(), *_sync_errors()))
+    return "\n".join((_INTRODUCTION, *_contents(), _MONITOR, _DEVICES, *_findings(), *_sync_errors()))
 
 
 def _contents() -> Iterator[str]:

@@ -344,15 +344,15 @@ FINDINGS: Final = Table[FindingSource](
 
 RUNS: Final = Table[RunSource](
     "AppleTokenRun_CL",
-    "What the monitor did: a row per connector and, last, the closing row of every run.",
+    "What the monitor did: of every run a row per connector, one for the inspections of devices, and last the closing row.",
     (
         Column("TimeGenerated", "datetime", "Start of the run.", lambda s: iso(s.run.started_on)),
         Column("EntraTenantId", "string", "The Entra tenant.", lambda s: s.tenant_id),
         Column("RunId", "string", "The run.", lambda s: s.run.id),
-        Column("Connector", "string", "`ade`, `apns`, `vpp`, or `all` in the closing row.", lambda s: s.connector),
-        Column("Outcome", "string", "`succeeded`, `failed` or `skipped` (not watched); of the closing row the run's: `succeeded`, `degraded` or `failed`.", lambda s: s.outcome),
-        Column("Error", "string", "Why it failed; in the closing row what of store or publish did.", lambda s: s.error),
-        Column("Tokens", "int", "Statuses published.", lambda s: sum(s.counts.values())),
+        Column("Connector", "string", "`ade`, `apns` or `vpp`; `devices` in the row that tells whether the inspections of devices are fresh; `all` in the closing row.", lambda s: s.connector),
+        Column("Outcome", "string", "Of a connector `succeeded` (it was read), `failed` or `skipped` (not watched); of `devices` `succeeded` (fresh), `failed` (not fresh, or not known) or `skipped` (ADE is not watched); of the closing row the run's: `succeeded`, `degraded` or `failed`.", lambda s: s.outcome),
+        Column("Error", "string", "Why it failed; in the row `devices` which token was not inspected for the longest, and why; in the closing row what of store or publish failed.", lambda s: s.error),
+        Column("Tokens", "int", "Statuses published; 0 in the row `devices`, like the counts that follow.", lambda s: sum(s.counts.values())),
         Column("Healthy", "int", "Of them healthy.", lambda s: s.counts.get(Health.HEALTHY, 0)),
         Column("Info", "int", "Of them with something worth knowing.", lambda s: s.counts.get(Health.INFO, 0)),
         Column("Warning", "int", "Of them with a warning.", lambda s: s.counts.get(Health.WARNING, 0)),

@@ -110,20 +110,23 @@ class _Definition(msgspec.Struct):
     dimensions: tuple[str, ...]
     by_connector: _Grouped | None = msgspec.field(name="byConnector", default=None)
 
-    def rule(self, *, by_connector: bool) -> Rule:
-        if (self.frequency, self.window) != (FREQUENCY, WINDOW):
-            raise ValueError(f"{self.name}: the model knows rules of every {FREQUENCY} over {WINDOW} alone")
-        grouped = self.by_connector if by_connector and self.by_connector else self
-        kql = (INFRA / "queries" / f"{self.name}.kql").read_text(encoding="utf-8")
-        return Rule(self.name, self.severity, kql, grouped.dimensions)
+
+def _rule(definition: _Definition, *, by_connector: bool) -> Rule:
+    # No method: a msgspec struct outlives the interpreter, and this module with it; DuckDB would complain at the end.
+    name = definition.name
+    if (definition.frequency, definition.window) != (FREQUENCY, WINDOW):
+        raise ValueError(f"{name}: the model knows rules of every {FREQUENCY} over {WINDOW} alone")
+    grouped = definition.by_connector if by_connector and definition.by_connector else definition
+    kql = (INFRA / "queries" / f"{name}.kql").read_text(encoding="utf-8")
+    return Rule(name, definition.severity, kql, grouped.dimensions)
 
 
 _DEFINITIONS: Final = msgspec.json.decode((INFRA / "alert-rules.json").read_bytes(), type=list[_Definition])
 
-RULES: Final = tuple(definition.rule(by_connector=False) for definition in _DEFINITIONS)
+RULES: Final = tuple(_rule(definition, by_connector=False) for definition in _DEFINITIONS)
 """The rules of the deployment, one alert for each token and condition."""
 
-RULES_BY_CONNECTOR: Final = tuple(definition.rule(by_connector=True) for definition in _DEFINITIONS)
+RULES_BY_CONNECTOR: Final = tuple(_rule(definition, by_connector=True) for definition in _DEFINITIONS)
 """The same for tenants with many tokens: one alert for each connector and condition."""
 
 

@@ -48,6 +48,12 @@ def play(sim: Simulator, start: datetime, days: float) -> Iterator[Moment]:
             yield Moment(now, run, engine.evaluate(now))
 
 
+def inspect_once(sim: Simulator, now: datetime) -> None:
+    """An inspection in this process, on the clock it is given."""
+    with applied(sim.env()):
+        asyncio.run(_inspect(Settings.load(os.environ), now))
+
+
 def _set(sim: Simulator, scene: Scene) -> None:
     sim.graph.tenant = scene.tenant
     sim.graph.heal()

@@ -17,6 +17,7 @@ var icons = map(
   [
     { critical: 'critical', unknown: 'unknown', warning: 'warning', info: 'info', healthy: 'success' }
     { succeeded: 'success', degraded: 'warning', failed: 'error' }
+    { fresh: 'success', 'not fresh': 'error', 'not watched': 'info' }
   ],
   icon => {
     formatter: 18
@@ -40,6 +41,7 @@ var icons = map(
 var column = {
   health: icons[0]
   outcome: icons[1]
+  inspections: icons[2]
   freshness: {
     formatter: 18
     formatOptions: {
@@ -79,6 +81,14 @@ var series = [
   { seriesName: 'degraded', label: 'degraded: a connector could not be read', color: 'orange' }
   { seriesName: 'failed', label: 'failed: store or publish', color: 'redBright' }
   { seriesName: 'unfinished', label: 'unfinished', color: 'gray' }
+]
+
+@export()
+@description('The colours of what checks said of the inspections of devices.')
+var inspectionSeries = [
+  { seriesName: 'fresh', label: 'fresh', color: 'green' }
+  { seriesName: 'not fresh', label: 'not fresh: older than 48 hours, or not known', color: 'redBright' }
+  { seriesName: 'not watched', label: 'not watched', color: 'gray' }
 ]
 
 @export()

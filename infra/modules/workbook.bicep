@@ -1,7 +1,7 @@
 metadata name = 'Workbook'
 metadata description = 'What an administrator looks at instead of reading: the tokens now, what expires, how syncs and checks went.'
 
-import { choices, column, freshness, series, table, window } from 'workbook-parts.bicep'
+import { choices, column, freshness, inspectionSeries, series, table, window } from 'workbook-parts.bicep'
 
 @description('Required. What the workbook\'s GUID is made from, beside the resource group: the same name is the same workbook.')
 param name string
@@ -140,6 +140,71 @@ var queries = [
     }
   }
   {
+    name: 'inspections'
+    width: '100'
+    window: window.lately
+    query: loadTextContent('../workbook/inspections.kql')
+    title: 'Are the inspections of devices fresh?'
+    empty: 'No check told whether the devices were inspected: nothing is known of them. See Last check, at the top.'
+    columns: {
+      State: column.inspections
+      'Said by the check of': column.moment
+      'Said since, within 90 days': column.moment
+      Why: column.wide
+    }
+    look: { ...table, size: 4 }
+  }
+  {
+    name: 'device findings'
+    width: '100'
+    window: window.lately
+    query: loadTextContent('../workbook/device_findings.kql')
+    title: 'Findings about devices, by token'
+    empty: 'No finding about devices is open in the rows of the last two days. That is good news only if the inspections are fresh and Last check, at the top, is up to date.'
+    columns: {
+      Severity: column.health
+      Finding: column.details
+      'What was found': column.wide
+      'What to do': column.wide
+      'First seen within 90 days': column.moment
+    }
+    look: table
+  }
+  {
+    name: 'device tokens'
+    width: '50'
+    window: window.chosen
+    query: loadTextContent('../workbook/device_tokens.kql')
+    title: 'Tokens with a finding about their devices'
+    empty: 'No check of this range had a finding about devices. That is good news only if the inspections were fresh. See Last check, at the top.'
+    columns: {}
+    look: {
+      visualization: 'barchart'
+      size: 0
+      chartSettings: { xAxis: 'TimeGenerated', yAxis: ['Tokens'], group: 'Finding', showLegend: true }
+    }
+  }
+  {
+    name: 'inspection states'
+    width: '50'
+    window: window.chosen
+    query: loadTextContent('../workbook/inspection_states.kql')
+    title: 'Checks, by whether the inspections were fresh'
+    empty: 'No check of this range told of inspections. Choose a longer history; see Last check, at the top.'
+    columns: {}
+    look: {
+      visualization: 'barchart'
+      size: 0
+      chartSettings: {
+        xAxis: 'TimeGenerated'
+        yAxis: ['Checks']
+        group: 'Inspections'
+        showLegend: true
+        seriesLabelSettings: inspectionSeries
+      }
+    }
+  }
+  {
     name: 'run outcomes'
     width: '50'
     window: window.chosen
@@ -191,6 +256,11 @@ var queries = [
   }
 ]
 
+@description('Texts that begin a section, by the query that they stand above.')
+var sections = {
+  inspections: loadTextContent('../workbook/devices.md')
+}
+
 @description('What everything that reads the workspace says.')
 var logs = {
   queryType: 0
@@ -240,30 +310,35 @@ resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
         }
         help
         { type: 1, name: 'documents', content: { json: documents } }
-        ...map(queries, item => {
-          type: 3
-          name: item.name
-          customWidth: item.width
-          content: {
-            ...logs
-            ...item.window
-            ...item.look
-            version: 'KqlItem/1.0'
-            query: item.query
-            title: item.title
-            noDataMessage: item.empty
-            ...(empty(item.columns)
-              ? {}
-              : {
-                  gridSettings: {
-                    // columnMatch is a regular expression: no column's name is a part of another one's.
-                    formatters: map(items(item.columns), each => { columnMatch: each.key, ...each.value })
-                    filter: true
-                    rowLimit: 10000
-                  }
-                })
+        ...flatten(map(queries, item => [
+          ...(contains(sections, item.name)
+            ? [{ type: 1, name: 'section ${item.name}', content: { json: sections[item.name] } }]
+            : [])
+          {
+            type: 3
+            name: item.name
+            customWidth: item.width
+            content: {
+              ...logs
+              ...item.window
+              ...item.look
+              version: 'KqlItem/1.0'
+              query: item.query
+              title: item.title
+              noDataMessage: item.empty
+              ...(empty(item.columns)
+                ? {}
+                : {
+                    gridSettings: {
+                      // columnMatch is a regular expression: no column's name is a part of another one's.
+                      formatters: map(items(item.columns), each => { columnMatch: each.key, ...each.value })
+                      filter: true
+                      rowLimit: 10000
+                    }
+                  })
+            }
           }
-        })
+        ]))
       ]
       fallbackResourceIds: [workspaceId]
       '$schema': 'https://github.com/Microsoft/Application-Insights-Workbooks/blob/master/schema/workbook.json'

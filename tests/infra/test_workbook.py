@@ -9,7 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,12 @@ from duckdb import DuckDBPyConnection
 from msgspec.structs import replace
 
 from shared.guidance import Guidance
-from shared.rows import CLOSING, FINDINGS, RUNS, FindingSource, RunSource
+from shared.rows import CLOSING, DEVICES, FINDINGS, RUNS, FindingSource, RunSource
 from shared.tokens import Connector, Failure, Finding, Health, Outcome, Run, Status
+from simulator.host import run_worker
 from simulator.rules import RULES, create_tables, firing, insert
+from simulator.stack import Simulator
+from simulator.story import inspect_once
 from tests.unit.builders import (
     ADE,
     APNS,
@@ -55,7 +58,10 @@ PRESENT, LATELY = 2 * DAY, 90 * DAY
 SEES = dict.fromkeys(KQL, LATELY) | dict.fromkeys(["health", "tokens", "expiry_months", "expiry_tokens"], PRESENT)
 """How far back each query sees; of those that follow the chosen history, the default."""
 
-FOLLOWS = {"sync_lag", "synced_devices", "run_outcomes", "run_durations", "run_failures", "runs"}
+FOLLOWS = {
+    "sync_lag", "synced_devices", "device_tokens", "inspection_states",
+    "run_outcomes", "run_durations", "run_failures", "runs",
+}  # fmt: skip
 
 type Row = dict[str, Any]
 
@@ -241,6 +247,16 @@ def test_the_documents_are_named_and_linked_where_their_place_is_known(deployed,
 
 
 @compiler.needed
+def test_the_devices_have_a_section_that_says_where_more_of_them_is_told(page):
+    names = [item["name"] for item in page["items"]]
+    begins = names.index("section inspections")
+    assert names[begins + 1 : begins + 5] == ["inspections", "device findings", "device tokens", "inspection states"]
+    text = page["items"][begins]["content"]["json"]
+    for word in ("DeviceInspection", "serial numbers", "Storage Table Data Reader", "how many devices Apple has"):
+        assert word in text
+
+
+@compiler.needed
 def test_no_text_and_no_link_is_made_of_what_a_token_is_called(page, items):
     """Names come from outside: only as cells and series are they shown, which the portal escapes."""
     for item in page["items"]:
@@ -364,11 +380,26 @@ def test_every_word_for_a_health_an_outcome_and_an_age_has_its_icon_or_colour(it
     assert words("findings", "Severity") >= {"critical", "unknown", "warning", "info"}
     assert words("runs", "Outcome") == words("last_check", "How it ended") == {str(outcome) for outcome in Outcome}
     assert words("last_check", "State") == {"recent", "late"}
-    series = items["run_outcomes"]["content"]["chartSettings"]["seriesLabelSettings"]
-    assert {one["seriesName"] for one in series} == {str(outcome) for outcome in Outcome} | {"unfinished"}
+    assert words("inspections", "State") == {"fresh", "not fresh", "not watched"}
+    assert words("device_findings", "Severity") >= {"unknown", "warning", "info"}
+    series = {
+        name: {one["seriesName"] for one in items[name]["content"]["chartSettings"]["seriesLabelSettings"]}
+        for name in ("run_outcomes", "inspection_states")
+    }
+    assert series["run_outcomes"] == {str(outcome) for outcome in Outcome} | {"unfinished"}
+    assert series["inspection_states"] == {"fresh", "not fresh", "not watched"}
 
 
-STATES = ("freshness", "last_check", "health", "tokens", "findings", "expiry_months", "expiry_tokens")
+STATES = (
+    "freshness",
+    "last_check",
+    "health",
+    "tokens",
+    "findings",
+    "expiry_months",
+    "expiry_tokens",
+    "device_findings",
+)
 
 
 @pytest.mark.parametrize("name", STATES)
@@ -400,6 +431,16 @@ def translated(kql: str) -> Any:
     return duckdb_kql.to_sql(kql, schema=SCHEMA, query_now=NOW)
 
 
+def rows_of(con: DuckDBPyConnection, name: str, now: datetime, connectors: str = ALL, grain: str = "1h") -> list[Row]:
+    """The query's rows, as the portal would get them at `now`."""
+    until = naive(now)
+    query = translated(chosen(KQL[name], connectors, grain))
+    given = {"since": until - SEES[name], "until": until} | dict.fromkeys(query.parameters, until)
+    found = con.execute(f"WITH {WINDOW} SELECT * FROM ({query})", given)
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
 class Log:
     """The two tables, at first empty, and checks that are written into them as the app writes them."""
 
@@ -419,8 +460,10 @@ class Log:
         lost: int = 0,
         closed: bool = True,
         seconds: float = 2,
+        devices: str | None = "succeeded",
+        devices_error: str | None = None,
     ) -> list[Row]:
-        """A check `ago` before now; `lost` of its rows do not arrive."""
+        """A check `ago` before now; `lost` of its rows do not arrive. `devices` is what it says of the inspections."""
         self.runs += 1
         on = NOW - ago
         told = [replace(status, checked_on=on, run_id=f"run {self.runs}") for status in statuses]
@@ -446,11 +489,13 @@ class Log:
             (one.value, "failed" if one in failed else "succeeded", str(failed[one]) if one in failed else None)
             for one in Connector
         ]
+        if devices:
+            parts.append((DEVICES, devices, devices_error))
         if closed:
             parts.append((CLOSING, outcome, error))
         totals = {health: run.total(health) for health in Health}
         sources = [
-            RunSource(run, name, how, why, totals if name == CLOSING else run.counts[Connector(name)], TENANT)
+            RunSource(run, name, how, why, totals if name == CLOSING else run.counts.get(name, {}), TENANT)
             for name, how, why in parts
         ]
         insert(self.con, FINDINGS.name, rows[: len(rows) - lost])
@@ -459,12 +504,7 @@ class Log:
 
     def shows(self, name: str, *, after: timedelta = NOTHING, connectors: str = ALL, grain: str = "1h") -> list[Row]:
         """The query's rows, `after` now."""
-        until = (NOW + after).replace(tzinfo=None)
-        query = translated(chosen(KQL[name], connectors, grain))
-        given = {"since": until - SEES[name], "until": until} | dict.fromkeys(query.parameters, until)
-        found = self.con.execute(f"WITH {WINDOW} SELECT * FROM ({query})", given)
-        names = [column[0] for column in found.description]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        return rows_of(self.con, name, NOW + after, connectors, grain)
 
     def one(self, name: str, **given: Any) -> Row:
         (row,) = self.shows(name, **given)
@@ -649,10 +689,12 @@ HOSTILE = """'"] | take 1 // <img src=x onerror=alert(1)> [a](javascript:b) {Con
 
 def test_a_hostile_name_is_shown_as_it_is(log):
     enemy = a_status(
-        ade(id="'; drop", name=HOSTILE, apple_id=HOSTILE, expires_on=NOW + 5 * DAY), found("expiring", CRITICAL, "7")
+        ade(id="'; drop", name=HOSTILE, apple_id=HOSTILE, expires_on=NOW + 5 * DAY),
+        found("expiring", CRITICAL, "7"),
+        found("devices_missing", WARNING),
     )
     log.run(5 * MINUTE, enemy, PARIS, failures=[VPP], outcome="degraded")
-    for name in ("tokens", "findings", "expiry_tokens", "sync_lag", "synced_devices"):
+    for name in ("tokens", "findings", "expiry_tokens", "sync_lag", "synced_devices", "device_findings"):
         assert HOSTILE in log.column(name, "Token")
     assert log.tiles()["critical"] == log.tiles()["healthy"] == 1
 
@@ -763,6 +805,146 @@ def test_charts_draw_the_ten_tokens_that_matter_most_and_each_by_its_newest_name
     for name in ("sync_lag", "synced_devices"):
         assert set(log.column(name, "Token")) == {f"New {n}" for n in range(20, 30)}
         assert len(log.shows(name)) == 20
+
+
+# ---------------------------------------------------------------- the devices
+
+WAITING = replace(
+    found("devices_without_profile", WARNING),
+    facts={"waiting": 9, "without_profile": 14, "devices": 120, "inspected": "2026-11-23 05:37 UTC"},
+)
+FAILING = replace(
+    found("enrollment_failing", WARNING),
+    facts={"failing": 16, "failed": 11, "blocked": 5, "devices": 120, "inspected": "2026-11-23 05:37 UTC"},
+)
+NO_DEFAULT = replace(found("no_default_profile", INFO), facts={"platforms": "macOS"})
+KIEL = a_status(ade(id="k0000000-1", name="Kiel", synced_devices=120), WAITING, FAILING, found("expiring", WARNING))
+LYON = a_status(ade(id="l0000000-1", name="Lyon"), NO_DEFAULT)
+LATE = "1 of 3 ADE tokens without a complete inspection in 48 hours; 'Lyon': inspect_devices has never looked at it"
+
+
+def test_findings_about_devices_are_told_by_token_with_what_was_counted_and_what_to_do(log):
+    log.run(5 * MINUTE, KIEL, LYON, BERLIN, ROME)
+    rows = log.shows("device_findings")
+    assert [(row["Token"], row["Severity"], row["Finding"]) for row in rows] == [
+        ("Kiel", "warning", "devices_without_profile"),
+        ("Kiel", "warning", "enrollment_failing"),
+        ("Lyon", "info", "no_default_profile"),
+    ]
+    assert "9 of 120 devices waiting" in rows[0]["What was found"]
+    assert "(11 failed, 5 blocked)" in rows[1]["What was found"]
+    assert "macOS" in rows[2]["What was found"]
+    assert rows[0]["What to do"] == GUIDANCE.action(KIEL.token, WAITING)
+    assert rows[0]["Synced devices"] == 120
+    assert log.shows("device_findings", connectors="'vpp','apns'") == []
+
+
+def test_a_token_whose_devices_nobody_inspected_stands_among_them(log):
+    unread = replace(found("unread", UNKNOWN), facts={"reason": "its devices were never inspected as a whole"})
+    log.run(5 * MINUTE, replace(LYON, findings=(unread, NO_DEFAULT)), replace(ROME, findings=(unread,)))
+    rows = log.shows("device_findings")
+    assert [(row["Token"], row["Finding"]) for row in rows] == [("Lyon", "no_default_profile"), ("Lyon", "unread")]
+    assert "never inspected" in rows[1]["What was found"]
+
+
+def test_a_finding_about_devices_ends_with_the_whole_check_that_no_longer_has_it(log):
+    log.run(3 * HOUR, KIEL)
+    log.run(2 * HOUR, replace(KIEL, findings=()), outcome="failed")
+    assert len(log.shows("device_findings")) == 2
+    log.run(HOUR, replace(KIEL, findings=(FAILING,)))
+    (row,) = log.shows("device_findings")
+    assert (row["Finding"], row["First seen within 90 days"]) == ("enrollment_failing", naive(NOW - 3 * HOUR))
+
+
+def test_findings_about_the_devices_of_two_tokens_of_one_name_are_told_apart(log):
+    twins = [replace(KIEL, token=ade(id=f"{letter}1234567-x", name="Twin")) for letter in "ab"]
+    log.run(5 * MINUTE, *twins, LYON)
+    assert log.column("device_findings", "Token") == ["Lyon", *["Twin (a1234567)"] * 2, *["Twin (b1234567)"] * 2]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [("succeeded", "fresh"), ("failed", "not fresh"), ("skipped", "not watched"), ("?", "not known")],
+)
+def test_the_section_says_whether_the_inspections_are_fresh_and_since_when_it_has_been_said(log, outcome, state):
+    log.run(9 * HOUR, KIEL, devices=outcome)
+    log.run(8 * HOUR, KIEL, devices="other")
+    for ago in (3, 2, 1):
+        log.run(ago * HOUR, KIEL, devices=outcome, devices_error=LATE if outcome == "failed" else None)
+    told = log.one("inspections")
+    assert told["State"] == state
+    assert told["Said by the check of"] == naive(NOW - HOUR)
+    assert told["Said since, within 90 days"] == naive(NOW - 3 * HOUR)
+    assert told["Why"] == (LATE if outcome == "failed" else None)
+
+
+@pytest.mark.parametrize(
+    ("ago", "state"), [(4 * HOUR, "fresh"), (4 * HOUR + MINUTE, "not known"), (89 * DAY, "not known")]
+)
+def test_what_an_old_check_said_of_the_inspections_is_not_known_to_hold(log, ago, state):
+    log.run(ago, KIEL)
+    assert log.one("inspections")["State"] == state
+
+
+def test_checks_of_a_release_that_told_nothing_of_inspections_are_not_taken_for_fresh(log):
+    log.run(HOUR, KIEL, devices=None)
+    assert log.shows("inspections") == log.shows("inspection_states") == []
+
+
+def test_tokens_with_a_finding_about_devices_are_drawn_by_finding_and_each_once_in_a_step(log):
+    for ago in (3, 2):
+        log.run(ago * HOUR, KIEL, LYON)
+    log.run(HOUR, KIEL, replace(KIEL, token=ade(id="other", name="Kiel")))
+    counted = {row["Finding"]: row["Tokens"] for row in log.shows("device_tokens", grain="1d")}
+    assert counted == {"devices_without_profile": 2, "enrollment_failing": 2, "no_default_profile": 1}
+    assert [row["Tokens"] for row in log.shows("device_tokens") if row["Finding"] == "enrollment_failing"] == [1, 1, 2]
+
+
+def test_checks_are_counted_by_what_they_said_of_the_inspections(log):
+    for ago, outcome in ((5, "succeeded"), (4, "succeeded"), (3, "failed"), (2, "skipped")):
+        log.run(ago * HOUR, KIEL, devices=outcome)
+    counted = {row["Inspections"]: row["Checks"] for row in log.shows("inspection_states", grain="1d")}
+    assert counted == {"fresh": 2, "not fresh": 1, "not watched": 1}
+
+
+def test_inspections_that_are_not_fresh_stand_among_the_failures_with_their_reason(log):
+    log.run(HOUR, KIEL, devices="failed", devices_error=LATE)
+    assert [(row["What failed"], row["Error"]) for row in log.shows("run_failures")] == [("inspecting devices", LATE)]
+
+
+@pytest.fixture(scope="module")
+def published():
+    """What the app itself sent of a check, of inspections more than a week apart, and of the check that judges them."""
+    with Simulator() as simulator:
+        assert run_worker(simulator.env(), "check_tokens").success
+        inspect_once(simulator, datetime.now(UTC) - 8 * DAY)
+        for function in ("inspect_devices", "check_tokens"):
+            assert run_worker(simulator.env(), function).success
+        yield simulator
+
+
+@pytest.mark.parametrize("name", KQL)
+def test_every_query_tells_something_of_what_the_app_itself_sent_and_failures_alone_are_none(published, name):
+    assert bool(rows_of(published.con, name, datetime.now(UTC))) == (name != "run_failures")
+
+
+def test_each_symptom_of_the_simulated_tenant_is_told_from_what_the_app_itself_sent(published):
+    now = datetime.now(UTC)
+    told = {
+        (row["Token"], row["Finding"]): row["What was found"] for row in rows_of(published.con, "device_findings", now)
+    }
+    assert told.keys() == {
+        ("Contoso Field Service", "enrollment_failing"),
+        ("Contoso Labs", "no_default_profile"),
+        ("Contoso Warehouse", "devices_missing"),
+        ("Fabrikam Academy", "devices_without_profile"),
+    }
+    assert "9 of 120" in told["Fabrikam Academy", "devices_without_profile"]
+    (fresh,) = rows_of(published.con, "inspections", now)
+    assert fresh["State"] == "fresh"
+    assert {row["Finding"]: row["Tokens"] for row in rows_of(published.con, "device_tokens", now)} == dict.fromkeys(
+        (finding for _, finding in told), 1
+    )
 
 
 # ---------------------------------------------------------------- the checks

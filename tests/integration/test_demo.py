@@ -33,10 +33,25 @@ def test_the_demo_shows_tokens_the_run_and_the_alerts_and_exits_with_0():
         "succeeded, started",
         "Sev 1 (error)    token_critical  Fabrikam Logistics",
         "Not firing: check_failing, check_silent.",
+        # Of each symptom: the finding, the number beside which it stands, and the alert.
+        "'Fabrikam Academy' has 9 of 120 devices waiting without an enrollment profile",
+        "'Contoso Field Service' has 16 of 120 devices that do not enroll (11 failed, 5 blocked)",
+        "'Contoso Warehouse' says that 120 devices synced, while Intune lists 74",
+        "'Contoso Labs' has devices and no default enrollment profile for macOS",
+        "token_warning   Fabrikam Academy            devices_without_profile",
+        "token_warning   Contoso Field Service       enrollment_failing",
+        "token_warning   Contoso Warehouse           devices_missing",
     ):
         assert told in done.stdout
+    counted = {line.partition("  ")[0]: line.split() for line in done.stdout.partition("\nDevices")[2].splitlines()}
+    assert counted["Fabrikam Academy"][2:6] == ["120", "▲", "9", "0"]
+    assert counted["Contoso Field Service"][3:7] == ["120", "0", "▲", "16"]
+    assert counted["Contoso Warehouse"][2:5] == ["▲", "74", "0"]
+    assert counted["Contoso Labs"][5:7] == ["i", "macOS"]
+    assert counted["Contoso HQ"][2:6] == ["412", "0", "0", "-"]
+    assert max(map(len, done.stdout.splitlines())) <= 100
     assert "\x1b" not in done.stdout
-    assert "Traceback" not in done.stderr
+    assert all(line.endswith(" ...") for line in done.stderr.splitlines())
 
 
 def test_a_story_prints_what_happened_and_which_alerts_fired_and_resolved():

@@ -15,6 +15,7 @@ import pytest
 
 from shared.rows import FINDINGS, RUNS
 from simulator import bearer, faults
+from simulator.devices import fixed_id
 from simulator.graph import VPP
 from simulator.host import run_worker
 
@@ -33,10 +34,12 @@ def blocks(language):
 
 @pytest.fixture(scope="module")
 def sim(simulator):
-    """A tenant after two checks; the second could not read VPP."""
+    """A tenant after two checks, and an inspection that failed for one token; the second check could not read VPP."""
     simulator.reset()
     assert run_worker(simulator.env(), "check_tokens").success
+    simulator.graph.fail(lambda request: fixed_id("Contoso Labs") in request.path, faults.missing_role())
     assert run_worker(simulator.env(), "inspect_devices").success
+    simulator.graph.heal()
     simulator.graph.fail(VPP, faults.missing_role())
     assert run_worker(simulator.env(), "check_tokens").success
     yield simulator
@@ -71,6 +74,9 @@ SELECTED = (
     lambda row: row["PartitionKey"].startswith("ade:") and row["TokenName"] == "Contoso HQ",
     lambda row: row["ChangedOn"] >= datetime(2026, 11, 1, tzinfo=UTC),
     lambda row: row["Outcome"] != "succeeded",
+    lambda row: any(row.get(name, 0) > 0 for name in ("Waiting", "Failed", "Blocked", "NotContacted")),
+    lambda row: not row["Complete"],
+    lambda row: row["TokenName"] == "Contoso HQ",
 )
 """What each query of the Azure CLI is to select, in the order of the page."""
 
@@ -145,7 +151,7 @@ def test_the_table_service_continues_as_the_powershell_expects(sim, environment)
 
 
 def test_python_prints_the_findings_and_writes_the_csv(sim, environment, tmp_path):
-    findings, file = blocks("python")
+    findings, _, file = blocks("python")
     rows = sim.table_rows("TokenStatus")
     told = carried_out([sys.executable, "-c", findings], environment, tmp_path).splitlines()
     causes = [finding for row in rows for finding in json.loads(row["Findings"]) if finding["caused_by"] is None]
@@ -160,8 +166,27 @@ def test_python_prints_the_findings_and_writes_the_csv(sim, environment, tmp_pat
     assert [row["DaysLeft"] for row in table] == [str(row.get("DaysLeft", "")) for row in rows]
 
 
+def test_python_prints_the_serial_numbers_that_the_page_says_and_none_of_another_token(sim, environment, tmp_path):
+    _, serials, _ = blocks("python")
+    told = carried_out([sys.executable, "-c", serials], environment, tmp_path).splitlines()
+    academy = sim.graph.tenant.devices[fixed_id("Fabrikam Academy")]
+    waiting = [device["serialNumber"] for device in academy if device["enrollmentState"] == "notContacted"]
+    (line,) = (line for line in told if line.startswith("Fabrikam Academy waiting "))
+    assert set(line.split()[3:]) <= set(waiting)
+    assert len(line.split()) == 3 + 9
+    assert {line.partition(" failed ")[0] for line in told if " failed " in line} == {"Contoso Field Service"}
+
+
+def test_the_example_of_serial_numbers_has_the_symptoms_of_the_rows(sim):
+    *_, example = map(json.loads, blocks("json"))
+    told = [json.loads(row["Examples"]) for row in sim.table_rows("DeviceInspection") if row["Complete"]]
+    assert set().union(*told) == example.keys()
+    for row in (*told, example):
+        assert all(serials and all(isinstance(one, str) for one in serials) for serials in row.values())
+
+
 def test_the_examples_of_json_columns_have_the_form_of_the_rows(sim):
-    findings, changes, connectors = map(json.loads, blocks("json"))
+    findings, changes, connectors, _ = map(json.loads, blocks("json"))
     (example,) = findings
     for row in sim.table_rows("TokenStatus"):
         for finding in json.loads(row["Findings"]):
@@ -177,7 +202,7 @@ def test_the_examples_of_json_columns_have_the_form_of_the_rows(sim):
     assert degraded["vpp"]["error"].startswith(connectors["vpp"]["error"].removesuffix("..."))
 
 
-@pytest.mark.parametrize("table", ["TokenStatus", "TokenHistory", "CheckRun"])
+@pytest.mark.parametrize("table", ["TokenStatus", "TokenHistory", "CheckRun", "DeviceInspection"])
 def test_a_row_has_no_column_that_the_page_does_not_name(sim, table):
     assert set().union(*sim.table_rows(table)) <= COLUMNS[table]
 
@@ -205,13 +230,21 @@ def test_microsofts_language_service_accepts_the_queries(sim):  # noqa: ARG001 -
 
 
 def test_the_queries_tell_what_the_page_says(sim):
-    newest, standing, devices, checks, unread = (duckdb_kql.kql(sim.con, query).fetchall() for query in blocks("kusto"))
+    newest, standing, devices, inspected, fresh, checks, unread = (
+        duckdb_kql.kql(sim.con, query).fetchall() for query in blocks("kusto")
+    )
     findings, runs = sim.log_rows(FINDINGS.name), sim.log_rows(RUNS.name)
     last = max(row["TimeGenerated"] for row in findings)
     assert len(newest) == sum(row["TimeGenerated"] == last and row["Finding"] != "none" for row in findings)
     assert len(standing) == len({(r["TokenId"], r["Finding"], r["Tier"]) for r in findings if r["Finding"] != "none"})
     assert {row[7] for row in standing} <= {1, 2}
     assert {row[1] for row in devices} == {row["TokenName"] for row in findings if row["SyncedDevices"] is not None}
+    assert [row[:3] for row in inspected] == [
+        ("Contoso Field Service", "enrollment_failing", "warning"),
+        ("Fabrikam Academy", "devices_without_profile", "warning"),
+    ]
+    ((*when, outcome, error),) = fresh
+    assert (len(when), outcome, error) == (1, "succeeded", None)  # no token has been known for two days
     assert (sum(row[1] for row in checks), sum(row[2] for row in checks)) == (2, 0)
     assert max(row[3] for row in checks) == max(row["DurationMs"] for row in runs if row["Connector"] == "all")
     assert [row[1] for row in unread] == ["vpp"]
