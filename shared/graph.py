@@ -48,6 +48,12 @@ class _ErrorResponse(msgspec.Struct):
     error: _ErrorBody
 
 
+class _IntuneMessage(msgspec.Struct):
+    """What Intune's services put, as JSON, where others put a sentence."""
+
+    message: str = msgspec.field(name="Message")
+
+
 class _Payload(msgspec.Struct):
     exp: float
     roles: list[str] = []
@@ -160,10 +166,17 @@ def _refused(response: httpx.Response, asked: str) -> GraphError:
         REPORT if status < 400 else _NOTHING_TO_DO,
         status=status,
         code=body.code and bounded(body.code, 100),
-        message=body.message and bounded(body.message),
+        message=body.message and bounded(_sentence(body.message)),
         request_id=request_id and bounded(request_id, 100),
         retry_after=retry_after and _seconds(retry_after),
     )
+
+
+def _sentence(message: str) -> str:
+    try:
+        return msgspec.json.decode(message, type=_IntuneMessage).message
+    except (msgspec.MsgspecError, RecursionError):
+        return message
 
 
 def _seconds(retry_after: str) -> float | None:

@@ -319,6 +319,8 @@ async def test_403_for_ade_alone_leaves_the_others_checked_and_says_what_to_chec
     )
     (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert bearer.SERVICE_ROLE in warning
+    assert "Application is not authorized to perform this operation." in warning
+    assert "_version" not in warning, "the sentence, and not the JSON around it"
 
 
 async def test_a_claims_challenge_gets_a_new_token_and_one_more_try(known, sim):
