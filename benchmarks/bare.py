@@ -59,11 +59,11 @@ async def read(http: httpx.AsyncClient, bearer: dict[str, str], path: str, selec
     return items
 
 
-async def load(http: httpx.AsyncClient, bearer: dict[str, str]) -> dict[tuple[str, str], str]:
+async def load(http: httpx.AsyncClient, bearer: dict[str, str], table: str) -> dict[tuple[str, str], str]:
     etags: dict[tuple[str, str], str] = {}
     params = {"$select": "PartitionKey,RowKey,Memory"}
     while True:
-        answer = await http.get(f"{TABLES}/TokenStatus()", params=params, headers={**bearer, **TABLE_HEADERS})
+        answer = await http.get(f"{TABLES}/{table}()", params=params, headers={**bearer, **TABLE_HEADERS})
         for row in answer.raise_for_status().json()["value"]:
             etags[row["PartitionKey"], row["RowKey"]] = row["odata.etag"]
         if "x-ms-continuation-NextPartitionKey" not in answer.headers:
@@ -115,7 +115,11 @@ async def check(rows: dict[str, list[dict[str, Any]]]) -> None:
         graph, tables = await asyncio.gather(
             token(http, "https://graph.microsoft.com"), token(http, "https://storage.azure.com")
         )
-        *_, etags = await asyncio.gather(*(read(http, graph, *one) for one in PATHS.items()), load(http, tables))
+        *_, etags, _ = await asyncio.gather(
+            *(read(http, graph, *one) for one in PATHS.items()),
+            load(http, tables, "TokenStatus"),
+            load(http, tables, "DeviceInspection"),
+        )
         logs = await token(http, "https://monitor.azure.com")
         status = [
             {**row, "RunId": run, "CheckedOn": now, "CheckedOn@odata.type": "Edm.DateTime"} for row in rows["status"]

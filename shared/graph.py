@@ -59,8 +59,8 @@ class _Payload(msgspec.Struct):
     roles: list[str] = []
 
 
-_NOTHING_TO_DO: Final = "The next check asks again; if it lasts, see the service health of Microsoft 365."
-_NETWORK: Final = "Check that the app may reach Graph (firewall, DNS, GRAPH_ENDPOINT); the next check asks again."
+_NOTHING_TO_DO: Final = "The next run asks again; if it lasts, see the service health of Microsoft 365."
+_NETWORK: Final = "Check that the app may reach Graph (firewall, DNS, GRAPH_ENDPOINT); the next run asks again."
 _IDENTITY: Final = "Check that the app has its managed identity and that AZURE_CLIENT_ID names it."
 
 

@@ -5,7 +5,7 @@ that a status or a change can hold, whatever release stored it.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -24,6 +24,9 @@ _ERROR_NAME: Final = 40
 """Characters of a tenant's name for a code: an action holds at most 200."""
 
 _CLOCK_SKEW: Final = timedelta(minutes=5)
+
+_NAMED: Final = re.compile(r"\{(\w+)\}")
+"""Where a text takes something in."""
 
 _UNITS: Final = (("day", timedelta(days=1)), ("hour", timedelta(hours=1)), ("minute", timedelta(minutes=1)))
 
@@ -116,22 +119,17 @@ class Guidance:
         }
 
     def _summary(self, status: Status, finding: Finding, *, more: int) -> str:
-        token, now, last, seen = status.token, status.checked_on, status.token.last_successful_sync, status.observed_on
+        token = status.token
+        text = self._written(finding.code, token.connector, token).summary
+        named = set(_NAMED.findall(text))  # putting the others together, too, would double what a row costs
         values = {
-            **{name: _detail(value) for name, value in finding.facts.items() if value is not None},
+            **{name: _detail(value) for name, value in finding.facts.items() if name in named and value is not None},
             **self._values(token),
-            "finding": _quoted(finding.code),
-            "expiry": _expiry_and_date(status),
-            "last_success": f"last successful sync {_ago(last, now)}" if last else "no successful sync on record",
-            "known_since": f"{min(status.first_seen, token.last_modified or status.first_seen):%Y-%m-%d}",
-            "seen": _ago(seen, now) if seen else "at a time not known",
-            "topic": _detail(status.known_topic or token.topic or "not known"),
-            "serial": _detail(status.known_serial_number or token.serial_number or "not known"),
-            "unreadable": _listed(finding),
+            **{name: _PHRASES[name](status, finding) for name in named & _PHRASES.keys()},
         }
         cause = CATALOGUE.findings.get(finding.caused_by or "")
         parts = (
-            _filled(self._written(finding.code, token.connector, token).summary, values, "something not known"),
+            _filled(text, values, "something not known"),
             finding.caused_by and f"explained by {_quoted(cause.title if cause else finding.caused_by)}",
             more and f"and {_count(more, 'more finding')}",
             finding.code == Code.SYNC_ERROR and self.probable_cause(status),
@@ -141,7 +139,7 @@ class Guidance:
 
 def _filled(text: str, values: Mapping[str, str], missing: str | None = None) -> str:
     """`text` with `values` in place of `{name}`, in one pass, so that what is put in is never itself filled."""
-    return re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], missing or found[0]), text)
+    return _NAMED.sub(lambda found: values.get(found[1], missing or found[0]), text)
 
 
 def _short(text: str, limit: int) -> str:
@@ -187,6 +185,24 @@ def _expiry_and_date(status: Status) -> str:
     return f"{_expiry(expires_on, now)}, on {expires_on.date()}"
 
 
+def _last_success(status: Status) -> str:
+    last = status.token.last_successful_sync
+    return f"last successful sync {_ago(last, status.checked_on)}" if last else "no successful sync on record"
+
+
+def _known_since(status: Status) -> str:
+    return f"{min(status.first_seen, status.token.last_modified or status.first_seen):%Y-%m-%d}"
+
+
+def _seen(status: Status) -> str:
+    return _ago(status.observed_on, status.checked_on) if status.observed_on else "at a time not known"
+
+
+def _unless_seen_now(status: Status) -> str:
+    """When the token was last seen; nothing where only its devices were not inspected."""
+    return "" if status.observed_on == status.checked_on else f"; it was last seen {_seen(status)}"
+
+
 def _listed(finding: Finding) -> str:
     """At most three of the values that could not be read, and how many more there are."""
     told = [
@@ -195,6 +211,20 @@ def _listed(finding: Finding) -> str:
     ]
     more = [_count(len(told) - 3, "more value")] if len(told) > 3 else []
     return ", ".join([*told[:3], *more]) or "a value could not be read"
+
+
+_PHRASES: Final[Mapping[str, Callable[[Status, Finding], str]]] = {
+    "finding": lambda _, finding: _quoted(finding.code),
+    "expiry": lambda status, _: _expiry_and_date(status),
+    "last_success": lambda status, _: _last_success(status),
+    "known_since": lambda status, _: _known_since(status),
+    "seen": lambda status, _: _seen(status),
+    "unless_seen_now": lambda status, _: _unless_seen_now(status),
+    "topic": lambda status, _: _detail(status.known_topic or status.token.topic or "not known"),
+    "serial": lambda status, _: _detail(status.known_serial_number or status.token.serial_number or "not known"),
+    "unreadable": lambda _, finding: _listed(finding),
+}
+"""What a summary may name beside a finding's facts."""
 
 
 def _moved(field: FieldChange) -> str:

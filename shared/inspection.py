@@ -30,7 +30,7 @@ from shared.tokens import Connector, Events, Inspection, Status
 
 _log: Final = logging.getLogger(__name__)
 
-AT_ONCE: Final = 8
+AT_ONCE: Final = 16
 """Tokens that are inspected side by side. Whatever their number, their calls go at the pace of `shared.pace`."""
 
 READING_ENDS: Final = 0.85

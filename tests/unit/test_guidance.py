@@ -416,6 +416,13 @@ def test_a_summary_names_the_token_and_what_is_wrong(code, connector, told):
     assert summary(token, a_finding(code), observed_on=ago(hours=1)) == f"'Contoso' {told}."
 
 
+def test_a_token_whose_devices_alone_were_not_inspected_was_seen_now_and_nothing_else_is_said():
+    late = a_finding(Code.UNREAD, facts={"reason": "its devices were never inspected as a whole"})
+    told = "'Contoso' was not read: its devices were never inspected as a whole"
+    assert summary(a_token(ADE), late, observed_on=NOW) == f"{told}."
+    assert summary(a_token(ADE), late, observed_on=None) == f"{told}; it was last seen at a time not known."
+
+
 def test_values_that_could_not_be_read_are_listed_up_to_three():
     facts = {"state": "new?", "b": None, "c": "missing", "d": "4", "e": "5"}
     told = summary(a_token(VPP), a_finding(Code.UNREADABLE, facts=facts))
