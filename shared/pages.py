@@ -76,7 +76,8 @@ class Pages:
 
         Raises:
             GraphError: where a page is missing, is no object with a list `value`, names a next page outside the root,
-                or one that was there before, and where the pages do not end. Nothing has moved on then.
+                or one that was there before, and where the pages do not end. Nothing has moved on then, except that
+                a list without an end has no position any more: to go on from one would count pages again.
             ValueError: where there is no next page.
 
         """
@@ -100,6 +101,7 @@ class Pages:
         self.position = url
 
     def _endless(self) -> GraphError:
+        self.position = None
         return GraphError(self.asked, "its pages go round in a circle or do not end", REPORT)
 
 
@@ -124,8 +126,10 @@ def decoded[T](body: bytes, kind: type[T], asked: str) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        start = bounded(body[:60].decode("utf-8", "replace"))
-        raise GraphError(asked, f"the answer is not what Graph documents ({error}): {start!r}", REPORT) from error
+        # Of JSON nothing is told, since it can hold a serial number; what a gateway sends begins with something else.
+        start = bounded(re.split(rb'[{\["]', body[:60])[0].strip().decode("utf-8", "replace"))
+        told = f": {start!r}" if start else ""
+        raise GraphError(asked, f"the answer is not what Graph documents ({error}){told}", REPORT) from error
 
 
 def readable[T](body: bytes, page: type[Page[T]], item: type[T], asked: str) -> Page[T | None]:

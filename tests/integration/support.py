@@ -84,6 +84,7 @@ class Monitor:
         return {
             **self.sim.env(proxied=proxied),
             "CHECK_TIMEOUT_SECONDS": str(self.timeout),
+            "INSPECT_TIMEOUT_SECONDS": str(self.timeout),
             **self.settings,
             **{name: str(value) for name, value in settings.items()},
         }
@@ -98,13 +99,14 @@ class Monitor:
                 run_id = run_id or f"run-{next(self._runs)}"
                 return await check(loaded, clients, run_id=run_id, now=self.now, past_due=past_due)
 
-    async def inspect(self, **settings) -> None:
-        """One inspection of devices, at the monitor's time."""
+    async def inspect(self, after: timedelta = timedelta(), *, run_id: str | None = None, **settings) -> Counter[str]:
+        """One inspection of devices, `after` the last run; of how many tokens what became."""
+        self.now += after
         environment = self.environment(**settings)
         with applied(environment):
             loaded = Settings.load(environment)
             async with open_clients(loaded) as clients:
-                await inspect(loaded, clients, run_id=f"inspection-{next(self._runs)}", now=self.now)
+                return await inspect(loaded, clients, run_id=run_id or f"inspection-{next(self._runs)}", now=self.now)
 
     def invoke(self, function: str | None = "check_tokens", *, past_due=False, **settings) -> WorkerResult:
         """The function in a worker process; everything but the clock is as in Azure."""
@@ -217,6 +219,17 @@ def silent():
         while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110 (no event tells)
             await asyncio.sleep(0.02)
         raise ConnectionResetError
+
+    return fault
+
+
+def held(until: asyncio.Event, loop: asyncio.AbstractEventLoop, met: asyncio.Event):
+    """A fault: the request is carried out once `until` is set; `met` is set when it came."""
+
+    async def fault(_request, answer):
+        loop.call_soon_threadsafe(met.set)
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(until.wait(), loop))
+        return await answer()
 
     return fault
 

@@ -3,14 +3,13 @@
 import asyncio
 import json
 from collections import Counter
-from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
 from azure.data.tables import UpdateMode
-from support import DAY, HOUR, MINUTE, NOW, ade, push, tenant, vpp
+from dying import Death, die
+from support import DAY, HOUR, MINUTE, NOW, ade, held, push, tenant, vpp
 
 from shared.clients import open_clients
 from shared.guidance import Guidance
@@ -22,44 +21,6 @@ from simulator.graph import ADE
 from simulator.host import worker
 from simulator.stack import applied
 from simulator.tenant import Tenant, many
-
-# A run that dies: its process is gone, so nothing more of it reaches any service
-
-
-@dataclass
-class Death:
-    """Ends the run at its `at`-th request to `where`, before or after that request is carried out."""
-
-    where: str
-    at: int
-    carried_out: bool
-    happened: bool = False
-    task: asyncio.Task | None = field(default=None, repr=False)
-    loop: asyncio.AbstractEventLoop | None = field(default=None, repr=False)
-
-    def plan(self, monitor) -> None:
-        for server in monitor.servers:
-            server.fail(lambda _: self.happened, faults.dropped())
-        end = faults.calling(self._die, faults.dropped())
-        server = getattr(monitor.sim, self.where.lower())
-        server.fail("", faults.carried_out_then(end) if self.carried_out else end, skip=self.at - 1, times=1)
-
-    def _die(self) -> None:
-        self.happened = True
-        self.loop.call_soon_threadsafe(self.task.cancel)
-
-
-async def die(monitor, death: Death, after: timedelta) -> bool:
-    """A run that dies there; False where it was over before."""
-    death.plan(monitor)
-    death.loop = asyncio.get_running_loop()
-    death.task = asyncio.ensure_future(monitor.check(after, run_id=f"dead at {monitor.now + after}"))
-    with suppress(asyncio.CancelledError):
-        await death.task
-    for server in monitor.servers:
-        server.heal()
-    return death.happened
-
 
 BEFORE = tenant(
     ade("Contoso HQ", expires=5 * DAY),
@@ -112,6 +73,11 @@ async def reference(monitor) -> tuple[Counter, dict]:
     return result
 
 
+def dead(monitor, after: timedelta):
+    """A run that shall not come to its end."""
+    return monitor.check(after, run_id=f"dead at {monitor.now + after}")
+
+
 OPENED = [
     ("fired", "token_critical", "Contoso Books", "vpp", "invalid", "none"),
     ("fired", "token_critical", "Contoso HQ", "ade", "expiring", "7"),
@@ -131,7 +97,7 @@ async def play(monitor, death: Death) -> bool:
     sim.graph.tenant = AFTER
     for server in monitor.servers:
         server.requests.clear()
-    died = await die(monitor, death, HOUR)
+    died = await die(monitor, death, dead(monitor, HOUR))
     if died and "all" not in monitor.run_rows(f"dead at {monitor.now}"):
         # Whatever the dead run has sent, nothing resolves for it.
         assert not [event for event in alerts.until(monitor.now + 50 * MINUTE) if event[0] == "resolved"], death
@@ -166,7 +132,8 @@ async def test_however_often_runs_die_in_a_row_no_change_is_lost_or_doubled(moni
         deaths = 0
         while deaths < 4:
             where, most = random.choice([("Proxy", 16), ("Proxy", 16), ("Ingestion", 3), ("Graph", 3)])
-            await die(monitor, Death(where, random.randint(1, most), random.random() < 0.5), MINUTE)
+            death = Death(where, random.randint(1, most), random.random() < 0.5)
+            await die(monitor, death, dead(monitor, MINUTE))
             deaths += 1
         await monitor.check(MINUTE)
         await monitor.check(MINUTE)
@@ -217,17 +184,6 @@ def test_a_killed_worker_that_the_host_starts_again_leaves_the_history_exact(mon
 
 
 # Runs that overlap
-
-
-def held(until: asyncio.Event, loop: asyncio.AbstractEventLoop, met: asyncio.Event):
-    """A fault: the request is carried out once `until` is set; `met` is set when it came."""
-
-    async def fault(_request, answer):
-        loop.call_soon_threadsafe(met.set)
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(until.wait(), loop))
-        return await answer()
-
-    return fault
 
 
 async def test_of_two_runs_that_overlap_one_gives_way_and_its_retry_is_right(monitor, sim):

@@ -1,0 +1,112 @@
+"""Tokens with devices, and what is remembered of them."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from azure.data.tables import UpdateMode
+from support import NOW, ade, push, vpp
+
+from shared.rows import DEVICE_INSPECTION
+from simulator.devices import DEFAULTS, Devices, default_profiles, fixed_id, fleet, profile
+from simulator.graph import ADE, DEVICES
+from simulator.tenant import Item, Tenant
+
+HQ = fixed_id("Contoso HQ")
+PLATFORMS = tuple(DEFAULTS.values())
+
+JSON = ("ByState", "ByPlatform", "DefaultProfiles", "Examples", "Memory")
+OF_THE_RUN = frozenset({"InspectedOn", "RunId", "Complete", "Error", "Memory"})
+
+
+def some(token_id: str = HQ, *, now=NOW, **kinds: int) -> Devices:
+    """So many devices of each kind; see `simulator.devices.KINDS`."""
+    return fleet(token_id, now, **kinds)
+
+
+def owning(devices: Mapping[str, Sequence[Item]], *, now=NOW, synced: Mapping[str, int] | None = None) -> Tenant:
+    """Healthy tokens, by name, with these devices, as many as each says itself, and a default profile everywhere."""
+    lists = {fixed_id(name): listed for name, listed in devices.items()}
+    return Tenant(
+        tuple(
+            ade(name, now=now, syncedDeviceCount=(synced or {}).get(name, len(listed)))
+            for name, listed in devices.items()
+        ),
+        (vpp(now=now),),
+        push(now=now),
+        devices=lists,
+        profiles={token_id: [profile(token_id=token_id)] for token_id in lists},
+        defaults={token_id: default_profiles(token_id, *PLATFORMS) for token_id in lists},
+    )
+
+
+def spread(*names: str, now=NOW, **kinds: int) -> Tenant:
+    """Tokens of these names with the same kinds of devices each."""
+    return owning({name: some(fixed_id(name), now=now, **kinds) for name in names}, now=now)
+
+
+def remembered(monitor) -> dict[str, dict]:
+    """The rows of `DeviceInspection` by the token's name, with their JSON decoded."""
+    rows = monitor.sim.table_rows(DEVICE_INSPECTION.name)
+    return {
+        row["TokenName"]: {name: json.loads(value) if name in JSON else value for name, value in row.items()}
+        for row in rows
+    }
+
+
+def the_row(monitor, name: str = "Contoso HQ") -> dict:
+    return remembered(monitor)[name]
+
+
+def counted(row: Mapping) -> dict:
+    """What a row says of devices, whenever and by whatever run."""
+    return {name: value for name, value in row.items() if name not in OF_THE_RUN}
+
+
+def forge(monitor, name: str = "Contoso HQ", **memory) -> None:
+    """Change what a row remembers, as somebody with a right to the table could."""
+    (row,) = [row for row in monitor.sim.table_rows(DEVICE_INSPECTION.name) if row["TokenName"] == name]
+    changed = json.loads(row["Memory"])
+    changed.update({key: {**changed[key], **value} for key, value in memory.items()})
+    keys = {key: row[key] for key in ("PartitionKey", "RowKey")}
+    with monitor.sim.tables.client() as tables:
+        table = tables.get_table_client(DEVICE_INSPECTION.name)
+        table.update_entity({**keys, "Memory": json.dumps(changed)}, mode=UpdateMode.MERGE)
+
+
+# Where Graph keeps it
+
+
+def lists(request) -> bool:
+    """Whether a request asks for a page of devices."""
+    return request.path.endswith(f"/{DEVICES}")
+
+
+def further(request) -> bool:
+    """Whether it is not the first page."""
+    return lists(request) and "$skiptoken" in request.query
+
+
+def of(name: str):
+    """Whether a request asks for devices of that token."""
+    path = f"{ADE}/{fixed_id(name)}/{DEVICES}"
+    return lambda request: request.path == path
+
+
+def further_of(name: str):
+    """The same, and not the first."""
+    path = f"{ADE}/{fixed_id(name)}/{DEVICES}"
+    return lambda request: request.path == path and "$skiptoken" in request.query
+
+
+def defaults_of(name: str):
+    return lambda request: request.path == f"{ADE}/{fixed_id(name)}"
+
+
+def asked(monitor, which=lists) -> list:
+    """The requests to Graph that `which` says yes to."""
+    return [request for request in monitor.sim.graph.requests if which(request)]
+
+
+def tokens_asked(monitor) -> list[str]:
+    """Ids of the tokens whose devices were asked for, each once, in that order."""
+    return list(dict.fromkeys(request.path.split("/")[-2] for request in asked(monitor)))

@@ -1,0 +1,322 @@
+"""Whatever goes wrong in a look at devices: the last complete one stands, its row says why, and the others go on."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from inspecting import (
+    HQ,
+    asked,
+    counted,
+    defaults_of,
+    further,
+    further_of,
+    lists,
+    of,
+    owning,
+    remembered,
+    some,
+    spread,
+    the_row,
+    tokens_asked,
+)
+from support import DAY, HOUR, MINUTE, NOW, silent
+
+from shared import device_reader
+from shared.inspection import AT_ONCE
+from shared.store import StoreError
+from simulator import bearer, faults
+from simulator.devices import DEFAULTS, fixed_id
+from simulator.graph import DEVICES, PROFILES
+from simulator.tenant import Tenant
+
+NAMES = ("Contoso HQ", "Contoso Labs")
+WORSE = {"enrolled": 20, "waiting": 5, "failed": 5}
+
+BUSY = 2
+"""Seconds that a busy machine may add; nothing that hangs is over as soon."""
+
+
+@pytest.fixture
+async def known(monitor, sim):
+    """Two tokens whose 24 devices were counted yesterday; since then things got worse, on three pages of each."""
+    sim.graph.tenant = spread(*NAMES, enrolled=20, waiting=4)
+    await monitor.check()
+    await monitor.inspect()
+    sim.graph.tenant = spread(*NAMES, **WORSE)
+    sim.graph.largest_page = 10
+    monitor.now += DAY
+    sim.graph.requests.clear()
+    return monitor
+
+
+def expect_as_yesterday(monitor, before: dict, *parts: str) -> None:
+    """The first token's look failed: its counts are those of yesterday, and the row says why; the other's are new."""
+    row = the_row(monitor)
+    assert counted(row) == before
+    assert (row["InspectedOn"], row["Complete"], row["Devices"], row["Waiting"]) == (NOW, False, 24, 4)
+    for part in parts:
+        assert part in row["Error"], row["Error"]
+    other = the_row(monitor, "Contoso Labs")
+    assert (other["Complete"], other["Devices"], other["Waiting"], other["Failed"]) == (True, 30, 5, 5)
+    assert (other["InspectedOn"], "Error" in other) == (monitor.now, False)
+
+
+MIDDLE = {
+    "500": (faults.status(500), ["Graph failed (HTTP 500; InternalServerError", "1 pages of the list are counted"]),
+    "502": (faults.html(502), ["Graph failed (HTTP 502"]),
+    "403": (faults.missing_role(), ["Graph refused the app (HTTP 403", f"has the role {bearer.SERVICE_ROLE}"]),
+    "404": (faults.status(404), ["Graph does not know it (HTTP 404"]),
+    "410": (faults.status(410), ["HTTP 410"]),
+    "400": (faults.status(400), ["HTTP 400"]),
+    "HTML": (faults.html(200), ["the answer is not what Graph documents"]),
+    "nothing": (faults.empty(200), ["the answer was empty"]),
+    "broken JSON": (faults.broken_json(), ["the answer is not what Graph documents"]),
+    "cut off": (faults.cut_off(), ["the connection failed"]),
+    "dropped": (faults.dropped(), ["the connection failed"]),
+    "no list": (faults.value_missing(), ["the answer is not what Graph documents"]),
+    "a list of rubbish": (faults.value_is({"a": 1}), ["the answer is not what Graph documents"]),
+    "redirect": (faults.redirect("https://example.com/"), ["redirect, which was not followed"]),
+}
+
+
+@pytest.mark.parametrize(("fault", "parts"), MIDDLE.values(), ids=MIDDLE)
+async def test_a_fault_in_the_middle_of_a_list_leaves_the_last_counts_and_the_next_run_goes_on(
+    known, sim, fault, parts
+):
+    before = counted(the_row(known))
+    sim.graph.fail(further_of("Contoso HQ"), fault)
+    assert await known.inspect() == {"complete": 1, "failed": 1, "not_reached": 0}
+    expect_as_yesterday(known, before, f"/{DEVICES}: ", *parts, "the next run goes on from there")
+    run = await known.check(HOUR)
+    assert run.outcome == "succeeded"
+    assert known.stored("ade", "Contoso HQ")["devices_without_profile"]["facts"]["waiting"] == 4
+    sim.graph.heal()
+    sim.graph.requests.clear()
+    assert await known.inspect() == {"complete": 1, "not_reached": 0}
+    row = the_row(known)
+    assert (row["Complete"], row["Devices"], row["Waiting"], row["Failed"]) == (True, 30, 5, 5)
+    assert (row["InspectedOn"], "Error" in row) == (NOW + DAY, False)
+    assert len(asked(known, of("Contoso HQ"))) == 2, "the first page is not asked for again"
+
+
+FIRST = {
+    "the list": (lists, f"/{DEVICES}"),
+    "the profiles": (lambda request: request.path.endswith(f"/{PROFILES}"), f"/{PROFILES}"),
+    "the default profiles": (defaults_of("Contoso HQ"), HQ),
+}
+
+
+@pytest.mark.parametrize("fault", [faults.status(500), faults.dropped(), faults.broken_json()], ids=["500", "", "JSON"])
+@pytest.mark.parametrize(("where", "asked_for"), FIRST.values(), ids=FIRST)
+async def test_each_part_of_a_look_that_fails_fails_the_look_and_says_which(known, sim, where, asked_for, fault):
+    before = counted(the_row(known))
+    sim.graph.fail(lambda request: where(request) and HQ in request.path, fault)
+    assert (await known.inspect())["failed"] == 1
+    expect_as_yesterday(known, before, f"{asked_for}: ")
+    assert "the next run goes on" not in the_row(known)["Error"]
+    sim.graph.heal()
+    await known.inspect(HOUR)
+    assert (the_row(known)["Devices"], the_row(known)["InspectedOn"]) == (30, known.now)
+
+
+async def test_profiles_and_defaults_that_graph_refuses_to_tell_are_told_as_not_known(known, sim):
+    sim.graph.fail(lambda request: "$expand" in request.query, faults.status(400))
+    sim.graph.fail(lambda request: request.path.endswith(f"/{PROFILES}"), faults.status(400))
+    assert (await known.inspect())["complete"] == 2
+    row = the_row(known)
+    assert (row["Complete"], row["Devices"], "DefaultProfiles" in row) == (True, 30, False)
+    assert row["Error"] == "Graph does not tell the enrollment profiles. Graph does not tell the default profiles."
+    asked_for = [request.query for request in sim.graph.requests if not lists(request)]
+    assert all(query["$select"] == "id" for query in asked_for), "a profile can hold a password"
+
+
+async def test_a_default_profile_that_was_missing_stays_told_while_graph_does_not_tell(known, sim):
+    whole = sim.graph.tenant
+    none = {HQ: dict.fromkeys(DEFAULTS.values())}
+    sim.graph.tenant = Tenant(whole.ade, whole.vpp, whole.apns, devices=whole.devices, defaults=none)
+    await known.inspect()
+    await known.check(HOUR)
+    assert "no_default_profile" in known.stored("ade", "Contoso HQ")
+    sim.graph.fail(lambda request: "$expand" in request.query, faults.status(400))
+    await known.inspect(DAY)
+    await known.check(HOUR)
+    assert "no_default_profile" in known.stored("ade", "Contoso HQ")
+    sim.graph.heal()
+    sim.graph.tenant = whole
+    await known.inspect(DAY)
+    await known.check(HOUR)
+    assert "no_default_profile" not in known.stored("ade", "Contoso HQ")
+
+
+async def test_a_token_that_vanished_since_the_check_fails_alone(known, sim):
+    before = counted(the_row(known))
+    whole = sim.graph.tenant
+    sim.graph.tenant = Tenant(whole.ade[1:], whole.vpp, whole.apns, devices=whole.devices, defaults=whole.defaults)
+    assert await known.inspect() == {"complete": 1, "failed": 1, "not_reached": 0}
+    expect_as_yesterday(known, before, "Graph does not know it (HTTP 404; ResourceNotFound")
+
+
+async def test_a_graph_that_does_not_answer_costs_one_token_its_turn_and_the_others_nothing(known, sim, monkeypatch):
+    monkeypatch.setattr(device_reader, "ANSWER_SECONDS", 1)
+    before = counted(the_row(known))
+    sim.graph.fail(further_of("Contoso HQ"), silent())
+    assert (await known.inspect())["failed"] == 1
+    expect_as_yesterday(known, before, "no whole answer within 1 seconds", "goes on from there")
+
+
+@pytest.mark.parametrize("fault", [silent(), faults.trickle()], ids=["silent", "trickling"])
+async def test_a_run_ends_within_its_time_whatever_graph_does(known, sim, fault):
+    before = counted(the_row(known))
+    sim.graph.fail(further_of("Contoso HQ"), fault)
+    begun = time.monotonic()
+    assert await known.inspect(INSPECT_TIMEOUT_SECONDS=3) == {"complete": 1, "unfinished": 1, "not_reached": 0}
+    assert time.monotonic() - begun < 3 + BUSY
+    expect_as_yesterday(
+        known, before, "Time ran out while reading the devices (INSPECT_TIMEOUT_SECONDS is 3)", "1 pages"
+    )
+
+
+async def test_all_of_graph_failing_fails_each_token_and_the_log_stays_short(monitor, sim, caplog):
+    names = [f"Contoso {number:02}" for number in range(30)]
+    sim.graph.tenant = spread(*names, enrolled=1)
+    await monitor.check()
+    sim.graph.fail("", faults.status(500))
+    assert await monitor.inspect() == {"failed": 30, "not_reached": 0}
+    rows = remembered(monitor)
+    assert {(row["Complete"], "Devices" in row, "InspectedOn" in row) for row in rows.values()} == {
+        (False, False, False)
+    }
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 21
+    assert warnings[-1] == "Devices of 10 more tokens could not be inspected"
+    await monitor.check(HOUR)
+    assert monitor.run_rows()["devices"]["Outcome"] == "succeeded", "the tokens are not known for two days"
+
+
+async def test_without_a_sign_in_at_graph_each_token_says_so(known, sim):
+    resources = sim.identity.resources
+    sim.identity.resources = resources - {bearer.GRAPH}
+    try:
+        assert await known.inspect() == {"failed": 2, "not_reached": 0}
+    finally:
+        sim.identity.resources = resources
+    assert {(row["Complete"], row["Devices"]) for row in remembered(known).values()} == {(False, 24)}
+    assert all("no sign-in" in row["Error"] for row in remembered(known).values())
+
+
+# Throttling
+
+
+@pytest.mark.parametrize(
+    "until", [lambda: 2, lambda: datetime.now(UTC) + timedelta(seconds=3)], ids=["seconds", "a date"]
+)
+async def test_a_429_slows_everyone_and_nobody_is_lost(monitor, sim, until):
+    number = 3 * AT_ONCE
+    sim.graph.tenant = spread(*(f"Contoso {each:02}" for each in range(number)), enrolled=3)
+    await monitor.check()
+    times, throttled = [], []
+    sim.graph.on_request = lambda _: times.append(time.monotonic())
+
+    async def throttle(request, answer):
+        throttled.append(time.monotonic())
+        return await faults.status(429, retry_after=until())(request, answer)
+
+    sim.graph.fail(lists, throttle, skip=4, times=1)
+    assert await monitor.inspect() == {"complete": number, "not_reached": 0}
+    assert {row["Devices"] for row in remembered(monitor).values()} == {3}
+    (at,) = throttled
+    # What is on its way arrives, and then nobody asks anything until Graph's rest is over.
+    rested = at + 1.8
+    assert len([moment for moment in times if at < moment < rested]) <= AT_ONCE
+    assert len([moment for moment in times if moment > rested]) > 3 * AT_ONCE
+    assert len(times) == 3 * number + 1, "no request but the throttled one is made twice"
+
+
+async def test_a_503_makes_only_the_token_wait_that_met_it(known, sim):
+    times = {name: [] for name in NAMES}
+    sim.graph.on_request = lambda request: [times[name].append(time.monotonic()) for name in NAMES if of(name)(request)]
+    sim.graph.fail(of("Contoso HQ"), faults.status(503, retry_after=1), times=1)
+    sim.graph.fail(of("Contoso Labs"), faults.delay(0.2))  # so that it is still under way
+    assert (await known.inspect())["complete"] == 2
+    first, again = times["Contoso HQ"][:2]
+    assert again - first >= 1
+    assert max(times["Contoso Labs"]) < again
+
+
+async def test_a_throttle_longer_than_the_run_ends_it_and_everyone_goes_on_in_the_next(monitor, sim):
+    names = [f"Contoso {number:02}" for number in range(12)]
+    sim.graph.tenant = owning({name: some(fixed_id(name), enrolled=30) for name in names})
+    sim.graph.largest_page = 10
+    await monitor.check()
+    sim.graph.fail(further, faults.status(429, retry_after=3600), skip=1)
+    begun = time.monotonic()
+    outcomes = await monitor.inspect()
+    assert time.monotonic() - begun < BUSY + 3, "nobody waits for what will not come"
+    assert outcomes["complete"] == 0
+    assert outcomes["unfinished"] + outcomes["not_reached"] == 12
+    unfinished = [row for row in remembered(monitor).values() if "pause" in row["Memory"]]
+    assert unfinished
+    assert all("Graph throttled the app" in row["Error"] for row in unfinished)
+    sim.graph.heal()
+    sim.graph.requests.clear()
+    assert await monitor.inspect(HOUR) == {"complete": 12, "not_reached": 0}
+    assert {row["Devices"] for row in remembered(monitor).values()} == {30}
+    assert set(tokens_asked(monitor)) == {fixed_id(name) for name in names}
+
+
+# Tables
+
+
+async def test_tables_that_cannot_be_read_end_the_run_before_graph_is_asked(known, sim):
+    before = remembered(known)
+    denied = faults.table_status(403, "AuthorizationPermissionMismatch")
+    for table in ("TokenStatus", "DeviceInspection"):
+        sim.proxy.fail(table, denied)
+        with pytest.raises(StoreError, match=f"{table} could not be read: HTTP 403 AuthorizationPermissionMismatch"):
+            await known.inspect()
+        sim.proxy.heal()
+    assert sim.graph.requests == []
+    assert remembered(known) == before
+
+
+async def test_tables_that_fail_at_the_save_fail_the_run_and_the_next_one_counts_anew(known, sim):
+    before = remembered(known)
+    sim.proxy.fail("DeviceInspection", faults.table_status(403, "AuthorizationPermissionMismatch"), method="POST")
+    with pytest.raises(StoreError, match="DeviceInspection could not be written: HTTP 403") as failed:
+        await known.inspect()
+    assert "give the app's identity the role Storage Table Data Contributor" in str(failed.value)
+    assert remembered(known) == before
+    sim.proxy.heal()
+    assert (await known.inspect(MINUTE))["complete"] == 2
+    assert {row["Devices"] for row in remembered(known).values()} == {30}
+
+
+async def test_one_row_that_cannot_be_saved_keeps_no_other_from_being_saved(known, sim):
+    sim.proxy.fail("DeviceInspection", faults.table_status(400, "InvalidInput"), method="POST", times=1)
+    with pytest.raises(StoreError):
+        await known.inspect()
+    assert sorted(row["Devices"] for row in remembered(known).values()) == [24, 30]
+
+
+@pytest.mark.parametrize("lost", [faults.dropped(), faults.table_status(503)], ids=["dropped", "503"])
+async def test_a_lost_answer_to_a_save_is_no_failure(known, sim, lost):
+    sim.proxy.fail("DeviceInspection", faults.carried_out_then(lost), method="POST", times=1)
+    assert (await known.inspect())["complete"] == 2
+    assert {row["Devices"] for row in remembered(known).values()} == {30}
+
+
+async def test_tables_that_are_gone_end_the_run_within_its_time(known, sim):
+    begun = time.monotonic()
+    with sim.proxy.refusing(), pytest.raises(StoreError, match=r"TokenStatus|Time ran out while loading"):
+        await known.inspect(INSPECT_TIMEOUT_SECONDS=4)
+    assert time.monotonic() - begun < 4 + BUSY
+    assert (await known.inspect(HOUR))["complete"] == 2
+
+
+async def test_tables_that_are_silent_at_the_save_end_the_run_within_its_time(known, sim):
+    sim.proxy.fail("DeviceInspection", silent(), method="POST")
+    begun = time.monotonic()
+    with pytest.raises(StoreError, match="Time ran out while saving"):
+        await known.inspect(INSPECT_TIMEOUT_SECONDS=4)
+    assert time.monotonic() - begun < 4 + BUSY
