@@ -69,8 +69,8 @@ def expect_unread(monitor, run, *parts: str) -> None:
 
 
 FAULTS = {
-    "500": (faults.status(500), ["Graph failed", "HTTP 500", "InternalServerError", "request id", "next check"]),
-    "502": (faults.status(502), ["Graph failed", "HTTP 502", "BadGateway", "next check asks again"]),
+    "500": (faults.status(500), ["Graph failed", "HTTP 500", "InternalServerError", "request id", "next run"]),
+    "502": (faults.status(502), ["Graph failed", "HTTP 502", "BadGateway", "next run asks again"]),
     "501 with HTML": (faults.html(501), ["Graph failed", "HTTP 501"]),
     "500 with nothing": (faults.empty(500), ["Graph failed", "HTTP 500"]),
     "429 that asks for three minutes": (
@@ -173,7 +173,7 @@ async def test_graph_that_asks_to_wait_longer_than_there_is_time_is_left_at_the_
 async def test_graph_that_keeps_throttling_is_asked_four_times_and_then_told(known, sim):
     sim.graph.fail(ADE, faults.status(429, retry_after=1))
     run = await known.check(HOUR)
-    expect_unread(known, run, "Graph throttled the app, asking to wait until or for 1", "HTTP 429", "next check")
+    expect_unread(known, run, "Graph throttled the app, asking to wait until or for 1", "HTTP 429", "next run")
     assert [request.path for request in sim.graph.requests].count(ADE) == 4
 
 
