@@ -60,6 +60,7 @@ def _once(console: Console, steps: Console, sim: Simulator, ending: "_Ending") -
     ending.stop_if_asked()
     if not (_ran(steps, sim, "inspect_devices") and _ran(steps, sim, "check_tokens")):
         return COULD_NOT_TELL
+    ending.stop_if_asked()
     now = datetime.now(UTC)
     statuses = sim.table_rows(TOKEN_STATUS.name)
     console.print(f"\n[bold]Tokens[/] (table {TOKEN_STATUS.name}), worst first")
@@ -160,8 +161,10 @@ class _Ending:
     def __init__(self) -> None:
         self._asked = False
         self._before = {ending: signal.getsignal(ending) for ending in (signal.SIGINT, signal.SIGTERM)}
+        self._told_before = sys.unraisablehook
 
     def __enter__(self) -> Self:
+        sys.unraisablehook = self._lost
         for ending in self._before:
             signal.signal(ending, self._interrupt)
         return self
@@ -171,11 +174,12 @@ class _Ending:
     ) -> None:
         for ending, handler in self._before.items():
             signal.signal(ending, handler)
+        sys.unraisablehook = self._told_before
         if self._asked and isinstance(error, RuntimeError):  # what DuckDB makes of an interrupted query
             raise KeyboardInterrupt from error
 
     def stop_if_asked(self) -> None:
-        """Raise KeyboardInterrupt if the end was asked for in the middle of asynchronous work."""
+        """Raise KeyboardInterrupt if the end was asked for where that could not end anything."""
         if self._asked:
             raise KeyboardInterrupt
 
@@ -187,3 +191,8 @@ class _Ending:
             asyncio.get_running_loop()
             return  # a check under way ends first: cut off in the middle, it would leave connections behind
         raise KeyboardInterrupt
+
+    def _lost(self, what: "sys.UnraisableHookArgs") -> None:
+        """Python prints what a finalizer raises, and goes on; `stop_if_asked` knows of the end."""
+        if what.exc_type is not KeyboardInterrupt:
+            self._told_before(what)

@@ -1,119 +1,162 @@
-"""How tokens, runs and alerts look in a terminal. Text from outside is never read as markup."""
+"""How tokens, changes, runs and alerts look in a terminal. Text from outside is never read as markup."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-import msgspec
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
+from cli.decode import run_row, status_row
+from cli.rows import ChangeRow, RunRow, StatusRow, worst_first
+from cli.words import ago, count, duration, kind, moment
 from shared.guidance import Guidance
-from shared.tokens import Connector, Finding, Health, Token
+from shared.tokens import Health
 
 type Row = Mapping[str, Any]
 
-_LOOK: Final[Mapping[str, tuple[str, str]]] = {
-    "critical": ("✖", "bold red"),
-    "unknown": ("?", "magenta"),
-    "warning": ("▲", "yellow"),
-    "info": ("i", "cyan"),
-    "healthy": ("●", "green"),
+SIGNS: Final[Mapping[Health, str]] = {
+    Health.CRITICAL: "✖",
+    Health.UNKNOWN: "?",
+    Health.WARNING: "▲",
+    Health.INFO: "i",
+    Health.HEALTHY: "●",
 }
 """A sign beside the colour, since colour is not for everybody."""
 
-_WIDE: Final = 76
+STYLES: Final[Mapping[Health, str]] = {
+    Health.CRITICAL: "bold red",
+    Health.UNKNOWN: "magenta",
+    Health.WARNING: "yellow",
+    Health.INFO: "cyan",
+    Health.HEALTHY: "green",
+}
 
-_KINDS: Final[Mapping[str, str]] = {"ade": "ADE", "apns": "APNs", "vpp": "VPP"}
+_OUTCOMES: Final = {"succeeded": ("●", "green"), "degraded": ("▲", "yellow")}
+
+_WIDE: Final = 76
+_INDENTED: Final = 96
+"""Columns from which on a sentence stands beside its head, and not below."""
+
+_SHORT: Final = {"minutes": "min", "minute": "min"}
 
 
 class Wrong(NamedTuple):
     """One thing that is wrong with a token, for people."""
 
-    severity: str
+    severity: Health
     summary: str
     action: str | None
     """None where another finding explains it: mending that one mends both."""
 
 
-class _StoredFinding(msgspec.Struct):
-    code: str
-    severity: str
-    since: datetime
-    tier: str | None = None
-    caused_by: str | None = None
-    summary: str = ""
+def wrong(row: StatusRow, guidance: Guidance) -> list[Wrong]:
+    """What is wrong with a token, worst first."""
+    found = [Wrong(finding.severity, finding.summary, row.action(finding, guidance)) for finding in row.findings]
+    return [*(Wrong(Health.UNKNOWN, doubt(problem), None) for problem in row.problems), *found]
 
 
-def wrong(row: Row, guidance: Guidance) -> list[Wrong]:
-    """What is wrong with the token of a `TokenStatus` row, worst first."""
-    connector = Connector(row["PartitionKey"])
-    token = Token(
-        connector=connector,
-        id=row["RowKey"],
-        name=row["TokenName"],
-        type=row.get("TokenType"),
-        sync_error_code=row.get("LastSyncErrorCode"),
-    )
-    found = msgspec.json.decode(row["Findings"], type=list[_StoredFinding])
-    return [
-        Wrong(stored.severity, stored.summary, None if stored.caused_by else guidance.action(token, _finding(stored)))
-        for stored in found
-    ]
+def doubt(problem: str) -> str:
+    """Why a token's row is not believed, in a sentence."""
+    return f"What the table says of this token cannot be believed: {problem}."
 
 
-def _finding(stored: _StoredFinding) -> Finding:
-    severity = Health[stored.severity.upper()]
-    return Finding(code=stored.code, severity=severity, tier=stored.tier, since=stored.since)
+def print_tokens(console: Console, rows: Iterable[Row], guidance: Guidance, now: datetime) -> None:
+    """Rows of `TokenStatus` as they come from the table; see `print_statuses`."""
+    print_statuses(console, worst_first(map(status_row, rows)), guidance, now)
 
 
-def print_tokens(console: Console, rows: Sequence[Row], guidance: Guidance, now: datetime) -> None:
-    """A line per token, worst first, and under it what is wrong and what to do."""
-    by_health = list(_LOOK)
-    ordered = sorted(rows, key=lambda row: (by_health.index(row["Health"]), row.get("DaysLeft", 0), row["TokenName"]))
+def print_statuses(console: Console, rows: Sequence[StatusRow], guidance: Guidance, now: datetime) -> None:
+    """A line per token, and under it what is wrong and what to do."""
     # In a narrow terminal the last sync gives way to the name; what is wrong with a sync is told below it.
     columns = 5 if console.width >= _WIDE else 4
     names = console.width - (58 if columns == 5 else 44)
-    widths = (10, max(12, min(names, max((cell_len(row["TokenName"]) for row in rows), default=12))), 4, 22, 12)[
-        :columns
-    ]
-    console.print(_line(("Health", "Token", "Kind", "Expires", "Last sync")[:columns], widths, "bold"))
-    for row in ordered:
-        sign, style = _LOOK[row["Health"]]
+    longest = max((cell_len(row.label) for row in rows), default=12)
+    widths = (10, max(12, min(names, longest)), 4, 22, 12)[:columns]
+    lines = [_line(("Health", "Token", "Kind", "Expires", "Last sync")[:columns], widths, "bold")]
+    for row in rows:
+        synced = _ago(row.last_successful_sync, now)
         cells = (
-            f"{sign} {row['Health']}",
-            row["TokenName"],
-            _KINDS[row["PartitionKey"]],
+            f"{SIGNS[row.health]} {row.health}",
+            _named(row, widths[1]),
+            kind(row.connector),
             _expiry(row),
-            _ago(row.get("LastSuccessfulSync"), now),
+            synced,
         )[:columns]
-        console.print(_line(cells, widths, style))
+        lines.append(_line(cells, widths, STYLES[row.health]))
         for one in wrong(row, guidance):
-            console.print(Padding(Text(one.summary), (0, 0, 0, 2), expand=False))
+            lines += _wrapped(Text(one.summary), console, "  ")
             if one.action:
-                console.print(Padding(Text(f"→ {one.action}", style="bold"), (0, 0, 0, 4), expand=False))
+                lines += _wrapped(Text(one.action, style="bold"), console, "    → ")
+    console.print(Text("\n").join(lines), soft_wrap=True)
+
+
+def _wrapped(text: Text, console: Console, first: str) -> Iterator[Text]:
+    """The text's lines: `first` stands before the first of them, and blanks before the others."""
+    for number, line in enumerate(text.wrap(console, console.width - len(first))):
+        line.rstrip()
+        yield Text.assemble((" " * len(first) if number else first, text.style), line)
+
+
+def print_hanging(console: Console, first: str, text: Text) -> None:
+    """A text whose lines stand below each other: `first` before the first of them, blanks before the others."""
+    for line in _wrapped(text, console, first):
+        console.print(line, soft_wrap=True)
+
+
+def print_changes(console: Console, rows: Sequence[ChangeRow]) -> None:
+    """A line per change, newest first."""
+    for row in rows:
+        head = Text.assemble(
+            f"{moment(row.changed_on) if row.changed_on else 'at a time not known'}  ",
+            (f"{SIGNS[row.health]} {row.health}".ljust(10), STYLES[row.health]),
+        )
+        sentence = Text(row.sentence or "The row does not say what changed.")
+        _print_beside(console, head, sentence, below=True)
+
+
+def print_runs(console: Console, rows: Sequence[RunRow]) -> None:
+    """A line per run, newest first, and under it what went wrong."""
+    for row in rows:
+        sign, style = _OUTCOMES.get(row.outcome, ("✖", "bold red"))
+        started = moment(row.started_on) if row.started_on else "at a time not known"
+        head = Text.assemble(f"{started}  ", (f"{sign} {row.outcome}".ljust(11), style))
+        took = "-" if row.duration_ms is None else duration(row.duration_ms)
+        late = "late, " if row.past_due else ""
+        _print_beside(console, head, Text(f"{took:>7}  {late}{connectors(row)}"), below=False)
+        for error in row.errors:
+            _print_lines(console, _wrapped(Text(error), console, "    "))
+
+
+def connectors(row: RunRow) -> str:
+    """What a run read, such as `ADE 3, APNs 1, VPP not read`."""
+    return ", ".join(
+        f"{kind(name)} {'not read' if one.tokens is None else one.tokens}" for name, one in row.connectors.items()
+    )
 
 
 def print_run(console: Console, row: Row) -> None:
-    """The run's row of `CheckRun`."""
-    style = {"succeeded": "green", "degraded": "yellow"}.get(row["Outcome"], "bold red")
+    """One row of `CheckRun` as it comes from the table, in full."""
+    run = run_row(row)
+    _, style = _OUTCOMES.get(run.outcome, ("", "bold red"))
+    started = f"{run.started_on:%Y-%m-%d %H:%M:%S} UTC" if run.started_on else "at a time not known"
     console.print(
-        Text.assemble(
-            (row["Outcome"], style),
-            f", started {row['StartedOn']:%Y-%m-%d %H:%M:%S} UTC, took {row['DurationMs']} ms, run {row['RunId']}",
-        )
+        Text.assemble((run.outcome, style), f", started {started}, took {run.duration_ms} ms, run {run.run_id}")
     )
-    counts = ", ".join(f"{row[name]} {name.lower()}" for name in ("Critical", "Unknown", "Warning", "Info", "Healthy"))
-    console.print(Text(f"{row['Tokens']} tokens: {counts}"))
-    for connector, result in json.loads(row["Connectors"]).items():
-        told = f"{result['tokens']} read" if "tokens" in result else f"not read: {result['error']}"
-        console.print(Text(f"{_KINDS[connector]}: {told}"))
-    for name in ("StoreError", "PublishError"):
-        if row.get(name):
-            console.print(Text(row[name], style="red"))
+    counts = (f"{run.counts.get(health, 0)} {health}" for health in sorted(Health, reverse=True))
+    console.print(Text(f"{count(run.tokens or 0, 'token')}: {', '.join(counts)}"))
+    for name, result in run.connectors.items():
+        told = f"not read: {result.error}" if result.error else f"{result.tokens} read"
+        console.print(Text(f"{kind(name)}: {told}"))
+    for error in (run.store_error, run.publish_error):
+        if error:
+            console.print(Text(error, style="red"))
+
+
+def told(text: str, *, warning: bool = False) -> Text:
+    """A sentence about the whole."""
+    return Text.assemble(("▲ ", "yellow"), text) if warning else Text(text)
 
 
 def print_table(console: Console, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -124,6 +167,23 @@ def print_table(console: Console, header: Sequence[str], rows: Iterable[Sequence
     for number, row in enumerate(cells):
         last = max(_NARROW, console.width - used)
         console.print(_line(row, (*widths, last), "bold" if number == 0 else ""))
+
+
+def _print_beside(console: Console, head: Text, body: Text, *, below: bool) -> None:
+    """A head, and a text beside it; `below` it where the terminal is narrow and that is wanted."""
+    if below and console.width < _INDENTED:
+        _print_lines(console, [head, *_wrapped(body, console, "    ")])
+        return
+    indent = head.cell_len + 2
+    first, *others = _wrapped(body, console, " " * indent)
+    _print_lines(console, [Text.assemble(head, "  ", first[indent:]), *others])
+
+
+def _print_lines(console: Console, lines: Iterable[Text]) -> None:
+    """Lines that are as long as they are to be."""
+    for line in lines:
+        line.rstrip()
+        console.print(line, soft_wrap=True)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], style: str) -> Text:
@@ -148,19 +208,21 @@ def _fitted(text: str, width: int) -> str:
     return set_cell_size(text, width) if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"
 
 
-def _expiry(row: Row) -> str:
-    if "ExpiresOn" not in row:
-        return "unknown"
-    days = row["DaysLeft"]
-    left = f"{days} day{'' if days == 1 else 's'}" if row["ExpiresOn"] > row["CheckedOn"] else "expired"
-    return f"{row['ExpiresOn']:%Y-%m-%d} ({left})"
+def _named(row: StatusRow, width: int) -> str:
+    """The label, cut so that what tells two of one name apart is kept."""
+    mark = row.label.removeprefix(row.name)
+    return row.label if cell_len(row.label) <= width else _fitted(row.name, width - cell_len(mark)).rstrip() + mark
+
+
+def _expiry(row: StatusRow) -> str:
+    if row.expires_on is None:
+        return "not known"
+    left = "expired" if row.expired else "?" if row.days_left is None else count(row.days_left, "day")
+    return f"{row.expires_on:%Y-%m-%d} ({left})"
 
 
 def _ago(instant: datetime | None, now: datetime) -> str:
     if instant is None:
         return "-"
-    age = now - instant
-    for unit, size in (("day", timedelta(days=1)), ("hour", timedelta(hours=1)), ("min", timedelta(minutes=1))):
-        if count := age // size:
-            return f"{count} {unit}{'' if count == 1 or unit == 'min' else 's'} ago"
-    return "just now"
+    number, _, noun = ago(instant, now).removesuffix(" ago").partition(" ")
+    return f"{number} {_SHORT.get(noun, noun)} ago" if number.isdecimal() else "just now"

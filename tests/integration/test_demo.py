@@ -124,3 +124,25 @@ def test_the_kept_tables_can_be_looked_at_with_the_command_that_is_printed():
         process.stdout.read()
     assert looked.returncode == 0, looked.stderr
     assert len(looked.stdout.splitlines()) == 16
+
+
+LOST = """
+import os, signal, weakref
+from cli.demo import _Ending
+
+class Thing: ...
+
+with _Ending() as ending:
+    thing = Thing()
+    watched = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    del thing
+    try:
+        ending.stop_if_asked()
+    except KeyboardInterrupt:
+        print("asked")
+"""
+
+
+def test_an_end_that_is_asked_for_while_python_cleans_up_is_not_lost_and_prints_no_traceback():
+    done = subprocess.run([sys.executable, "-c", LOST], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "asked\n", "")

@@ -79,7 +79,7 @@ def test_no_line_is_wider_than_the_terminal(width, name):
 
 @pytest.mark.parametrize(
     ("expires", "days", "told"),
-    [(NOW + timedelta(days=1), 1, "2026-11-24 (1 day)"), (NOW, 0, "2026-11-23 (expired)"), (None, None, "unknown")],
+    [(NOW + timedelta(days=1), 1, "2026-11-24 (1 day)"), (NOW, 0, "2026-11-23 (expired)"), (None, None, "not known")],
 )
 def test_an_expiry_is_a_date_and_the_days_left(expires, days, told):
     columns = {} if expires is None else {"ExpiresOn": expires, "DaysLeft": days}

@@ -1,0 +1,213 @@
+"""Where things are: what options say, else the environment, else the environment that azd keeps for the project.
+
+azd notes what infra/main.bicep put out in `.azure/<environment>/.env`, under the names that the app settings have, too.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from cli import CommandError
+from shared.settings import SETTINGS
+from shared.text import bounded
+
+ENVIRONMENT_NAME: Final = "AZURE_ENV_NAME"
+"""azd's own variable for the name of an environment."""
+
+
+class Known(NamedTuple):
+    """A place that commands may ask for."""
+
+    name: str
+    about: str
+    also: tuple[str, ...] = ()
+    """Other names of the same."""
+
+
+KNOWN: Final = (
+    Known("TABLES_ENDPOINT", "the address of the tables, such as https://<account>.table.core.windows.net"),
+    Known("LOGS_INGESTION_ENDPOINT", "the data collection rule's address for logs ingestion"),
+    Known("LOGS_INGESTION_RULE_ID", "the data collection rule's immutable id"),
+    Known("TENANT_ID", "the Entra tenant's id", ("AZURE_TENANT_ID",)),
+    Known("GRAPH_ENDPOINT", "the address of Microsoft Graph"),
+    Known("AZURE_CLOUD", "the Azure cloud"),
+    Known("AZURE_SUBSCRIPTION_ID", "the subscription's id"),
+    Known("RESOURCE_GROUP", "the resource group's name"),
+    Known("FUNCTION_APP_ID", "the function app's resource id"),
+    Known("FUNCTION_APP_NAME", "the function app's name"),
+    Known("IDENTITY_NAME", "the name of the app's identity"),
+    Known("IDENTITY_RESOURCE_ID", "the resource id of the app's identity"),
+    Known("IDENTITY_CLIENT_ID", "the client id of the app's identity"),
+    Known("IDENTITY_PRINCIPAL_ID", "the principal id of the app's identity"),
+    Known("WORKSPACE_ID", "the Log Analytics workspace's id"),
+    Known("WORKBOOK_URL", "the workbook's address"),
+    Known("ARM_ENDPOINT", "the address of Azure Resource Manager, where it is not the cloud's usual one"),
+    Known("ENROLLMENT_EVENTS", "whether the inspection reads Intune's failure events"),
+    Known("SYNC_ERROR_NAMES", "the tenant's own names for sync errors"),
+)
+
+ABOUT: Final = {known.name: known for known in KNOWN}
+"""The same by name."""
+
+_SETTINGS: Final = {setting.name: setting for setting in SETTINGS}
+
+_LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*", re.ASCII)
+_ESCAPES: Final = {"n": "\n", "r": "\r"}
+
+
+class Place(NamedTuple):
+    """A value, and where it was found."""
+
+    name: str
+    value: str
+    source: str
+    """`the option --tables-endpoint`, `the variable TABLES_ENDPOINT`, `azd's environment contoso`."""
+
+
+class Places:
+    """What is known of a deployment."""
+
+    def __init__(self, found: Mapping[str, Place], azd: str) -> None:
+        self._found = dict(found)
+        self.azd = azd
+        """Which environment of azd was looked into, or why none was; a sentence's part."""
+
+    @staticmethod
+    def find(
+        options: Mapping[str, str | None], environ: Mapping[str, str], folder: Path, *, environment: str | None = None
+    ) -> "Places":
+        """Look everywhere for everything; an empty value is an absent one.
+
+        Args:
+            options: what the command line said, by the place's name.
+            environ: the variables, usually `os.environ`.
+            folder: where to look for azd's project: there, or in a folder above.
+            environment: the name of azd's environment; without it `AZURE_ENV_NAME` or azd's default.
+
+        Raises:
+            CommandError: where `environment` was named and azd has none of that name, or its files cannot be read.
+
+        """
+        kept = _Azd.find(folder, environment or environ.get(ENVIRONMENT_NAME), named=bool(environment))
+        found: dict[str, Place] = {}
+        for name, _, also in KNOWN:
+            values = (
+                *((options.get(name), f"the option {option(name)}"),),
+                *((environ.get(one), f"the variable {one}") for one in (name, *also)),
+                *((kept.values.get(one), f"azd's environment {kept.name}") for one in (name, *also)),
+            )
+            given = (Place(name, value.strip(), source) for value, source in values if value and value.strip())
+            found.update({place.name: place for place in islice(given, 1)})
+        return Places(found, kept.told)
+
+    def __iter__(self) -> Iterator[Place]:
+        return iter(self._found.values())
+
+    def get(self, name: str) -> Place | None:
+        """The place, if it was found."""
+        return self._found.get(name)
+
+    def value(self, name: str) -> str | None:
+        """Its value, if it was found."""
+        place = self._found.get(name)
+        return place.value if place else None
+
+    def required(self, name: str) -> str:
+        """Its value, as the app would take it.
+
+        Raises:
+            CommandError: where it was not found, or is not what is expected.
+
+        """
+        if name not in self._found:
+            raise CommandError(
+                f"{name} is not known: {ABOUT[name].about}.",
+                f"Name it with {option(name)} or in the variable {name}, or run this in the folder of an azd project "
+                f"that was deployed ({self.azd}).",
+            )
+        return self.checked(name, "")
+
+    def checked(self, name: str, default: str) -> str:
+        """Its value, as the app would take it; `default` where it was not found.
+
+        Raises:
+            CommandError: where it is not what is expected.
+
+        """
+        place, setting = self._found.get(name), _SETTINGS.get(name)
+        if place is None:
+            return default
+        try:
+            if setting:
+                setting.parse(place.value)
+        except ValueError:
+            expected = setting.expected if setting else ""
+            raise CommandError(
+                f"{name} cannot be used: {place.source} says {bounded(place.value, 100)!r}.", f"Expected: {expected}."
+            ) from None
+        return place.value.rstrip("/")
+
+
+def option(name: str) -> str:
+    """The option that names a place."""
+    return f"--{name.lower().replace('_', '-')}"
+
+
+class _Azd(NamedTuple):
+    """An environment of azd."""
+
+    name: str
+    values: Mapping[str, str]
+    told: str
+
+    @staticmethod
+    def find(folder: Path, name: str | None, *, named: bool) -> "_Azd":
+        try:
+            return _Azd._read(folder.absolute(), name, named=named)
+        except (OSError, ValueError) as error:
+            raise CommandError(
+                f"What azd keeps of the project cannot be read: {bounded(str(error))}.",
+                "Run `azd env list`, and mend or delete the file it complains about in .azure.",
+            ) from error
+
+    @staticmethod
+    def _read(folder: Path, name: str | None, *, named: bool) -> "_Azd":
+        # azd itself knows a project by this file; ~/.azure belongs to the Azure CLI.
+        project = next((one for one in (folder, *folder.parents) if (one / "azure.yaml").is_file()), None)
+        if project is None:
+            return _Azd.none("no azure.yaml is here or in a folder above", name, named=named)
+        config = project / ".azure" / "config.json"
+        if name is None and config.is_file():
+            told = json.loads(config.read_bytes())
+            name = told.get("defaultEnvironment") if isinstance(told, dict) else None
+        if not name:
+            return _Azd.none(f"azd has no default environment in {project}", name, named=named)
+        file = project / ".azure" / name / ".env"
+        if not re.fullmatch(r"\w[\w().-]*", name) or not file.is_file():
+            return _Azd.none(f"azd has no environment {bounded(name, 100)!r} in {project}", name, named=named)
+        return _Azd(name, _variables(file.read_text("utf-8-sig")), f"azd's environment is {name}")
+
+    @staticmethod
+    def none(why: str, name: str | None, *, named: bool) -> "_Azd":
+        if named:
+            raise CommandError(
+                f"There is no environment {bounded(str(name), 100)!r}: {why}.", "`azd env list` names them."
+            )
+        return _Azd("", {}, why)
+
+
+def _variables(text: str) -> dict[str, str]:
+    """The variables of an `.env` file as azd writes it; a line that is none is passed over."""
+    found = (_LINE.fullmatch(line) for line in text.splitlines() if not line.lstrip().startswith("#"))
+    return {match[1]: _unquoted(match[2]) for match in found if match}
+
+
+def _unquoted(text: str) -> str:
+    if len(text) >= 2 and text[0] == text[-1] == '"':
+        return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), text[1:-1])
+    if len(text) >= 2 and text[0] == text[-1] == "'":
+        return text[1:-1]
+    return text

@@ -1,0 +1,167 @@
+"""Reads the monitor's tables with the operator's own sign-in. Nothing here writes."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import aiohttp
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.data.tables.aio import TableClient, TableServiceClient
+from azure.identity.aio import DefaultAzureCredential
+
+from cli import CommandError
+from cli.decode import Row, change_row, inspection_row, run_row, status_row
+from cli.places import Place, Places
+from cli.refusals import tables_refused
+from cli.rows import ChangeRow, InspectionRow, RunRow, StatusRow
+from shared.rows import CHECK_RUN, DEVICE_INSPECTION, TOKEN_HISTORY, TOKEN_STATUS, Table, newest_first
+from shared.settings import CLOUDS
+from shared.text import bounded
+
+_RETRIES: Final = 3
+_CONNECT_SECONDS: Final = 15
+_READ_SECONDS: Final = 60
+
+_KEPT_MONTHS: Final = 14
+"""Of runs, which are a partition each: `HISTORY_RETENTION_DAYS` is 400 unless somebody sets it."""
+
+_NEVER_SHOWN: Final = frozenset({"Memory", "Examples"})
+"""Private to the monitor; serial numbers."""
+
+
+class Records:
+    """The monitor's tables. Each method raises CommandError where its table cannot be read as a whole."""
+
+    def __init__(self, tables: TableServiceClient, credential: AsyncTokenCredential, place: Place) -> None:
+        self.credential = credential
+        """The sign-in, for whoever asks another service, too; open as long as this is."""
+        self.tables = tables
+        self._place = place
+
+    async def statuses(self) -> list[StatusRow]:
+        """What is true now, in the order of the keys."""
+        return [status_row(row) async for row in self._rows(TOKEN_STATUS)]
+
+    async def history(
+        self, *, of: tuple[str, str] | None = None, since: datetime | None = None, columns: Iterable[str] = ()
+    ) -> list[ChangeRow]:
+        """What changed; of one token newest first.
+
+        Args:
+            of: connector and row key of the token; all tokens without it.
+            since: leaves out what changed before.
+            columns: bring only these beside the keys; the others count as missing.
+
+        """
+        partition = f"{of[0]}:{of[1]}" if of else None
+        rows = self._rows(TOKEN_HISTORY, partition=partition, since=since, columns=columns)
+        return [change_row(row) async for row in rows]
+
+    async def runs(self, *, since: datetime | None = None, limit: int | None = None) -> list[RunRow]:
+        """What the monitor did, newest first: since an instant, or else the newest so many of the last 14 months."""
+        if since is not None:
+            rows = [row async for row in self._rows(CHECK_RUN, from_partition=f"{since:%Y-%m}", since=since)]
+            rows.sort(key=lambda row: str(row["RowKey"]))
+            return [run_row(row) for row in rows[:limit]]
+        found: list[RunRow] = []
+        month = _next_month(datetime.now(UTC))  # the app's clock may be ahead
+        for _ in range(_KEPT_MONTHS):
+            left = None if limit is None else limit - len(found)
+            if left == 0:
+                break
+            found += [run_row(row) async for row in self._rows(CHECK_RUN, partition=f"{month:%Y-%m}", limit=left)]
+            month = (month - timedelta(days=1)).replace(day=1)
+        return found
+
+    async def inspections(self) -> list[InspectionRow]:
+        """The last inspection of each ADE token's devices, without serial numbers."""
+        return [inspection_row(row) async for row in self._rows(DEVICE_INSPECTION)]
+
+    async def _rows(
+        self,
+        table: Table[Any],
+        *,
+        partition: str | None = None,
+        from_partition: str | None = None,
+        since: datetime | None = None,
+        limit: int | None = None,
+        columns: Iterable[str] = (),
+    ) -> AsyncIterator[Row]:
+        names = [column.name for column in table.columns if column.name not in _NEVER_SHOWN]
+        select = ["PartitionKey", "RowKey", *columns] if columns else names
+        conditions = (
+            ("PartitionKey eq @partition", "partition", partition),
+            ("PartitionKey ge @from", "from", from_partition),
+            ("RowKey le @since", "since", newest_first(since) if since else None),
+        )
+        given = [(condition, name, value) for condition, name, value in conditions if value is not None]
+        filters = " and ".join(condition for condition, _, _ in given)
+        parameters = {name: value for _, name, value in given}
+        client = self.tables.get_table_client(table.name)
+        try:
+            async for row in _listed(client, filters, parameters, select, limit):
+                yield row
+                limit = None if limit is None else limit - 1
+                if limit == 0:
+                    return
+        except AzureError as error:
+            raise tables_refused(error, table.name, self._place.value, self._place.source) from error
+
+
+def _listed(
+    client: TableClient, filters: str, parameters: dict[str, str], select: list[str], limit: int | None
+) -> AsyncIterator[Row]:
+    page = None if limit is None else min(limit, 1000)
+    if not filters:
+        return client.list_entities(select=select, results_per_page=page)
+    return client.query_entities(filters, parameters=parameters, select=select, results_per_page=page)
+
+
+def _next_month(now: datetime) -> datetime:
+    return (now.replace(day=1, hour=0, minute=0, second=0, microsecond=0) + timedelta(days=32)).replace(day=1)
+
+
+@asynccontextmanager
+async def open_records(places: Places) -> AsyncIterator[Records]:
+    """The tables of a deployment, signed in to as the operator. Nothing is called before the first use.
+
+    Raises:
+        CommandError: where the tables' address is not known, or the SDK's own settings cannot be used.
+
+    """
+    endpoint = places.required("TABLES_ENDPOINT")
+    place = places.get("TABLES_ENDPOINT")
+    assert place is not None  # noqa: S101 # it was required
+    cloud = CLOUDS[places.checked("AZURE_CLOUD", "AzureCloud")]
+    async with AsyncExitStack() as stack:
+        session = aiohttp.ClientSession(trust_env=True, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False)
+        transport = AioHttpTransport(
+            session=await stack.enter_async_context(session),
+            session_owner=False,
+            connection_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
+        )
+        credential = await stack.enter_async_context(default_credential(transport))
+        tables = TableServiceClient(
+            endpoint, credential=credential, audience=cloud.tables, transport=transport, retry_total=_RETRIES
+        )
+        yield Records(await stack.enter_async_context(tables), credential, place)
+
+
+def default_credential(transport: AioHttpTransport | None = None) -> DefaultAzureCredential:
+    """The operator's sign-in.
+
+    Raises:
+        CommandError: where the SDK's own settings cannot be used.
+
+    """
+    try:
+        return DefaultAzureCredential(transport=transport)
+    except ValueError as error:  # the SDK reads this setting itself
+        raise CommandError(
+            f"AZURE_TOKEN_CREDENTIALS cannot be used: {bounded(str(error), 300).rstrip('.')}.",
+            "Unset it, or set it to dev for your own sign-in.",
+        ) from None

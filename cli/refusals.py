@@ -1,0 +1,92 @@
+"""What Azure refused or did not answer, in one sentence for the operator, and what to do about it."""
+
+import re
+from typing import Final
+
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ServiceRequestError
+
+from cli import CommandError
+from shared.text import bounded
+
+READER: Final = "Storage Table Data Reader"
+
+_LONGEST: Final = 240
+
+
+def tables_refused(error: AzureError, table: str, endpoint: str, source: str) -> CommandError:
+    """Why a table could not be read.
+
+    Args:
+        error: the SDK's.
+        table: its name.
+        endpoint: the account's address.
+        source: where that was found, for people.
+
+    """
+    status = error.status_code if isinstance(error, HttpResponseError) else None
+    if status is None:
+        return signed_out(error) if isinstance(error, ClientAuthenticationError) else _silent(error, endpoint, source)
+    account, code = _account(endpoint), _code(error)
+    refused = f"{table} could not be read: {account} answered HTTP {status}{f' {code}' if code else ''}"
+    match status, code:
+        case _, "TableNotFound":
+            told = f"The table {table} is missing at {account}."
+            remedy = f"Check that {source} names the monitor's own storage account; `azd provision` makes its tables."
+        case _, "AuthorizationFailure":  # a missing role has another code
+            told = f"{refused}: its network rules keep this machine out."
+            remedy = "Run this from a network that they let in, or ask whoever runs the monitor to let this one in."
+        case (401, _) | (_, "InvalidAuthenticationInfo"):
+            told = f"{refused}: it does not take this sign-in."
+            remedy = "Sign in to the tenant of the monitor's subscription: `az login --tenant TENANT_ID`."
+        case 403, _:
+            told = f"{refused}: you may not read it."
+            remedy = (
+                f"An Owner or User Access Administrator of the storage account gives you the role {READER}: "
+                f'`az role assignment create --role "{READER}" --assignee YOU --scope STORAGE_ACCOUNT_ID`, or the '
+                "deployment's parameter readerGroupId. It can take 10 minutes to work."
+            )
+        case 404, _:
+            told, remedy = f"{refused}.", f"Check the address: {source} says {bounded(endpoint, 200)}."
+        case _:
+            told, remedy = f"{refused}.", "Try again in a minute; if it goes on, look at Azure's service health."
+    return CommandError(told, remedy)
+
+
+def signed_out(error: AzureError) -> CommandError:
+    """That no credential brought a token."""
+    return CommandError(
+        f"There is no sign-in to Azure that works here ({_attempts(error)}).",
+        "Run `az login` (with `--tenant TENANT_ID` if you have several), then try again.",
+    )
+
+
+def _silent(error: AzureError, endpoint: str, source: str) -> CommandError:
+    said = _first_line(str(error))
+    if isinstance(error, ServiceRequestError):
+        return CommandError(
+            f"{_account(endpoint)} cannot be reached ({said}).",
+            f"Check the address ({source} says {bounded(endpoint, 200)}), the network, proxy and VPN.",
+        )
+    return CommandError(f"{_account(endpoint)} did not answer as it should ({said}).", "Try again in a minute.")
+
+
+def _code(error: AzureError) -> str | None:
+    code = getattr(error, "error_code", None)
+    return bounded(str(getattr(code, "value", code)), 100) if code else None
+
+
+def _attempts(error: AzureError) -> str:
+    """What the credential said that an operator is most likely to mean; the chain names each of those it tried."""
+    text = str(error)
+    tried = dict(re.findall(r"^\s*(\w+Credential): (.+)$", text, re.MULTILINE))
+    told = tried.get("AzureCliCredential") or next(reversed(tried.values()), text)
+    return _first_line(told)
+
+
+def _first_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return bounded(lines[0].strip().rstrip("."), _LONGEST) if lines else "no message"
+
+
+def _account(endpoint: str) -> str:
+    return bounded(endpoint.partition("//")[2] or endpoint, 200)

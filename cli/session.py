@@ -1,0 +1,142 @@
+"""What every command has at hand: where to write, where things are, and how to wait for what takes a while."""
+
+import asyncio
+import io
+import os
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.text import Text
+
+from cli import view
+from cli.places import Places
+from shared.guidance import Guidance
+from shared.settings import SETTINGS
+
+if TYPE_CHECKING:
+    from cli.records import Records
+
+_SOON: Final = 2.0
+"""Seconds after which a log is told that something takes a while; a terminal shows it at once."""
+
+_NARROWEST: Final = 60
+_PIPED: Final = 120
+"""Columns of what goes into a file or another program, unless `COLUMNS` says otherwise."""
+
+
+class Session:
+    """One command at work."""
+
+    def __init__(
+        self,
+        *,
+        given: Mapping[str, str | None] | None = None,
+        environment: str | None = None,
+        quiet: bool = False,
+        debug: bool = False,
+    ) -> None:
+        """Nothing is looked up yet.
+
+        Args:
+            given: places that the command line names, by their names.
+            environment: the name of azd's environment.
+            quiet: no progress.
+            debug: a traceback with every error.
+
+        """
+        self.given = dict(given or {})
+        """Places that the command line names; before they are looked for, more may be added."""
+        self._environment = environment
+        self.quiet = quiet
+        self.debug = debug
+        self.now = datetime.now(UTC)
+        """When the command began; everything it tells is as of then."""
+
+    @cached_property
+    def out(self) -> Console:
+        """Where the result goes. Nothing in it is read as markup."""
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            plain = not sys.stdout.isatty()
+            sys.stdout.reconfigure(encoding="utf-8" if plain else None, errors="replace", newline="" if plain else None)
+        return _console(stderr=False)
+
+    @cached_property
+    def err(self) -> Console:
+        """Where everything else goes."""
+        return _console(stderr=True)
+
+    def write(self, text: str) -> None:
+        """Write the result as it stands."""
+        self.out.file.write(text)
+        self.out.file.flush()
+
+    def warn(self, text: str) -> None:
+        """Tell something beside the result. What does not fit into a terminal's line goes on below its beginning."""
+        for line in text.splitlines():
+            if self.err.is_terminal:
+                view.print_hanging(self.err, " " * (len(line) - len(line.lstrip())), Text(line.lstrip()))
+            else:
+                self.err.print(Text(line), soft_wrap=True)
+
+    @cached_property
+    def places(self) -> Places:
+        """Where things are."""
+        return Places.find(self.given, os.environ, Path.cwd(), environment=self._environment)
+
+    @cached_property
+    def guidance(self) -> Guidance:
+        """The catalogue in words, with the tenant's own names for sync errors."""
+        setting = next(setting for setting in SETTINGS if setting.name == "SYNC_ERROR_NAMES")
+        return Guidance(setting.parse(self.places.checked(setting.name, "")))  # type: ignore[arg-type] # the table's
+
+    @contextmanager
+    def working(self, what: str) -> Iterator[None]:
+        """Shows that something takes a while, such as `Reading the tables`."""
+        if self.quiet:
+            yield
+        elif self.err.is_terminal:
+            with self.err.status(Text(f"{what} ...")):
+                yield
+        else:
+            timer = threading.Timer(_SOON, lambda: self.warn(f"{what} ..."))
+            timer.daemon = True
+            timer.start()
+            try:
+                yield
+            finally:
+                timer.cancel()
+
+    def read[T](self, reading: "Callable[[Records], Awaitable[T]]", what: str = "Reading the tables") -> T:
+        """What `reading` brings from the monitor's tables.
+
+        Raises:
+            CommandError: where they cannot be read.
+
+        """
+        from cli.records import open_records  # noqa: PLC0415 # Azure's packages take a while to import
+
+        async def work() -> T:
+            async with open_records(self.places) as records:
+                return await reading(records)
+
+        with self.working(what):
+            return asyncio.run(work())
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # the base's exit code would mean that there are warnings
+
+
+def _console(*, stderr: bool) -> Console:
+    console = _Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    width = console.width if console.is_terminal or os.environ.get("COLUMNS") else _PIPED
+    console.width = max(width, _NARROWEST)
+    return console

@@ -1,0 +1,214 @@
+"""A simulated tenant, the app's checks in it, and the commands as somebody types them."""
+
+import asyncio
+import contextlib
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import NamedTuple
+
+import cli.__main__  # noqa: F401 # every command
+from cli.app import main
+from shared.check import check
+from shared.clients import open_clients
+from shared.inspection import inspect
+from shared.rows import CHECK_RUN
+from shared.settings import Settings
+from shared.tokens import Connector, Health, Outcome, Run
+from simulator.host import ROOT
+from simulator.stack import Simulator, applied
+from simulator.tenant import Tenant, ade_token, push_certificate, vpp_token
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+CHECKED = 12 * MINUTE
+"""How long ago a check was, unless a test says otherwise."""
+READING = (("status",), ("history", "Contoso HQ"), ("runs",), ("report", "--output", "-"))
+"""The commands that only read, as they are typed."""
+
+
+def now():
+    return datetime.now(UTC)
+
+
+def ade(name="Contoso HQ", *, expires=200 * DAY, synced=5 * HOUR, **others):
+    """An ADE token; healthy unless something else is said. `expires` and `synced` are counted from now."""
+    return ade_token(name, expires=now() + expires, synced=now() - synced, **others)
+
+
+def vpp(name="Contoso Apps", *, expires=170 * DAY, synced=4 * HOUR, **others):
+    return vpp_token(name, expires=now() + expires, synced=now() - synced, **others)
+
+
+def push(*, expires=300 * DAY, **others):
+    return push_certificate(expires=now() + expires, **others)
+
+
+def tenant(*ades, vpps=None, apns=None):
+    """One healthy token of each connector, with `ades` in place of the ADE one."""
+    return Tenant(ades or (ade(),), (vpp(),) if vpps is None else tuple(vpps), apns or push())
+
+
+class Done(NamedTuple):
+    """What came of a command."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def _written(stream):
+    stream.flush()
+    return stream.buffer.getvalue().decode("utf-8")
+
+
+class Scene:
+    """What happens before somebody types a command, and the command."""
+
+    def __init__(self, sim: Simulator) -> None:
+        self.sim = sim
+        self._runs = count(1)
+
+    def check(self, *ades, ago=CHECKED, of=None, **settings):
+        """One check of a tenant, so long ago."""
+        on = now() - ago
+        self.sim.graph.tenant = of or tenant(*ades)
+        self.sim.graph.clock = lambda: on
+        environment = {**self.sim.env(), "CHECK_TIMEOUT_SECONDS": "20", **settings}
+
+        async def run():
+            loaded = Settings.load(environment)
+            async with open_clients(loaded) as clients:
+                return await check(loaded, clients, run_id=f"run-{next(self._runs)}", now=on)
+
+        with applied(environment):
+            return asyncio.run(run())
+
+    def inspect(self, *, ago=CHECKED + MINUTE, of=None, **settings):
+        """One inspection of the devices of all ADE tokens, so long ago; the next check judges it."""
+        on = now() - ago
+        self.sim.graph.tenant = of or self.sim.graph.tenant
+        self.sim.graph.clock = lambda: on
+        environment = {**self.sim.env(), **settings}
+
+        async def run():
+            loaded = Settings.load(environment)
+            async with open_clients(loaded) as clients:
+                return await inspect(loaded, clients, run_id=f"inspection-{next(self._runs)}", now=on)
+
+        with applied(environment):
+            return asyncio.run(run())
+
+    def environment(self, **others):
+        """What leads a command to the tenant; None takes a variable away."""
+        merged = {**self.sim.env(), "COLUMNS": "100", **others}
+        return {name: value for name, value in merged.items() if value is not None}
+
+    def cli(self, *arguments, cwd=ROOT, **environment):
+        """`python -m cli`, its output into pipes."""
+        return subprocess.run(
+            [sys.executable, "-m", "cli", *arguments],
+            cwd=cwd,
+            env=self.environment(PYTHONPATH=str(ROOT), **environment),
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=120,
+            check=False,
+        )
+
+    def run(self, *arguments, cwd=ROOT, **environment):
+        """The same in this process, which is quicker: its exit code and what it wrote."""
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="") for _ in range(2))
+        with (
+            applied(self.environment(**environment)),
+            contextlib.chdir(cwd),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            code = main(list(arguments))
+        return Done(code, *(_written(stream) for stream in (out, err)))
+
+    def put(self, table, row):
+        """Write a row as it stands."""
+        with self.sim.tables.client() as client:
+            client.get_table_client(table).upsert_entity(row, mode="replace")
+
+    def remove(self, table, partition):
+        """Delete every row of a partition."""
+        with self.sim.tables.client() as client:
+            for row in self.sim.table_rows(table):
+                if row["PartitionKey"] == partition:
+                    client.get_table_client(table).delete_entity(partition, row["RowKey"])
+
+    @contextlib.contextmanager
+    def without(self, table):
+        """The table is missing until the context is left."""
+        with self.sim.tables.client() as client:
+            client.delete_table(table)
+        try:
+            yield
+        finally:
+            self.sim.tables.create_tables()
+
+    def change_row(self, name, **columns):
+        """Change columns of a token's status; None takes one away."""
+        (row,) = [row for row in self.sim.table_rows("TokenStatus") if row["TokenName"] == name]
+        self.put("TokenStatus", {key: value for key, value in {**row, **columns}.items() if value is not None})
+
+    def ran(self, ago=CHECKED, outcome="succeeded", **others):
+        """A row of `CheckRun`, as a check so long ago would have written it."""
+        on = now() - ago
+        run = Run(
+            id=f"run-{next(self._runs)}",
+            started_on=on,
+            duration_ms=250,
+            outcome=Outcome(outcome),
+            **{"connectors": {Connector.ADE: 1}, "counts": {Connector.ADE: {Health.HEALTHY: 1}}, "rows": 1, **others},
+        )
+        self.put("CheckRun", CHECK_RUN.row(run))
+        return run
+
+    def json(self, *arguments, **environment):
+        """The document that a command prints."""
+        done = self.run(*arguments, "--format", "json", **environment)
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout)
+
+    def terminal(self, *arguments, columns=100, **environment):
+        """Exit code and all that a command shows in a terminal, escape codes included."""
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(
+            [sys.executable, "-m", "cli", *arguments],
+            cwd=ROOT,
+            env=self.environment(COLUMNS=str(columns), TERM="xterm-256color", **environment),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        ) as process:
+            os.close(theirs)
+            shown = []
+            reader = threading.Thread(target=_drain, args=(ours, shown))
+            reader.start()
+            code = process.wait(120)
+            reader.join(20)
+        os.close(ours)
+        return code, b"".join(shown).decode()
+
+
+def _drain(terminal, shown):
+    while True:
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:  # the other end is closed
+            return
+        if not part:
+            return
+        shown.append(part)

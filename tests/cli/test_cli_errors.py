@@ -1,0 +1,138 @@
+"""What goes wrong is one sentence and a remedy, and an exit code that means nothing else."""
+
+import subprocess
+import sys
+
+import pytest
+from cli_scene import READING, ade
+
+from simulator import faults
+from simulator.host import ROOT
+
+
+def told(done):
+    """The one sentence and the remedy; neither is a traceback."""
+    assert done.returncode == 3
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    sentence, remedy = done.stderr.rstrip("\n").split("\n")
+    assert sentence.endswith(".")
+    assert remedy.endswith(".")
+    return sentence, remedy
+
+
+@pytest.mark.parametrize("arguments", READING)
+def test_without_the_tables_address_it_is_said_how_to_name_it(scene, tmp_path, arguments):
+    sentence, remedy = told(scene.cli(*arguments, cwd=tmp_path, TABLES_ENDPOINT=None))
+    assert sentence.startswith("TABLES_ENDPOINT is not known")
+    assert "--tables-endpoint" in remedy
+
+
+def test_the_address_may_come_from_an_option_or_from_azd(scene, tmp_path):
+    scene.check(ade("Contoso HQ"))
+    address = scene.sim.tables.endpoint
+    assert scene.run("status", "--tables-endpoint", address, cwd=tmp_path, TABLES_ENDPOINT=None).returncode == 0
+    folder = tmp_path / ".azure" / "contoso"
+    folder.mkdir(parents=True)
+    (tmp_path / "azure.yaml").touch()
+    (folder / ".env").write_text(f'TABLES_ENDPOINT="{address}"\n', "utf-8")
+    assert scene.run("status", "--env", "contoso", cwd=tmp_path, TABLES_ENDPOINT=None).returncode == 0
+    _, remedy = told(scene.run("status", "--env", "fabrikam", cwd=tmp_path, TABLES_ENDPOINT=None))
+    assert "azd env list" in remedy
+
+
+@pytest.mark.parametrize("arguments", READING)
+def test_without_a_sign_in_it_is_said_to_sign_in(scene, arguments):
+    sentence, remedy = told(scene.run(*arguments, AZURE_TOKEN_CREDENTIALS="AzureCliCredential", PATH=""))
+    assert sentence.startswith("There is no sign-in to Azure that works here (Azure CLI not found")
+    assert "az login" in remedy
+
+
+def test_a_name_of_credentials_that_the_sdk_does_not_know_is_said(scene):
+    sentence, _ = told(scene.run("status", AZURE_TOKEN_CREDENTIALS="Nobody"))
+    assert sentence.startswith("AZURE_TOKEN_CREDENTIALS cannot be used")
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "sentence", "remedy"),
+    [
+        (403, "AuthorizationPermissionMismatch", "you may not read it", "Storage Table Data Reader"),
+        (403, "AuthorizationFailure", "its network rules keep this machine out", "network"),
+        (401, "InvalidAuthenticationInfo", "it does not take this sign-in", "az login --tenant"),
+        (404, "TableNotFound", "The table TokenStatus is missing", "azd provision"),
+        (404, "ResourceNotFound", "HTTP 404 ResourceNotFound", "the variable TABLES_ENDPOINT says"),
+        (409, "Odd", "HTTP 409 Odd", "Try again"),
+    ],
+)
+def test_what_azure_refuses_is_said_with_what_to_do_about_it(scene, code, error, sentence, remedy):
+    scene.sim.proxy.fail("TokenStatus", faults.table_status(code, error))
+    said = told(scene.run("status", TABLES_ENDPOINT=scene.sim.env(proxied=True)["TABLES_ENDPOINT"]))
+    assert sentence in said[0]
+    assert remedy in said[1]
+
+
+def test_an_address_where_nobody_answers_is_said(scene):
+    sentence, remedy = told(scene.run("status", "--quiet", TABLES_ENDPOINT="https://127.0.0.1:9/account"))
+    assert sentence.startswith("127.0.0.1:9/account cannot be reached")
+    assert "the variable TABLES_ENDPOINT says https://127.0.0.1:9/account" in remedy
+
+
+def test_a_traceback_is_shown_to_who_asks_for_it(scene, tmp_path):
+    done = scene.run("status", "--debug", cwd=tmp_path, TABLES_ENDPOINT=None)
+    assert done.returncode == 3
+    assert "Traceback" in done.stderr
+    assert "TABLES_ENDPOINT is not known" in done.stderr
+
+
+def test_a_fault_of_ours_is_no_warning(scene, monkeypatch):
+    scene.check(ade("Contoso HQ"))
+    monkeypatch.setattr("cli.view.print_statuses", lambda *_: 1 / 0)
+    sentence, remedy = told(scene.run("status"))
+    assert sentence == "This is a fault of the program: ZeroDivisionError: division by zero."
+    assert "--debug" in remedy
+
+
+def test_a_package_that_a_command_needs_and_that_is_missing_is_said(scene, monkeypatch):
+    monkeypatch.setitem(sys.modules, "simulator.story", None)
+    monkeypatch.delitem(sys.modules, "cli.demo", raising=False)
+    sentence, remedy = told(scene.run("demo"))
+    assert sentence == "The package simulator.story is missing here."
+    assert "make setup" in remedy
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("status", "--conector", "ade"), "See python -m cli status --help"),
+        (("status", "--connector", "abc"), "See python -m cli status --help"),
+        (("runs", "--days", "0"), "See python -m cli runs --help"),
+        (("history",), "See python -m cli history --help"),
+        (("nope",), "See python -m cli --help"),
+    ],
+)
+def test_a_usage_error_is_one_sentence_and_where_to_look(scene, arguments, hint):
+    done = scene.cli(*arguments)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert len(done.stderr.splitlines()) == 2
+    assert done.stderr.splitlines()[-1] == hint
+
+
+def test_without_a_command_the_help_is_shown_and_nothing_could_be_told(scene):
+    done = scene.cli()
+    assert done.returncode == 3
+    assert done.stderr.startswith("Usage: python -m cli")
+
+
+def test_where_packages_are_missing_it_is_said_how_to_get_them(scene, tmp_path):
+    (tmp_path / "typer.py").write_text("raise ModuleNotFoundError('No module named typer', name='typer')")
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "status"],
+        cwd=ROOT,
+        env={**scene.environment(), "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    sentence, remedy = told(done)
+    assert sentence == "The package typer is missing here."
+    assert "make setup" in remedy

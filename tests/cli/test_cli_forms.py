@@ -1,0 +1,95 @@
+"""`status` for other programs: JSON, CSV and the page."""
+
+import csv
+import io
+import json
+
+import pytest
+from cli_scene import DAY, HOUR, ade
+
+HEALTHY = ade("Contoso HQ")
+EXPIRING = ade("Contoso Retail", expires=20 * DAY)
+CRITICAL = ade("Contoso Labs", expires=3 * DAY)
+
+TOKEN = {
+    "connector", "id", "name", "type", "apple_id", "health", "health_since", "summary", "expires_on", "days_left",
+    "last_successful_sync", "last_sync_error_code", "synced_devices", "first_seen", "observed_on", "checked_on",
+    "changed_on", "run_id", "problems", "findings",
+}  # fmt: skip
+
+
+def test_json_has_a_shape_that_a_program_can_go_by(scene):
+    run = scene.check(CRITICAL)
+    done = scene.cli("status", "--format", "json")
+    told = json.loads(done.stdout)
+    assert set(told) == {"checked_on", "freshness", "exit_code", "messages", "unread", "counts", "run", "tokens"}
+    assert told["exit_code"] == done.returncode == 2
+    assert told["freshness"] == "fresh"
+    assert told["counts"] == {"critical": 1, "unknown": 0, "warning": 0, "info": 0, "healthy": 2}
+    assert told["checked_on"] == f"{run.started_on:%Y-%m-%dT%H:%M:%SZ}"
+    assert told["run"]["run_id"] == run.id
+    assert told["run"]["connectors"] == {"ade": {"tokens": 1}, "apns": {"tokens": 1}, "vpp": {"tokens": 1}}
+    assert all(set(token) == TOKEN for token in told["tokens"])
+    first = told["tokens"][0]
+    assert (first["name"], first["health"], first["days_left"], first["problems"]) == (
+        "Contoso Labs",
+        "critical",
+        3,
+        [],
+    )
+    (finding,) = first["findings"]
+    assert (finding["code"], finding["severity"], finding["tier"]) == ("expiring", "critical", "7")
+    assert finding["action"].startswith("Choose Download Token")
+    assert done.stderr == ""
+
+
+def test_json_names_the_fields_that_the_help_names(scene):
+    told = scene.run("status", "--help").stdout
+    for name in TOKEN | {"checked_on", "freshness", "exit_code", "messages", "unread", "counts", "run", "tokens"}:
+        assert name in told
+
+
+def test_json_says_why_it_could_not_tell_and_so_does_stderr(scene):
+    scene.check(HEALTHY, ago=5 * HOUR)
+    done = scene.run("status", "--format", "json")
+    told = json.loads(done.stdout)
+    assert (told["exit_code"], told["freshness"]) == (done.returncode, "stale") == (3, "stale")
+    assert "too old to go by" in told["messages"][0]
+    assert "too old to go by" in done.stderr
+
+
+def lines(text):
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+@pytest.mark.parametrize("name", ['=HYPERLINK("http://x","y")', "+1", "-1", "@SUM(A1)", "＝1+1"])  # noqa: RUF001
+def test_a_name_that_looks_like_a_formula_is_text_in_csv(scene, name):
+    scene.check(ade(name), ade('Contoso, "HQ"', expires=-3 * DAY), ade("plain"))
+    done = scene.run("status", "--format", "csv")
+    told = {line["token"]: line for line in lines(done.stdout)}
+    assert {f"'{name}", 'Contoso, "HQ"', "plain"} <= told.keys()
+    assert len(told) == 5
+    assert told['Contoso, "HQ"']["days_left"] == "-3"  # a number is no formula
+    assert told['Contoso, "HQ"']["findings"].startswith("expired")
+    assert told["plain"]["expires_on"].endswith("Z")
+
+
+def test_the_page_shows_what_the_filters_leave_and_judges_it(scene):
+    scene.check(CRITICAL, EXPIRING)
+    done = scene.run("status", "--format", "html", "--health", "warning")
+    assert done.returncode == 1
+    assert done.stdout.startswith("<!doctype html>")
+    assert "Contoso Retail" in done.stdout
+    assert "Contoso Labs" not in done.stdout
+    assert "Only what was asked for is on this page." in done.stdout
+
+
+def test_the_page_without_data_says_so_and_could_not_tell(scene):
+    done = scene.run("status", "--format", "html")
+    assert done.returncode == 3
+    assert "There is no data." in done.stdout
+    assert "There are no tokens in the table TokenStatus" in done.stderr
+    scene.check(HEALTHY)
+    done = scene.run("status", "--format", "html", "--health", "info")
+    assert done.returncode == 0
+    assert "None of 3 tokens is info." in done.stdout

@@ -1,0 +1,114 @@
+"""Where the commands look for what they need, and what they say when it is not there."""
+
+import pytest
+
+from cli import CommandError
+from cli.places import KNOWN, Places
+from shared.settings import SETTINGS
+
+URL = "https://contoso.table.core.windows.net"
+
+
+def project(folder, **environments):
+    """An azd project with environments of those names; the first is the default."""
+    (folder / "azure.yaml").touch()
+    (folder / ".azure").mkdir()
+    for number, (name, text) in enumerate(environments.items()):
+        (folder / ".azure" / name).mkdir()
+        (folder / ".azure" / name / ".env").write_text(text, "utf-8")
+        if number == 0:
+            (folder / ".azure" / "config.json").write_text(f'{{"version":1,"defaultEnvironment":"{name}"}}', "utf-8")
+    return folder
+
+
+def test_an_option_wins_over_a_variable_and_a_variable_over_azd(tmp_path):
+    folder = project(tmp_path, contoso=f'TABLES_ENDPOINT="{URL}/azd"\nTENANT_ID="azd"\nAZURE_CLOUD="AzureCloud"\n')
+    places = Places.find(
+        {"TABLES_ENDPOINT": f"{URL}/option"}, {"TABLES_ENDPOINT": f"{URL}/variable", "TENANT_ID": "variable"}, folder
+    )
+    found = {place.name: (place.value, place.source) for place in places}
+    assert found == {
+        "TABLES_ENDPOINT": (f"{URL}/option", "the option --tables-endpoint"),
+        "TENANT_ID": ("variable", "the variable TENANT_ID"),
+        "AZURE_CLOUD": ("AzureCloud", "azd's environment contoso"),
+    }
+
+
+def test_an_empty_value_is_an_absent_one(tmp_path):
+    folder = project(tmp_path, contoso=f'TABLES_ENDPOINT="{URL}"')
+    places = Places.find({"TABLES_ENDPOINT": ""}, {"TABLES_ENDPOINT": "  "}, folder)
+    assert places.get("TABLES_ENDPOINT").source == "azd's environment contoso"
+
+
+@pytest.mark.parametrize(
+    ("environ", "named", "value"),
+    [({}, None, "1"), ({"AZURE_ENV_NAME": "two"}, None, "2"), ({"AZURE_ENV_NAME": "one"}, "two", "2")],
+)
+def test_the_environment_of_azd_is_the_named_one_or_its_default(tmp_path, environ, named, value):
+    folder = project(tmp_path, one='WORKSPACE_ID="1"', two='WORKSPACE_ID="2"')
+    assert Places.find({}, environ, folder, environment=named).value("WORKSPACE_ID") == value
+
+
+def test_azd_s_project_may_be_a_folder_above(tmp_path):
+    folder = project(tmp_path, one='WORKSPACE_ID="1"') / "a" / "b"
+    folder.mkdir(parents=True)
+    assert Places.find({}, {}, folder).value("WORKSPACE_ID") == "1"
+
+
+def test_a_folder_azure_that_is_not_azd_s_is_left_alone(tmp_path):
+    """~/.azure belongs to the Azure CLI."""
+    project(tmp_path, one='WORKSPACE_ID="1"')
+    (tmp_path / "azure.yaml").unlink()
+    places = Places.find({}, {}, tmp_path)
+    assert places.value("WORKSPACE_ID") is None
+    assert "azure.yaml" in places.azd
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ('WORKSPACE_ID="a b"', "a b"),
+        ("WORKSPACE_ID=plain", "plain"),
+        ("  export WORKSPACE_ID = 'single \\n' ", "single \\n"),
+        (r'WORKSPACE_ID="say \"hi\" \\ \$x"', r'say "hi" \ $x'),
+        ('WORKSPACE_ID="a=b#c"', "a=b#c"),
+        ('# WORKSPACE_ID="no"', None),
+        ("WORKSPACE_ID", None),
+        ('\ufeffWORKSPACE_ID="bom"', "bom"),
+    ],
+)
+def test_a_line_of_azd_s_file(tmp_path, line, value):
+    assert Places.find({}, {}, project(tmp_path, one=f"{line}\n= nonsense\n")).value("WORKSPACE_ID") == value
+
+
+@pytest.mark.parametrize("name", ["three", "../one", "a/b"])
+def test_an_environment_that_is_not_there_is_said(tmp_path, name):
+    folder = project(tmp_path, one='WORKSPACE_ID="1"')
+    with pytest.raises(CommandError, match=r"There is no environment .* azd has no environment .*azd env list"):
+        Places.find({}, {}, folder, environment=name)
+
+
+def test_files_of_azd_that_cannot_be_read_are_said(tmp_path):
+    folder = project(tmp_path, one='WORKSPACE_ID="1"')
+    (folder / ".azure" / "config.json").write_text("{", "utf-8")
+    with pytest.raises(CommandError, match="What azd keeps of the project cannot be read"):
+        Places.find({}, {}, folder)
+
+
+def test_what_is_missing_is_told_with_the_three_ways_to_name_it(tmp_path):
+    with pytest.raises(CommandError) as raised:
+        Places.find({}, {}, tmp_path).required("TABLES_ENDPOINT")
+    for told in ("--tables-endpoint", "the variable TABLES_ENDPOINT", "azd project", "such as https://"):
+        assert told in str(raised.value)
+
+
+@pytest.mark.parametrize("value", ["http://contoso.table.core.windows.net", "contoso", "https://a b"])
+def test_an_address_that_the_app_would_not_take_is_refused_with_its_source(tmp_path, value):
+    places = Places.find({}, {"TABLES_ENDPOINT": value}, tmp_path)
+    with pytest.raises(CommandError, match="the variable TABLES_ENDPOINT says") as raised:
+        places.required("TABLES_ENDPOINT")
+    assert "Expected: an address such as https://" in raised.value.remedy
+
+
+def test_every_place_that_the_app_requires_is_known_here():
+    assert {setting.name for setting in SETTINGS if setting.required} <= {known.name for known in KNOWN}

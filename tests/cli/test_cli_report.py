@@ -1,0 +1,271 @@
+"""`report`: the file, what it holds, and what it says when something is missing. How it looks: test_cli_browser.py."""
+
+import re
+import stat
+from html.parser import HTMLParser
+
+import pytest
+from cli_scene import CHECKED, HOUR, MINUTE, ade, now, push, tenant, vpp
+
+from cli.page import html
+from shared.tokens import Connector, Failure
+from simulator.tenant import default_tenant, many
+
+
+class Reader(HTMLParser):
+    """Elements, attributes and text, as a browser would take them."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements: list[tuple[str, dict]] = []
+        self.text = ""
+        self._style = False
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self._style = tag == "style"
+
+    def handle_endtag(self, _tag):
+        self._style = False
+
+    def handle_data(self, data):
+        self.text += "" if self._style else data
+
+
+def page(scene, *arguments):
+    done = scene.run("report", "--output", "-", *arguments)
+    assert done.returncode == 0, done.stderr
+    return Reader(done.stdout)
+
+
+# The file
+
+
+def test_the_page_is_written_into_a_file_and_the_file_is_told(scene, tmp_path):
+    scene.check(ade("Contoso HQ"))
+    done = scene.cli("report", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert re.fullmatch(r"Wrote report\.html, \d+ KB\.\n", done.stderr)
+    (written,) = tmp_path.iterdir()
+    assert written.read_text("utf-8").startswith('<!doctype html>\n<html lang="en">')
+    assert stat.S_IMODE(written.stat().st_mode) & 0o400
+    assert scene.run("report", "--quiet", cwd=tmp_path).stderr == ""
+
+
+def test_an_earlier_report_is_replaced_and_any_other_file_only_by_force(scene, tmp_path):
+    scene.check(ade("Contoso HQ"))
+    file = tmp_path / "tokens.html"
+    for _ in range(2):
+        assert scene.run("report", "--output", str(file)).returncode == 0
+    file.write_text("<html>somebody's own page</html>", "utf-8")
+    done = scene.run("report", "--output", str(file))
+    assert done.returncode == 3
+    assert "is there already, and is no report of this program.\nName another file" in done.stderr
+    assert file.read_text("utf-8") == "<html>somebody's own page</html>"
+    assert scene.run("report", "--output", str(file), "--force").returncode == 0
+    assert "Contoso HQ" in file.read_text("utf-8")
+
+
+def test_a_file_that_cannot_be_written_is_said(scene, tmp_path):
+    scene.check(ade("Contoso HQ"))
+    done = scene.run("report", "--output", str(tmp_path / "none" / "report.html"))
+    assert done.returncode == 3
+    assert "cannot be written: No such file or directory.\nName another file" in done.stderr
+    done = scene.run("report", "--output", str(tmp_path), "--force")
+    assert done.returncode == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_data_there_is_no_page(scene, tmp_path):
+    done = scene.run("report", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "There is nothing to report.\nThere are no tokens in the table TokenStatus" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+# What it holds
+
+
+def test_each_token_stands_with_what_is_wrong_the_steps_and_its_history(scene):
+    scene.check(of=tenant(ade("Contoso Retail", expires=-73 * HOUR), ade("Contoso HQ"), apns=push()))
+    told = page(scene).text
+    for text in (
+        "Needs attention (1)",
+        "Nothing to do (3)",
+        "Enrollment token expired",
+        "'Contoso Retail' expired 3 days ago",
+        "Choose Download Token for the same MDM server",
+        "Nobody renewed the token within its year.",
+        "Open the MDM server that the token belongs to, never a new one",
+        "Apple Business Manager: Administrator or Device Enrollment Manager",
+        "The first check after the upload",
+        "'Contoso Retail' was seen for the first time",
+        "1 check in the last 7 days: 1 succeeded.",
+        "3 tokens expire within a year and 1 has expired.",
+    ):
+        assert text in told, text
+
+
+def test_links_lead_to_the_consoles_and_within_the_page(scene):
+    scene.check(of=default_tenant(now() - CHECKED))
+    read = page(scene)
+    ids = [attributes["id"] for _, attributes in read.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    links = [attributes for tag, attributes in read.elements if tag in {"a", "use"}]
+    inner = {one["href"].removeprefix("#") for one in links if one["href"].startswith("#")}
+    assert inner <= set(ids)
+    outer = [one for one in links if not one["href"].startswith("#")]
+    assert any(one["href"].startswith("https://intune.microsoft.com/") for one in outer)
+    assert all(one["href"].startswith("https://") and one["rel"] == "noreferrer" for one in outer)
+
+
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"' onload=x &amp; javascript:x"
+
+
+def test_names_from_outside_are_text_wherever_they_stand(scene):
+    scene.check(of=tenant(ade(HOSTILE, expires=3 * 24 * HOUR, appleIdentifier=HOSTILE), vpps=[vpp(HOSTILE)]))
+    failure = Failure(connector=Connector.VPP, asked=HOSTILE, reason=HOSTILE, remedy=HOSTILE)
+    scene.ran(MINUTE, "failed", connectors={Connector.VPP: failure}, store_error=HOSTILE)
+    scene.put(
+        "DeviceInspection",
+        {
+            "PartitionKey": "ade",
+            "RowKey": next(
+                row["RowKey"] for row in scene.sim.table_rows("TokenStatus") if row["PartitionKey"] == "ade"
+            ),
+            "Devices": 7,
+            "ByState": f'{{"{HOSTILE[:20]}":7}}',
+            "DefaultProfiles": '{"<b>ios":"<i>x"}',
+            "Error": HOSTILE,
+        },
+    )
+    read = page(scene)
+    known = {
+        "html", "head", "meta", "title", "style", "body", "a", "header", "main", "section", "footer", "h1", "h2", "h3",
+        "h4", "p", "span", "strong", "code", "ul", "ol", "li", "dl", "dt", "dd", "div", "details", "summary", "table",
+        "caption", "thead", "tbody", "tr", "th", "td", "svg", "symbol", "path", "use", "text", "tspan", "line", "rect",
+        "g",
+    }  # fmt: skip
+    assert {tag for tag, _ in read.elements} <= known
+    assert not [name for _, attributes in read.elements for name in attributes if name.startswith("on")]
+    assert read.text.count(HOSTILE) > 8
+
+
+def test_the_page_lets_nothing_in_but_its_own_style(scene):
+    scene.check(ade("Contoso HQ"))
+    read = page(scene)
+    (policy,) = [a["content"] for tag, a in read.elements if a.get("http-equiv") == "Content-Security-Policy"]
+    assert re.fullmatch(
+        r"default-src 'none'; style-src 'sha256-[\w+/]{43}='; base-uri 'none'; form-action 'none'", policy
+    )
+    attributes = {name for _, given in read.elements for name in given}
+    assert not attributes & {"src", "style", "srcset", "action"}
+
+
+def test_only_https_becomes_a_link():
+    assert html.link("javascript:alert(1)", "x") == "x"
+    assert html.link("http://contoso.com", "x") == "x"
+    assert (
+        html.link('https://contoso.com/"><b>', "x")
+        == '<a href="https://contoso.com/&quot;&gt;&lt;b&gt;" rel="noreferrer">x</a>'
+    )
+
+
+def test_devices_are_counted_and_no_serial_number_is_told(scene):
+    scene.check(ade("Contoso HQ"))
+    (row,) = [row for row in scene.sim.table_rows("TokenStatus") if row["PartitionKey"] == "ade"]
+    scene.put(
+        "DeviceInspection",
+        {
+            "PartitionKey": "ade",
+            "RowKey": row["RowKey"],
+            "InspectedOn": now() - HOUR,
+            "Complete": True,
+            "Devices": 1412,
+            "Waiting": 9,
+            "ByPlatform": '{"ios":1400,"macOS":12}',
+            "DefaultProfiles": '{"ios":"Phones","macOS":null}',
+            "Examples": '{"waiting":["SERIAL0001"]}',
+            "Memory": '{"examples":["SERIAL0001"]}',
+            "Failed": "many",
+        },
+    )
+    told = page(scene).text
+    for text in (
+        "Devices, inspected 2",
+        "1,412",
+        "ios 1,400, macOS 12",
+        "ios: Phones, macOS: none",
+        "What cannot be readFailed is 'many'",
+    ):
+        assert text in told
+    assert "SERIAL0001" not in told
+
+
+# What it says of itself
+
+
+def test_a_page_of_old_data_says_first_that_it_cannot_be_relied_on(scene):
+    scene.check(ade("Contoso HQ"), ago=4 * HOUR)
+    done = scene.run("report", "--output", "-")
+    assert done.returncode == 0  # the page is what was asked for; `status` judges
+    assert "too old to go by" in done.stderr
+    told = Reader(done.stdout).text
+    assert told.index("This page cannot be relied on") < told.index("At a glance")
+    assert "All is well" not in told
+    assert "Somebody should look" not in told
+
+
+def test_a_failed_check_and_a_connector_that_was_not_read_are_told_first(scene):
+    scene.check(ade("Contoso HQ"))
+    failure = Failure(connector=Connector.VPP, asked="GET /x", reason="it was refused", remedy="Grant it.")
+    scene.ran(MINUTE, "failed", connectors={Connector.VPP: failure}, store_error="No room.")
+    told = page(scene).text
+    assert told.index("VPP could not be read: GET /x: it was refused. Grant it.") < told.index("At a glance")
+    assert "ended as failed: No room." in told
+    assert "Not everything could be read." in told
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ("TokenHistory", "What changed could not be read"),
+        ("CheckRun", "What the monitor did could not be read"),
+        ("DeviceInspection", "What is known of devices could not be read"),
+    ],
+)
+def test_what_cannot_be_read_beside_the_tokens_is_missing_and_said(scene, table, told):
+    scene.check(ade("Contoso HQ"))
+    with scene.without(table):
+        text = page(scene).text
+    assert f"{told}, and is not on this page. The table {table} is missing" in text
+    assert "Contoso HQ" in text
+
+
+def test_a_token_that_cannot_be_believed_says_so_on_the_page(scene):
+    scene.check(ade("Contoso HQ"))
+    scene.change_row("Contoso HQ", Findings="[")
+    told = page(scene).text
+    assert "Needs attention (1)" in told
+    assert "cannot be believed: Findings is not what this release knows." in told
+    assert "1 token is not known to be well." in told
+
+
+def test_hours_without_a_check_are_counted(scene):
+    scene.check(ade("Contoso HQ"))
+    for hour in (1, 2, 5):
+        scene.ran(hour * HOUR + CHECKED)
+    assert "4 checks in the last 7 days: 4 succeeded. In 2 hours no check was recorded." in page(scene).text
+
+
+def test_the_page_of_2000_tokens_stays_small_and_counts_expiries_by_month(scene):
+    scene.check(of=many(2000, now() - CHECKED), CHECK_TIMEOUT_SECONDS="120")
+    done = scene.run("report", "--output", "-")
+    assert len(done.stdout) < 5_000_000
+    read = Reader(done.stdout)
+    assert "1,950 tokens expire within a year and 50 have expired." in read.text
+    drawn = [attributes for tag, attributes in read.elements if attributes.get("class", "").startswith("timeline")]
+    assert [one["role"] for one in drawn] == ["img", "img"]
+    assert sum(tag == "rect" for tag, _ in read.elements) < 100
