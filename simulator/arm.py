@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from simulator import bearer
+from simulator import bearer, directory
 from simulator.host import Worker, WorkerResult, worker
+from simulator.ingestion import RULE_ID
 from simulator.rules import RULES
 from simulator.server import Server
 
@@ -27,9 +28,19 @@ GROUP_ID: Final = f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/{RESOURCE_GR
 APP_ID: Final = f"{GROUP_ID}/providers/Microsoft.Web/sites/{APP_NAME}"
 RULE_PREFIX: Final = "contoso"
 FUNCTIONS: Final = ("check_tokens", "inspect_devices", "prune_history")
+COLLECTION_RULE_ID: Final = f"{GROUP_ID}/providers/Microsoft.Insights/dataCollectionRules/dcr-contoso-a1b2c3d4e5f6g"
+PUBLISHER: Final = "3913510d-42f4-4e42-8a64-420c390055eb"
+"""Monitoring Metrics Publisher. https://learn.microsoft.com/azure/role-based-access-control/built-in-roles"""
+
+_IDENTITIES_PATH: Final = f"{GROUP_ID}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+IDENTITY_ID: Final = f"{_IDENTITIES_PATH}/{directory.APP_IDENTITY}"
+ALERTS_IDENTITY_ID: Final = f"{_IDENTITIES_PATH}/{directory.ALERTS_IDENTITY}"
 
 _RULES_PATH: Final = f"{GROUP_ID}/providers/Microsoft.Insights/scheduledQueryRules"
+_COLLECTION_PATH: Final = COLLECTION_RULE_ID.rpartition("/")[0]
 _STARTS: Final = re.compile(rf"{re.escape(APP_ID)}/hostruntime/admin/functions/(\w+)", re.IGNORECASE)
+_ASSIGNED: Final = re.compile(r"(.+)/providers/Microsoft\.Authorization/roleAssignments", re.IGNORECASE)
+_PRINCIPAL: Final = re.compile(r"principalId eq '([^']*)'")
 _WORKER_SECONDS: Final = 120.0
 
 
@@ -45,7 +56,14 @@ class Arm(Server):
     """The app's settings, which are also what its functions run with."""
     functions: list[str] = field(default_factory=lambda: list(FUNCTIONS))
     """Those that the host found."""
+    disabled_functions: set[str] = field(default_factory=set)
     state: str = "Running"
+    identities: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """The app's: resource id to principal and client id."""
+    collection_rules: dict[str, str] = field(default_factory=dict)
+    """Resource id to immutable id."""
+    assignments: list[tuple[str, str, str]] = field(default_factory=list)
+    """Scope, principal and the id of the role's definition."""
     disabled_rules: set[str] = field(default_factory=set)
     missing_rules: set[str] = field(default_factory=set)
     """Names of `infra/alert-rules.json`."""
@@ -60,12 +78,20 @@ class Arm(Server):
         super().__post_init__()
         self._running: set[threading.Thread] = set()
         self._workers: set[Worker] = set()
+        self._deploy()
+
+    def _deploy(self) -> None:
+        """What the deployment makes beside the app."""
+        self.identities = {IDENTITY_ID: (bearer.PRINCIPAL_ID, bearer.CLIENT_ID)}
+        self.collection_rules = {COLLECTION_RULE_ID: RULE_ID}
+        self.assignments = [(COLLECTION_RULE_ID, bearer.PRINCIPAL_ID, PUBLISHER)]
 
     def reset(self) -> None:
         """As after the start; what still runs is waited for."""
         super().reset()
         self.wait()
-        self.functions, self.state = list(FUNCTIONS), "Running"
+        self._deploy()
+        self.functions, self.state, self.disabled_functions = list(FUNCTIONS), "Running", set()
         self.disabled_rules, self.missing_rules, self.forbidden = set(), set(), set()
         self.changed, self.results = {}, []
 
@@ -93,7 +119,29 @@ class Arm(Server):
         if any(request.path.endswith(end) for end in self.forbidden):
             message = f"The client '{bearer.USER}' does not have authorization to perform action over '{request.path}'."
             return _error(403, "AuthorizationFailed", message)
+        assigned = _ASSIGNED.fullmatch(request.path)
+        if assigned is not None and request.method == "GET":
+            return self._roles(assigned[1], request.query.get("$filter", ""))
         return self._answer(request.method, request.path, body)
+
+    def _roles(self, scope: str, filters: str) -> web.Response:
+        """Who is assigned what at a scope or above it."""
+        principal = _PRINCIPAL.fullmatch(filters)
+        if principal is None:
+            return _error(400, "UnsupportedQuery", f"The filter '{filters}' is not supported.")
+        found = [
+            {
+                "properties": {
+                    "scope": where,
+                    "principalId": who,
+                    "roleDefinitionId": f"/subscriptions/{SUBSCRIPTION_ID}/providers/Microsoft.Authorization"
+                    f"/roleDefinitions/{role}",
+                }
+            }
+            for where, who, role in self.assignments
+            if who == principal[1] and f"{scope}/".casefold().startswith(f"{where}/".casefold())
+        ]
+        return web.json_response({"value": found})
 
     def _answer(self, method: str, path: str, body: bytes) -> web.Response:
         document = self._documents().get((method, path.casefold()))
@@ -113,11 +161,24 @@ class Arm(Server):
 
     def _documents(self) -> dict[tuple[str, str], dict[str, Any]]:
         """What is told at an address, in lower case: Resource Manager takes it in any."""
-        found = [{"name": f"{APP_NAME}/{name}", "properties": {"isDisabled": False}} for name in self.functions]
+        found = [
+            {"name": f"{APP_NAME}/{name}", "properties": {"isDisabled": name in self.disabled_functions}}
+            for name in self.functions
+        ]
+        identities = {
+            name: {"principalId": principal, "clientId": client}
+            for name, (principal, client) in self.identities.items()
+        }
         documents: dict[tuple[str, str], dict[str, Any]] = {
-            ("GET", APP_ID): {"id": APP_ID, "name": APP_NAME, "properties": {"state": self.state}},
+            ("GET", APP_ID): {
+                "id": APP_ID,
+                "name": APP_NAME,
+                "identity": {"type": "UserAssigned", "userAssignedIdentities": identities},
+                "properties": {"state": self.state},
+            },
             ("GET", f"{APP_ID}/functions"): {"value": found},
             ("GET", _RULES_PATH): {"value": self._rules()},
+            ("GET", _COLLECTION_PATH): {"value": self._collection_rules()},
             ("POST", f"{APP_ID}/config/appsettings/list"): {
                 "name": "appsettings",
                 "properties": {**self.settings(), **self.changed},
@@ -134,6 +195,17 @@ class Arm(Server):
             }
             for rule in RULES
             if rule.name not in self.missing_rules
+        ]
+
+    def _collection_rules(self) -> list[dict[str, Any]]:
+        endpoint = self.settings().get("LOGS_INGESTION_ENDPOINT")
+        return [
+            {
+                "id": name,
+                "kind": "Direct",
+                "properties": {"immutableId": immutable, "endpoints": {"logsIngestion": endpoint}},
+            }
+            for name, immutable in self.collection_rules.items()
         ]
 
     def _run(self, function: str) -> None:

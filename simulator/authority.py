@@ -48,6 +48,8 @@ class Authority(Server):
     async def answer(self, request: web.Request, body: bytes) -> web.StreamResponse:
         """What the endpoint says."""
         tenant, _, endpoint = request.path.strip("/").partition("/")
+        if tenant not in {bearer.TENANT_ID, "common", "organizations"}:
+            return _refused("invalid_tenant", f"AADSTS90002: Tenant '{tenant}' not found.")
         form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
         match request.method, endpoint:
             case "GET", "v2.0/.well-known/openid-configuration":

@@ -6,7 +6,7 @@ beside Intune's part, at the same address.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import unquote, urlencode
 from uuid import UUID, uuid5
@@ -14,8 +14,8 @@ from uuid import UUID, uuid5
 from aiohttp import web
 
 from simulator import bearer
-from simulator.graph import Graph, error, reply
-from simulator.tenant import Item
+from simulator.graph import DEVICES, Graph, QueryError, error, reply
+from simulator.tenant import Item, Tenant
 
 GRAPH_APP_ID: Final = "00000003-0000-0000-c000-000000000000"
 GRAPH_PRINCIPAL_ID: Final = "9a3f1e70-4c2b-4d5e-8f60-71a2b3c4d5e6"
@@ -37,6 +37,7 @@ ROLES: Final[Mapping[str, str]] = {
 _PATH: Final = re.compile(
     r"/v1\.0/servicePrincipals(?:\(appId='([^']*)'\)|/([^/()]+))(?:/(appRoleAssignments|appRoleAssignedTo))?/?"
 )
+_SERIAL: Final = re.compile(r"serialNumber eq '((?:[^']|'')*)'")
 _NAMESPACE: Final = UUID("ade00000-0000-4000-8000-000000000002")
 
 
@@ -114,11 +115,16 @@ class TenantGraph(Graph):
     """Graph with Intune's part and the directory's."""
 
     directory: Directory = field(default_factory=Directory)
+    refuses_filter: bool = False
+    """Lists of devices answer 400 to `$filter`; no page says that they take it."""
+    ignores_filter: bool = False
+    """They bring the whole list all the same."""
 
     def reset(self) -> None:
         """Drops what was planned and recorded; tenant and directory are the default ones."""
         super().reset()
         self.directory.reset()
+        self.refuses_filter = self.ignores_filter = False
 
     async def answer(self, request: web.Request, body: bytes) -> web.StreamResponse:
         """What the directory holds, or Intune."""
@@ -129,6 +135,18 @@ class TenantGraph(Graph):
         if refused is not None:
             return error(401, "InvalidAuthenticationToken", refused)
         return self.directory.answer(request, path, self.url)
+
+    def _below_token(self, request: web.Request, tenant: Tenant, token_id: str, part: str | None) -> web.Response:
+        asked = request.query.get("$filter")
+        if part == DEVICES and asked is not None and not self.ignores_filter:
+            serial = None if self.refuses_filter else _SERIAL.fullmatch(asked)
+            if serial is None:
+                raise QueryError("Invalid filter clause.")
+            wanted = serial[1].replace("''", "'")
+            listed = tenant.devices.get(token_id, ())
+            found = [item for item in listed if item.get("serialNumber") == wanted]
+            tenant = replace(tenant, devices={token_id: found})
+        return super()._below_token(request, tenant, token_id, part)
 
 
 def principal(object_id: str, app_id: str, name: str, *, kind: str = "ManagedIdentity") -> Item:

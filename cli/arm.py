@@ -1,0 +1,222 @@
+"""Azure Resource Manager: where the app stands, what it is set to, and how a function is asked for.
+
+https://learn.microsoft.com/rest/api/appservice/web-apps, https://learn.microsoft.com/rest/api/monitor/scheduled-query-rules.
+That a function is started through `hostruntime` stands in no reference; public projects do it.
+"""
+
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote, urlsplit
+
+from azure.core import AsyncPipelineClient
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError
+from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, AsyncRetryPolicy, UserAgentPolicy
+from azure.core.rest import AsyncHttpResponse, HttpRequest
+
+from cli import CommandError
+from cli.places import Places
+from cli.refusals import signed_out
+from shared import __version__
+from shared.text import bounded
+
+ENDPOINTS: Final[Mapping[str, str]] = {
+    "AzureCloud": "https://management.azure.com",
+    "AzureUSGovernment": "https://management.usgovcloudapi.net",
+    "AzureChinaCloud": "https://management.chinacloudapi.cn",
+}
+"""By cloud; tokens are asked for the same address. https://learn.microsoft.com/azure/azure-government/compare-azure-government-global-azure"""
+
+FUNCTIONS: Final[Mapping[str, str]] = {"check": "check_tokens", "inspect": "inspect_devices", "prune": "prune_history"}
+"""The app's functions, by what an operator calls them."""
+
+_WEB: Final = "2024-11-01"
+_RULES: Final = "2023-12-01"
+_COLLECTION: Final = "2023-03-11"
+_ROLES: Final = "2022-04-01"
+_RETRIES: Final = 2
+_MOST_PAGES: Final = 20
+
+_APP_ID: Final = re.compile(
+    r"(/subscriptions/[^/\s]+/resourceGroups/([^/\s]+))/providers/Microsoft\.Web/sites/([^/\s]+)/?", re.IGNORECASE
+)
+
+
+class ArmError(CommandError):
+    """What Resource Manager did not do; `status` is its answer's, None where none came."""
+
+    def __init__(self, sentence: str, remedy: str, *, status: int | None = None) -> None:
+        super().__init__(sentence, remedy)
+        self.status = status
+
+
+class Identity(NamedTuple):
+    """A user-assigned identity of the app."""
+
+    id: str
+    """Its resource id."""
+    principal_id: str
+    client_id: str
+
+
+class CollectionRule(NamedTuple):
+    """A data collection rule of the resource group."""
+
+    id: str
+    """Its resource id."""
+    immutable_id: str
+    """What rows are sent to it by."""
+    endpoint: str
+    """Where rows are sent, of a rule that takes them directly; else empty."""
+
+
+class Arm:
+    """The function app and what is beside it in its resource group. Each method raises ArmError or CommandError."""
+
+    def __init__(self, client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse], app_id: str) -> None:
+        parts = _APP_ID.fullmatch(app_id)
+        if parts is None:
+            raise CommandError(
+                f"FUNCTION_APP_ID cannot be used: it is {bounded(app_id, 200)!r}.",
+                "Expected: /subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.Web/sites/<name>; "
+                "`az functionapp show --name NAME --resource-group GROUP --query id` tells it.",
+            )
+        self._client = client
+        self._app = app_id.rstrip("/")
+        self.group_id, self.group, self.name = parts.groups()
+
+    async def start(self, function: str) -> None:
+        """Ask the host for one run of a function."""
+        await self._call("POST", f"{self._app}/hostruntime/admin/functions/{function}", _WEB, {"input": ""})
+
+    async def state(self) -> str:
+        """Whether the app is `Running` or `Stopped`."""
+        told = await self._call("GET", self._app, _WEB)
+        return str((told.get("properties") or {}).get("state"))
+
+    async def settings(self) -> dict[str, str]:
+        """The app settings; whoever asks must not show those that are not its own."""
+        told = await self._call("POST", f"{self._app}/config/appsettings/list", _WEB)
+        return {str(name): str(value) for name, value in (told.get("properties") or {}).items()}
+
+    async def functions(self) -> dict[str, bool]:
+        """The functions that the host found, and whether each is enabled."""
+        found = await self._listed(f"{self._app}/functions", _WEB)
+        return {
+            str(one.get("name")).rpartition("/")[2]: not (one.get("properties") or {}).get("isDisabled")
+            for one in found
+        }
+
+    async def rules(self) -> dict[str, bool]:
+        """The log alert rules of the resource group, and whether each is enabled."""
+        found = await self._listed(f"{self.group_id}/providers/Microsoft.Insights/scheduledQueryRules", _RULES)
+        return {str(one.get("name")): bool((one.get("properties") or {}).get("enabled")) for one in found}
+
+    async def identities(self) -> list[Identity]:
+        """The identities that were given to the app, beside one of its own."""
+        told = await self._call("GET", self._app, _WEB)
+        given = (told.get("identity") or {}).get("userAssignedIdentities") or {}
+        return [
+            Identity(str(name), str(one.get("principalId")), str(one.get("clientId"))) for name, one in given.items()
+        ]
+
+    async def collection_rules(self) -> list[CollectionRule]:
+        """The data collection rules of the resource group."""
+        found = await self._listed(f"{self.group_id}/providers/Microsoft.Insights/dataCollectionRules", _COLLECTION)
+        properties = ((str(one.get("id")), one.get("properties") or {}) for one in found)
+        return [
+            CollectionRule(
+                name, str(one.get("immutableId")), str((one.get("endpoints") or {}).get("logsIngestion") or "")
+            )
+            for name, one in properties
+        ]
+
+    async def roles_on(self, scope: str, principal_id: str) -> frozenset[str]:
+        """The ids of the roles that a principal is assigned on a resource, there or above."""
+        path = f"{scope}/providers/Microsoft.Authorization/roleAssignments"
+        found = await self._listed(path, _ROLES, filters=f"principalId eq '{principal_id}'")
+        ids = (str((one.get("properties") or {}).get("roleDefinitionId")) for one in found)
+        return frozenset(one.rpartition("/")[2].lower() for one in ids)
+
+    async def _listed(self, path: str, version: str, *, filters: str | None = None) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        told = await self._call("GET", f"{path}?$filter={quote(filters)}" if filters else path, version)
+        for _ in range(_MOST_PAGES):
+            found += [one for one in told.get("value") or () if isinstance(one, dict)]
+            link = told.get("nextLink")
+            if not link:
+                break
+            told = await self._call("GET", str(link), None)
+        return found
+
+    async def _call(self, method: str, path: str, version: str | None, body: object = None) -> dict[str, Any]:
+        if version is None and urlsplit(path).netloc != urlsplit(self._client._base_url).netloc:  # noqa: SLF001 # its own
+            raise ArmError("Azure Resource Manager named a next page that lies elsewhere.", "It was not asked for.")
+        query = {"api-version": version} if version else {}
+        content = None if method == "GET" else body or {}
+        request = HttpRequest(method, self._client.format_url(path), params=query, json=content)
+        try:
+            response = await self._client.send_request(request)
+        except ClientAuthenticationError as error:
+            raise signed_out(error) from error
+        except AzureError as error:
+            what = "cannot be reached" if isinstance(error, ServiceRequestError) else "did not answer as it should"
+            said = bounded((str(error).splitlines() or ["no message"])[0], 200).rstrip(".")
+            raise ArmError(
+                f"Azure Resource Manager {what} ({said}).", "Check the network, proxy and VPN, and ARM_ENDPOINT if set."
+            ) from error
+        text = response.text()
+        if response.status_code >= 300:
+            raise self._refused(response.status_code, text)
+        try:
+            told = json.loads(text) if text.strip() else {}
+        except ValueError:
+            told = None
+        if not isinstance(told, dict):
+            raise ArmError("Azure Resource Manager's answer is no JSON object.", "Try again in a minute.")
+        return told
+
+    def _refused(self, status: int, text: str) -> ArmError:
+        try:
+            said = json.loads(text)["error"]
+            code, message = str(said.get("code", "")), str(said.get("message", ""))
+        except (ValueError, LookupError, TypeError, AttributeError):
+            code, message = "", ""
+        why = ": ".join(bounded(one, 300) for one in (code, message) if one)
+        answer = f"Azure Resource Manager answered HTTP {status}{f' ({why.rstrip(".")})' if why else ''}"
+        match status:
+            case 401:
+                remedy = "Sign in to the tenant of the monitor's subscription: `az login --tenant TENANT_ID`."
+            case 403:
+                remedy = f"This takes a role on the function app {self.name}, such as Website Contributor."
+            case 404:
+                remedy = f"Check that FUNCTION_APP_ID names the app ({self.name}), and that its code was deployed."
+            case _:
+                remedy = "Try again in a minute; if it goes on, look at Azure's service health."
+        return ArmError(f"{answer}.", remedy, status=status)
+
+
+@asynccontextmanager
+async def open_arm(places: Places, credential: AsyncTokenCredential) -> AsyncIterator[Arm]:
+    """Resource Manager of the deployment's cloud. Nothing is called before the first use.
+
+    Raises:
+        CommandError: where the app's resource id is not known, or a place cannot be used.
+
+    """
+    app_id = places.required("FUNCTION_APP_ID")
+    audience = ENDPOINTS[places.checked("AZURE_CLOUD", "AzureCloud")]
+    endpoint = (places.value("ARM_ENDPOINT") or audience).rstrip("/")
+    if urlsplit(endpoint).scheme != "https":
+        raise CommandError(f"ARM_ENDPOINT cannot be used: {bounded(endpoint, 100)!r}.", "Expected: an https address.")
+    policies = [
+        UserAgentPolicy(f"ade-token-monitor/{__version__}"),
+        AsyncRetryPolicy(retry_total=_RETRIES),
+        AsyncBearerTokenCredentialPolicy(credential, f"{audience}/.default"),
+    ]
+    client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] = AsyncPipelineClient(endpoint, policies=policies)
+    async with client:
+        yield Arm(client, app_id)
