@@ -1,0 +1,157 @@
+"""One serial number, looked for under every ADE token.
+
+That a list of devices takes `$filter` stands in no page of Graph's reference; public tools use it. Where Graph answers
+400 to it, the lists are read as a whole, and whatever comes back is compared here.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+from urllib.parse import quote
+
+import msgspec
+
+from shared.connectors import SOURCES
+from shared.devices import PROPERTIES, Device, devices, has_profile
+from shared.graph import Graph
+from shared.pace import Pace
+from shared.pages import GraphError, decoded, encoded
+from shared.text import bounded
+from shared.tokens import Connector, Token
+
+SECONDS: Final = 600.0
+"""For the search as a whole: thousands of tokens, or lists of hundreds of thousands that cannot be filtered."""
+
+_AT_ONCE: Final = 8
+_SELECT: Final = f"$select={','.join(PROPERTIES)}"
+_TOKENS: Final = SOURCES[Connector.ADE].path
+
+
+class Stands(NamedTuple):
+    """A device below a token."""
+
+    token: Token
+    device: Device
+    profile: str | None
+    """The profile's name; None where there is none, or Graph does not tell it."""
+
+
+class Search(NamedTuple):
+    """What a search found."""
+
+    serial: str
+    tokens: int
+    """How many ADE tokens there are."""
+    looked: int
+    """How many of them there was time for."""
+    found: Sequence[Stands]
+    """Those that are not deleted first."""
+    failures: Sequence[tuple[Token, GraphError]]
+
+    @property
+    def searched(self) -> int:
+        """How many tokens it is known of whether the device stands under them."""
+        return self.looked - len(self.failures)
+
+
+class _Profile(msgspec.Struct, rename="camel"):
+    id: str
+    display_name: str | None = None
+
+
+async def search(graph: Graph, tokens: Sequence[Token], serial: str, step: Callable[[], None]) -> Search:
+    """Look under each token; `step` is called after each. What failed, or took too long, is told in the result."""
+    finder = _Finder(graph, serial, Pace(math.inf))
+    queue = iter(tokens)
+
+    looked = 0
+
+    async def work() -> None:
+        nonlocal looked
+        for token in queue:
+            await finder.look(token)
+            looked += 1
+            step()
+
+    try:
+        async with asyncio.timeout(SECONDS):
+            await asyncio.gather(*(work() for _ in range(_AT_ONCE)))
+    except TimeoutError:
+        pass  # what was found until then is told, and how far that was
+    found = sorted(finder.found, key=lambda one: (bool(one.device.is_deleted), one.token.name.casefold()))
+    return Search(serial, len(tokens), looked, found, finder.failures)
+
+
+class _Finder:
+    """Looks for one serial number, token by token."""
+
+    def __init__(self, graph: Graph, serial: str, pace: Pace) -> None:
+        self._graph = graph
+        self._serial = serial
+        self._pace = pace
+        self._filters = True
+        """Whether Graph has not yet refused a filter; the other tokens need not find it out again."""
+        self.found: list[Stands] = []
+        self.failures: list[tuple[Token, GraphError]] = []
+
+    async def look(self, token: Token) -> None:
+        """Add what stands below the token, or why that is not known."""
+        try:
+            for device in await self._devices(token):
+                self.found.append(Stands(token, device, await self._profile(token, device)))
+        except GraphError as error:
+            self.failures.append((token, error))
+
+    async def _devices(self, token: Token) -> list[Device]:
+        if self._filters:
+            try:
+                # A quote within a text is doubled: OData 4.01, URL conventions, 5.1.1.6.1.
+                text = quote(self._serial.replace("'", "''"), safe="")
+                return await self._listed(token, f"?$filter=serialNumber%20eq%20'{text}'&{_SELECT}")
+            except GraphError as error:
+                if error.status not in {400, 501}:
+                    raise
+                self._filters = False
+        try:
+            return await self._listed(token, f"?{_SELECT}&$top=1000")
+        except GraphError as error:
+            if error.status != 400:
+                raise
+        return await self._listed(token, "")
+
+    async def _listed(self, token: Token, query: str) -> list[Device]:
+        """The devices of that serial number in a list, which may hold others."""
+        pages = self._graph.listing(f"{_address(token)}/importedAppleDeviceIdentities{query}")
+        found: list[Device] = []
+        while pages.position is not None:
+            await self._pace.turn()
+            page = await pages.next(devices)
+            found += [one for one in page if one and (one.serial_number or "").strip().upper() == self._serial]
+        return found
+
+    async def _profile(self, token: Token, device: Device) -> str | None:
+        """The name of the device's profile. One of the newer kind is not in this list."""
+        wanted = device.requested_enrollment_profile_id
+        if not has_profile(wanted) or wanted is None:
+            return None
+        try:
+            pages = self._graph.listing(f"{_address(token)}/enrollmentProfiles?$select=id,displayName")
+            while pages.position is not None:
+                await self._pace.turn()
+                for raw in await pages.next(encoded):
+                    profile = decoded(bytes(raw), _Profile, pages.asked)
+                    if _own(profile.id) == _own(wanted):
+                        return profile.display_name and bounded(profile.display_name)
+        except GraphError:
+            pass  # the id is told in its place
+        return None
+
+
+def _own(profile_id: str) -> str:
+    """A profile's own part of its id: a GUID, alone or after the token's."""
+    return profile_id.rpartition("_")[2].casefold()
+
+
+def _address(token: Token) -> str:
+    return f"{_TOKENS}/{quote(token.id, safe='')}"

@@ -1,0 +1,224 @@
+"""Signing in to Microsoft Graph as a person: the Azure CLI's own sign-in carries no Intune permission.
+
+https://learn.microsoft.com/graph/auth-v2-user, https://learn.microsoft.com/powershell/microsoftgraph/authentication-commands
+"""
+
+import asyncio
+import base64
+import json
+import os
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+from azure.core.credentials import AccessToken
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError
+from azure.identity import (
+    AzureAuthorityHosts,
+    CredentialUnavailableError,
+    DeviceCodeCredential,
+    InteractiveBrowserCredential,
+)
+
+from cli import CommandError
+from cli.places import Places
+from cli.refusals import signed_out
+from cli.session import Session
+from shared.connectors import ROLE
+from shared.text import bounded
+
+CLIENT_ID: Final = "14d82eec-204b-4c2f-b7e8-296a70dab67e"
+"""Microsoft's Graph command line tools, a public client that every tenant knows."""
+
+_PERMISSIONS: Final = frozenset({ROLE, ROLE.replace(".Read.", ".ReadWrite.")})
+_AUTHORITIES: Final = {
+    "AzureCloud": AzureAuthorityHosts.AZURE_PUBLIC_CLOUD,
+    "AzureUSGovernment": AzureAuthorityHosts.AZURE_GOVERNMENT,
+    "AzureChinaCloud": AzureAuthorityHosts.AZURE_CHINA,
+}
+_BROWSER_SECONDS: Final = 300
+
+_NOT_CONSENTED: Final = ("AADSTS65001", "AADSTS65004", "AADSTS90094")
+"""Not consented, declined, an administrator's alone.
+https://learn.microsoft.com/entra/identity-platform/reference-error-codes"""
+
+
+class How(StrEnum):
+    """How somebody signs in to Graph."""
+
+    BROWSER = "browser"
+    DEVICE_CODE = "device-code"
+    DEFAULT = "default"
+    """As to everything else."""
+
+
+class GraphSignIn(NamedTuple):
+    """What the command line says of it."""
+
+    how: How = How.BROWSER
+    client_id: str = CLIENT_ID
+
+
+class _Credential(Protocol):
+    def get_token(self, *scopes: str, claims: str | None = None) -> AccessToken: ...
+
+
+class _Person(AsyncTokenCredential):
+    """A person's sign-in, which the SDK offers without async alone; it asks for one permission, whoever calls."""
+
+    def __init__(self, credential: _Credential, scope: str) -> None:
+        self._credential = credential
+        self._scope = scope
+
+    async def get_token(
+        self,
+        *scopes: str,  # noqa: ARG002 # as said above
+        claims: str | None = None,
+        tenant_id: str | None = None,  # noqa: ARG002
+        enable_cae: bool = False,  # noqa: ARG002
+        **kwargs: Any,  # noqa: ANN401, ARG002 # the base's
+    ) -> AccessToken:
+        return await asyncio.to_thread(self._credential.get_token, self._scope, claims=claims)
+
+    async def close(self) -> None:
+        """Nothing stays open."""
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing stays open."""
+
+
+@asynccontextmanager
+async def graph_credential(
+    session: Session, sign_in: GraphSignIn, default: AsyncTokenCredential, audience: str
+) -> AsyncIterator[AsyncTokenCredential]:
+    """A sign-in that may read what the monitor reads; asks the person at once.
+
+    Raises:
+        CommandError: where nobody signs in, or whoever does may not.
+
+    """
+    if sign_in.how is How.DEFAULT:
+        token = await default_token(default, f"{audience}/.default")
+        _same_tenant(session.places, token)
+        if not _PERMISSIONS & permissions(token):
+            raise CommandError(
+                f"The default sign-in carries no permission {ROLE} for Graph; the Azure CLI's never does.",
+                "Leave out --credential default and sign in with a browser, or with --device-code.",
+            )
+        yield default
+        return
+    credential = _made(session, sign_in)
+    try:
+        scope = f"{audience}/{ROLE}"
+        try:
+            token = await asyncio.to_thread(credential.get_token, scope)
+        except AzureError as error:
+            raise _not_signed_in(error, sign_in) from error
+        _same_tenant(session.places, token)
+        if not _PERMISSIONS & permissions(token):
+            raise CommandError(
+                f"This sign-in carries no permission {ROLE} for Graph.",
+                "An administrator of the tenant has to consent to it once, for this client or for another that "
+                "--client-id names.",
+            )
+        yield _Person(credential, scope)
+    finally:
+        await asyncio.to_thread(credential.close)
+
+
+async def default_token(credential: AsyncTokenCredential, scope: str) -> AccessToken:
+    """A token of the operator's sign-in.
+
+    Raises:
+        CommandError: where there is none.
+
+    """
+    try:
+        return await credential.get_token(scope)
+    except AzureError as error:
+        raise signed_out(error) from error
+
+
+def claims(token: AccessToken) -> dict[str, Any]:
+    """What a token says of itself; empty where it cannot be read."""
+    try:
+        payload = token.token.split(".")[1]
+        told = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def permissions(token: AccessToken) -> frozenset[str]:
+    """The permissions in a token: a person's are delegated, an application's are roles."""
+    told = claims(token)
+    roles: Iterable[object] = told.get("roles") or ()
+    return frozenset([*map(str, roles), *str(told.get("scp") or "").split()])
+
+
+def _same_tenant(places: Places, token: AccessToken) -> None:
+    """Refuse another tenant's sign-in: to the monitor's tables, all of its tokens would look removed.
+
+    Raises:
+        CommandError: where the token names another tenant than the monitor's.
+
+    """
+    wanted, told = places.value("TENANT_ID"), str(claims(token).get("tid") or "")
+    if wanted and told and told.casefold() != wanted.casefold():
+        raise CommandError(
+            f"This sign-in is of the tenant {bounded(told, 100)}, and the monitor's is {bounded(wanted, 100)}.",
+            "Sign in to the monitor's tenant: `az login --tenant TENANT_ID`, or with --device-code.",
+        )
+
+
+def _made(session: Session, sign_in: GraphSignIn) -> DeviceCodeCredential | InteractiveBrowserCredential:
+    options = {"client_id": sign_in.client_id, **_authority(session.places)}
+    if tenant := session.places.value("TENANT_ID"):
+        options["tenant_id"] = tenant
+    try:
+        if sign_in.how is How.DEVICE_CODE:
+
+            def prompt(address: str, code: str, _expires: datetime) -> None:
+                # To whoever asked for quiet, too: without it nothing goes on.
+                session.warn(f"To sign in to Graph, open {bounded(address)} in a browser and enter {bounded(code)}.")
+
+            return DeviceCodeCredential(prompt_callback=prompt, **options)
+        if not session.quiet:
+            session.warn("Sign in to Graph in the browser that opens; --device-code does without one.")
+        return InteractiveBrowserCredential(timeout=_BROWSER_SECONDS, **options)
+    except ValueError as error:
+        raise CommandError(
+            f"Nobody can sign in there: {bounded(str(error), 300).rstrip('.')}.", "Check TENANT_ID and --client-id."
+        ) from None
+
+
+def _authority(places: Places) -> dict[str, Any]:
+    usual = _AUTHORITIES[places.checked("AZURE_CLOUD", "AzureCloud")]
+    # The SDK's own variable, for clouds that it does not know; it asks Microsoft about every authority but those three.
+    named = os.environ.get("AZURE_AUTHORITY_HOST", "").strip()
+    host = urlsplit(named if "//" in named else f"//{named}").netloc
+    return {"authority": host or usual, "disable_instance_discovery": bool(host) and host not in _AUTHORITIES.values()}
+
+
+def _not_signed_in(error: AzureError, sign_in: GraphSignIn) -> CommandError:
+    text = (str(error).splitlines() or ["no message"])[0].removeprefix("Authentication failed: ")
+    said = bounded(text, 300).rstrip(".")
+    if "authority configuration" in text:  # MSAL's, which goes on with examples of authorities
+        where = bounded(text.partition(". ")[0], 300).rstrip(".")
+        return CommandError(
+            f"Nobody can sign in there ({where}).", "Check TENANT_ID, and AZURE_AUTHORITY_HOST if it is set."
+        )
+    if isinstance(error, CredentialUnavailableError) and sign_in.how is How.BROWSER:
+        remedy = "Sign in with --device-code instead."
+    elif any(code in text for code in _NOT_CONSENTED):
+        remedy = f"An administrator of the tenant has to consent once to {ROLE} for this client, or for another that "
+        remedy += "--client-id names."
+    elif isinstance(error.__cause__, ServiceRequestError) or not isinstance(error, ClientAuthenticationError):
+        remedy = "Check the network, proxy and VPN."
+    else:
+        remedy = "Try again, or sign in with --device-code from another machine's browser."
+    return CommandError(f"Nobody signed in to Graph ({said}).", remedy)

@@ -1,0 +1,224 @@
+"""`device SERIAL`: under which token a device stands, and what is said where it stands nowhere."""
+
+import json
+
+import pytest
+from aiohttp import web
+from cli_scene import ade, now
+from operators import Operator
+
+from simulator import faults
+from simulator.devices import PROFILE, device, many_devices, profile
+from simulator.graph import DEVICES, PROFILES
+from simulator.tenant import Tenant
+
+HQ, RETAIL = ade("Contoso HQ"), ade("Contoso Retail")
+SERIAL = "C02XK1ABJGH5"
+
+
+@pytest.fixture
+def operator(simulator):
+    simulator.reset()
+    return Operator(simulator)
+
+
+def listed(operator, *devices, of=RETAIL, tokens=(HQ, RETAIL), others=150):
+    """A token whose list holds `devices` behind many others."""
+    own = [*many_devices(others, of["id"], now()), *devices]
+    profiles = {of["id"]: [profile("Kiosks", token_id=of["id"]), profile(token_id=of["id"])]}
+    operator.sim.graph.tenant = Tenant(tuple(tokens), devices={of["id"]: own}, profiles=profiles)
+
+
+def one(serial=SERIAL, of=RETAIL, **others):
+    return device(serial, token_id=of["id"], now=now(), **others)
+
+
+def test_it_says_token_profile_state_and_last_contact(operator):
+    listed(operator, one(platform="macOS"))
+    done = operator.by_code("device", SERIAL)
+    assert done.returncode == 0, done
+    assert f"{SERIAL} stands under Contoso Retail ({RETAIL['id']})." in done.stdout
+    assert f"  Profile       {PROFILE}, asked for on " in done.stdout
+    assert "  State         enrolled\n" in done.stdout
+    assert "(3 hours ago)" in done.stdout
+    assert "  Platform      macOS\n" in done.stdout
+    assert "  Source        Automated Device Enrollment\n" in done.stdout
+    assert "  Deleted       no\n" in done.stdout
+
+
+def test_it_asks_for_the_serial_number_alone_once_for_each_token_and_for_no_table(operator):
+    listed(operator, one())
+    operator.by_code("device", SERIAL, TABLES_ENDPOINT=None)
+    asked = [request for request in operator.sim.graph.requests if request.path.endswith(DEVICES)]
+    assert [request.query["$filter"] for request in asked] == [f"serialNumber eq '{SERIAL}'"] * 2
+    assert not [request for request in operator.sim.arm.requests if "appsettings" in request.path]
+
+
+def test_it_is_found_however_it_is_typed(operator):
+    listed(operator, one())
+    assert operator.by_code("device", f" {SERIAL.lower()} ").returncode == 0
+
+
+@pytest.mark.parametrize("serial", ["O'BRIEN''S", "A&B=C?D#E", "100%25", "x' or '1' eq '1", "é", "a/b\\c"])
+def test_a_serial_number_of_any_characters_is_looked_for_as_it_is(operator, serial):
+    listed(operator, one(serial.upper()))
+    done = operator.by_code("device", serial)
+    assert done.returncode == 0, done
+    assert done.stdout.count("stands under") == 1
+    asked = [request for request in operator.sim.graph.requests if request.path.endswith(DEVICES)]
+    assert {request.status for request in asked} == {200}, "Graph understood the filter"
+    assert operator.by_code("device", f"{serial}X").returncode == 3
+
+
+def test_no_profile_and_no_contact_are_told_as_that(operator):
+    listed(operator, one(kind="waiting"))
+    done = operator.by_code("device", SERIAL)
+    assert "  Profile       none: the device does not enroll until one is assigned\n" in done.stdout
+    assert "  State         notContacted\n" in done.stdout
+    assert "  Last contact  never\n" in done.stdout
+
+
+def test_a_profile_that_graph_does_not_name_is_told_by_its_id(operator):
+    listed(operator, one(requestedEnrollmentProfileId="ECV2_1_newer-kind"))
+    assert "  Profile       ECV2_1_newer-kind (Graph tells no name)" in operator.by_code("device", SERIAL).stdout
+    listed(operator, one())
+    operator.sim.graph.fail(PROFILES, faults.status(404))
+    done = operator.by_code("device", SERIAL)
+    assert done.returncode == 0
+    assert "(Graph tells no name)" in done.stdout
+
+
+def test_a_deleted_entry_comes_after_the_one_that_counts(operator):
+    listed(operator, one(kind="deleted"), of=HQ)
+    operator.sim.graph.tenant.devices[RETAIL["id"]] = [one()]
+    done = operator.by_code("device", SERIAL)
+    assert done.returncode == 0
+    heads = [line for line in done.stdout.splitlines() if line.startswith(SERIAL)]
+    assert heads == [
+        f"{SERIAL} stands under Contoso Retail ({RETAIL['id']}).",
+        f"{SERIAL} stands under Contoso HQ ({HQ['id']}), and is deleted there.",
+    ]
+    assert "  Deleted       yes; Intune keeps the entry for 30 to 45 days" in done.stdout
+
+
+def test_a_device_that_stands_nowhere_is_told_with_what_to_do(operator):
+    listed(operator)
+    done = operator.by_code("device", SERIAL)
+    assert done.returncode == 3
+    assert f"{SERIAL} stands under none of the 2 ADE tokens searched." in done.stdout
+    assert "press Sync" in done.stdout
+
+
+# What Graph may do with a filter
+
+
+@pytest.mark.parametrize("how", ["refuses_filter", "ignores_filter"])
+def test_where_graph_does_not_filter_the_lists_are_read_as_a_whole(operator, how):
+    listed(operator, one())
+    setattr(operator.sim.graph, how, True)
+    operator.sim.graph.largest_page = 60
+    done = operator.by_code("device", SERIAL)
+    assert done.returncode == 0, done
+    assert done.stdout.count("stands under") == 1
+
+
+def test_a_list_that_takes_no_option_at_all_is_read_all_the_same(operator):
+    listed(operator, one())
+    operator.sim.graph.refuses_filter = operator.sim.graph.refuses_select = operator.sim.graph.refuses_top = True
+    assert operator.by_code("device", SERIAL).returncode == 0
+
+
+# What goes wrong
+
+
+def test_a_token_that_cannot_be_looked_into_hides_no_other(operator):
+    listed(operator, one())
+    operator.sim.graph.fail(f"{HQ['id']}/{DEVICES}", faults.status(500))
+    done = operator.by_code("device", SERIAL)
+    assert done.returncode == 0
+    assert "▲ Contoso HQ could not be looked into: Graph failed (HTTP 500)." in done.stdout
+    listed(operator)
+    done = operator.by_code("device", SERIAL)
+    assert done.returncode == 3
+    assert "stands under none of the 1 ADE token searched." in done.stdout
+
+
+def test_many_tokens_that_cannot_be_looked_into_are_counted(operator):
+    tokens = [ade(f"Contoso {number}") for number in range(12)]
+    listed(operator, tokens=tokens)
+    operator.sim.graph.fail(DEVICES, faults.missing_role())
+    done = operator.by_code("device", SERIAL)
+    assert done.returncode == 3
+    assert done.stdout.count("your Intune role does not let you read its devices (HTTP 403)") == 5
+    assert "Nor could 7 more tokens." in done.stdout
+
+
+def test_somebody_who_may_not_read_the_tokens_is_told_which_role_it_takes(operator):
+    listed(operator)
+    operator.sim.graph.fail("/depOnboardingSettings", faults.missing_role())
+    done = operator.by_code("device", SERIAL)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "Graph does not let you read the ADE tokens (HTTP 403)." in done.stderr
+
+
+def test_a_tenant_without_tokens_says_so(operator):
+    operator.sim.graph.tenant = Tenant()
+    assert "Graph shows you no ADE token." in operator.by_code("device", SERIAL).stderr
+
+
+@pytest.mark.parametrize("serial", ["", "  ", "X" * 65])
+def test_what_is_no_serial_number_is_refused_before_anybody_signs_in(operator, serial):
+    done = operator.by_code("device", serial)
+    assert done.returncode == 3
+    assert "This is no serial number" in done.stderr
+    assert operator.sim.authority.requests == []
+
+
+def test_a_search_that_takes_too_long_says_how_far_it_came(operator, monkeypatch):
+    monkeypatch.setattr("cli.device_search.SECONDS", 1.0)
+    listed(operator, one())
+    operator.sim.graph.fail(f"{HQ['id']}/{DEVICES}", faults.delay(4))
+    done = operator.by_code("device", SERIAL)
+    assert done.returncode == 0
+    assert "at 1 of 2 tokens." in done.stdout
+
+
+# For programs
+
+
+def test_json_holds_all_of_it(operator):
+    listed(operator, one(kind="waiting"))
+    told = json.loads(operator.by_code("device", SERIAL, "--format", "json").stdout)
+    assert (told["serial"], told["tokens"], told["searched"], told["failures"]) == (SERIAL, 2, 2, [])
+    (found,) = told["devices"]
+    assert (found["token"], found["token_id"]) == ("Contoso Retail", RETAIL["id"])
+    assert (found["profile"], found["last_contact"], found["deleted"]) == (None, None, False)
+    assert (found["state"], found["source"]) == ("notContacted", "deviceEnrollmentProgram")
+    done = operator.by_code("device", "NOWHERE", "--format", "json")
+    assert (done.returncode, json.loads(done.stdout)["devices"]) == (3, [])
+
+
+def test_text_from_outside_does_nothing_to_the_terminal(operator):
+    hostile = ade("[bold]\x1b[2J\u202eevil")
+    listed(operator, one(of=hostile, enrollmentState="\x1b]0;x\x07", platform="[red]"), of=hostile, tokens=[hostile])
+    done = operator.by_code("device", SERIAL)
+    assert done.returncode == 0
+    assert not {"\x1b", "\x07", "\u202e"} & set(done.stdout)
+    assert "[bold]" in done.stdout
+    assert "[red]" in done.stdout
+
+
+def test_a_long_search_shows_how_far_it_is(operator):
+    listed(operator, one())
+    operator.sim.graph.fail(f"{HQ['id']}/{DEVICES}", faults.delay(1))
+    code, shown = operator.terminal("device", SERIAL, "--device-code")
+    assert code == 0
+    assert "1 of 2" in shown
+    assert "of 2" not in operator.terminal("device", SERIAL, "--device-code", "--quiet")[1]
+
+
+def test_a_throttled_search_waits_as_long_as_graph_asks(operator):
+    listed(operator, one())
+    throttled = faults.reply(lambda _: web.Response(status=429, headers={"Retry-After": "1"}))
+    operator.sim.graph.fail(DEVICES, throttled, times=2)
+    assert operator.by_code("device", SERIAL).returncode == 0

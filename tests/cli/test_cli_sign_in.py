@@ -1,0 +1,138 @@
+"""Signing in to Graph as a person: what is asked for, what is said, and what is said where it fails."""
+
+import subprocess
+import sys
+
+import pytest
+from cli_scene import ade
+from operators import Operator
+
+from simulator import bearer
+from simulator.host import ROOT
+
+OTHER_TENANT = "11111111-2222-4333-8444-555555555555"
+ROLE = "DeviceManagementServiceConfig.Read.All"
+
+
+@pytest.fixture
+def operator(simulator):
+    simulator.reset()
+    operator = Operator(simulator)
+    operator.check(ade())
+    return operator
+
+
+def forms(operator, path):
+    """The bodies of the requests to an endpoint of the authority."""
+    return [request.body.decode() for request in operator.sim.authority.requests if request.path.endswith(path)]
+
+
+def test_a_device_code_is_shown_and_signs_in_with_microsoft_s_client_and_one_permission(operator):
+    done = operator.by_code("check")
+    assert done.returncode == 0
+    assert done.stderr == (
+        "To sign in to Graph, open https://microsoft.com/devicelogin in a browser and enter SIMULATED.\n"
+    )
+    (form,) = forms(operator, "/devicecode")
+    assert "client_id=14d82eec-204b-4c2f-b7e8-296a70dab67e" in form
+    assert f"graph.microsoft.com%2F{ROLE}" in form
+    assert ".default" not in form
+
+
+def test_the_code_is_shown_to_whoever_wants_quiet_since_nothing_goes_on_without_it(operator):
+    assert "enter SIMULATED" in operator.by_code("check", "--quiet").stderr
+
+
+def test_another_public_client_can_be_named(operator):
+    assert operator.by_code("check", "--client-id", OTHER_TENANT).returncode == 0
+    assert f"client_id={OTHER_TENANT}" in forms(operator, "/devicecode")[0]
+
+
+def test_a_browser_opens_and_signs_in(operator, tmp_path):
+    done = operator.cli("check", BROWSER=operator.browser(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "Sign in to Graph in the browser that opens; --device-code does without one.\n"
+
+
+def test_credential_device_code_is_the_same_as_device_code(operator):
+    assert "enter SIMULATED" in operator.run("check", "--credential", "device-code").stderr
+
+
+def test_the_default_credential_does_where_it_carries_the_permission(operator):
+    done = operator.run("check", "--credential", "default")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert operator.sim.authority.requests == []
+
+
+def refused(operator, *arguments, **environment):
+    """What is said to somebody who did not get in; Graph is not asked then."""
+    operator.sim.graph.requests.clear()
+    # In a process of its own: a browser that is still open, and the server that waits for it, would outlive this test.
+    typed = operator.cli if "BROWSER" in environment else operator.run
+    done = typed("check", *arguments, **environment)
+    assert (done.returncode, done.stdout) == (3, ""), done
+    assert operator.sim.graph.requests == []
+    return done.stderr
+
+
+def test_the_default_credential_without_the_permission_is_refused_before_graph_does(operator):
+    operator.sim.identity.roles = ()
+    said = refused(operator, "--credential", "default")
+    assert f"carries no permission {ROLE} for Graph; the Azure CLI's never does." in said
+    assert "--device-code" in said
+
+
+def test_another_tenant_s_sign_in_is_refused(operator):
+    said = refused(operator, "--credential", "default", TENANT_ID=OTHER_TENANT)
+    assert f"This sign-in is of the tenant {bearer.TENANT_ID}, and the monitor's is {OTHER_TENANT}." in said
+
+
+@pytest.mark.parametrize("how", [("--device-code",), ()])
+def test_a_tenant_that_entra_does_not_know_is_told(operator, tmp_path, how):
+    said = refused(operator, *how, TENANT_ID=OTHER_TENANT, BROWSER=operator.browser(tmp_path))
+    assert "Nobody can sign in there" in said
+    assert "Check TENANT_ID" in said
+
+
+@pytest.mark.parametrize("how", [("--device-code",), ()])
+def test_somebody_who_declines_is_not_signed_in(operator, tmp_path, how):
+    operator.sim.authority.decision = "declined"
+    said = refused(operator, *how, BROWSER=operator.browser(tmp_path))
+    assert "Nobody signed in to Graph" in said
+
+
+@pytest.mark.parametrize("how", [("--device-code",), ()])
+def test_a_tenant_that_has_not_consented_is_told_who_has_to(operator, tmp_path, how):
+    operator.sim.authority.consented.clear()
+    said = refused(operator, *how, BROWSER=operator.browser(tmp_path))
+    assert f"An administrator of the tenant has to consent once to {ROLE} for this client" in said
+    assert "--client-id" in said
+
+
+def test_a_code_that_nobody_enters_runs_out(operator):
+    operator.sim.authority.decision = "pending"
+    operator.sim.authority.device_code_seconds = 2
+    said = refused(operator, "--device-code")
+    assert "Nobody signed in to Graph" in said
+
+
+def test_where_no_browser_can_open_the_other_way_is_named(operator, tmp_path):
+    said = refused(operator, BROWSER=str(tmp_path / "none"), PATH=str(tmp_path), DISPLAY=None)
+    assert "Sign in with --device-code instead." in said
+
+
+def test_without_the_authority_it_says_what_to_look_at(operator):
+    with operator.sim.authority.refusing():
+        said = refused(operator, "--device-code")
+    assert "Check the network, proxy and VPN." in said
+    assert "Traceback" not in said
+
+
+def test_debug_shows_where_it_failed(operator):
+    operator.sim.authority.consented.clear()
+    assert "Traceback" in operator.by_code("check", "--debug").stderr
+
+
+def test_help_needs_no_sign_in_and_none_of_azure_s_packages():
+    code = "import sys; import cli.actions; sys.exit(any(name.startswith(('azure', 'msal')) for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

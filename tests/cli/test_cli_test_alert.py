@@ -1,0 +1,249 @@
+"""`test-alert`: the whole way to somebody's phone, and nothing beside it."""
+
+import json
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cli_scene import DAY, HOUR, MINUTE, ade, now
+from operators import Operator
+
+import cli.alert
+from cli.words import next_tick
+from simulator import arm, bearer, faults, rules
+
+OPEN = ("token_critical", "TEST", "test")
+SOON = timedelta(seconds=5)
+
+
+@pytest.fixture
+def operator(simulator):
+    simulator.reset()
+    return Operator(simulator)
+
+
+def sent(operator):
+    return [row for row in operator.sim.log_rows("AppleTokenFinding_CL") if row["Connector"] == "test"]
+
+
+# What comes of it
+
+
+def test_it_fires_and_real_tokens_alerts_stay_as_they_are(operator):
+    operator.check(ade("Contoso Labs", expires=3 * DAY), ade("Contoso Retail", expires=20 * DAY), ago=HOUR)
+    real = operator.alerts()
+    before = operator.kept()
+    done = operator.run("test-alert", "--now")
+    assert done.returncode == 0, done
+    assert operator.alerts(SOON) == sorted([*real, OPEN])
+    after = operator.kept()
+    finding = "AppleTokenFinding_CL"
+    assert {name: rows for name, rows in after.items() if name != finding} == {
+        name: rows for name, rows in before.items() if name != finding
+    }
+    assert [row for row in after[finding] if row["Connector"] != "test"] == before[finding]
+
+
+def test_the_row_says_that_it_is_a_test_wherever_somebody_reads_it(operator):
+    operator.run("test-alert", "--now")
+    (row,) = sent(operator)
+    assert (row["TokenName"], row["TokenId"], row["Finding"], row["Severity"]) == ("TEST", "TEST", "test", "critical")
+    assert row["CausedBy"] == "none"
+    assert "This is a test" in row["Action"]
+    assert "This is a test" in row["Summary"]
+    assert len(row["Action"]) <= 200
+    assert row["RunId"].startswith("cli-")
+
+
+def test_the_next_whole_check_ends_it_and_leaves_the_real_alerts(operator):
+    labs = ade("Contoso Labs", expires=3 * DAY)
+    operator.check(labs, ago=HOUR)
+    real = operator.alerts()
+    operator.run("test-alert", "--now")
+    operator.check(labs, ago=timedelta())
+    assert operator.alerts(SOON) == real
+    assert len(sent(operator)) == 1
+
+
+def test_a_check_that_is_not_whole_does_not_end_it(operator):
+    operator.check(ade(), ago=HOUR)
+    operator.run("test-alert", "--now")
+    operator.sim.ingestion.fail("Custom-AppleTokenFinding_CL", faults.status(400))
+    operator.check(ade(), ago=timedelta())
+    assert OPEN in operator.alerts(SOON)
+
+
+def test_an_operator_s_check_does_not_end_it_either(operator):
+    operator.check(ade(), ago=HOUR)
+    operator.run("test-alert", "--now")
+    operator.sim.graph.clock = now
+    assert operator.by_code("check", "--write").returncode == 0
+    assert OPEN in operator.alerts(SOON)
+
+
+def test_it_is_no_heartbeat(operator):
+    operator.check(ade(), ago=5 * HOUR)
+    operator.run("test-alert", "--now")
+    assert ("check_silent", None, None) in operator.alerts(SOON)
+
+
+@pytest.mark.parametrize("split", [rules.RULES, rules.RULES_BY_CONNECTOR])
+def test_each_test_is_an_alert_of_its_own_however_alerts_are_split(operator, split):
+    operator.check(ade(), ago=HOUR)
+    engine = rules.AlertEngine(operator.sim.con, split)
+    for number in (1, 2):
+        operator.run("test-alert", "--now")
+        fired = [event for event in engine.evaluate(now() + number * SOON) if event.kind == "fired"]
+        assert [event.alert.dimensions["Connector"] for event in fired] == ["test"]
+        time.sleep(1.1)  # a test is known by its second
+
+
+def test_it_resolves_by_itself(operator):
+    operator.check(ade(), ago=HOUR)
+    operator.run("test-alert", "--now")
+    engine, on = rules.AlertEngine(operator.sim.con), now() + SOON
+    assert [(event.kind, event.alert.rule) for event in engine.evaluate(on)] == [("fired", "token_critical")]
+    operator.check(ade(), ago=timedelta())
+    assert engine.evaluate(on + rules.FREQUENCY) == []
+    assert [event.kind for event in engine.evaluate(on + 2 * rules.FREQUENCY)] == ["resolved"]
+
+
+# What is said, and when it is sent
+
+
+def test_it_says_what_to_expect_and_when(operator):
+    done = operator.run("test-alert", "--now", COLUMNS="300")
+    (row,) = sent(operator)
+    on = row["TimeGenerated"].replace(tzinfo=UTC)
+    assert f"was sent at {on:%H:%M:%S} UTC" in done.stdout
+    assert f"By {on + 20 * MINUTE:%H:%M} UTC the alert rule token_critical (severity 1) fires" in done.stdout
+    assert "every 15 minutes" in done.stdout
+    assert f"The app's next whole check, at {next_tick(on):%H:%M} UTC, ends it" in done.stdout
+    assert "python -m cli doctor" in done.stdout
+
+
+def test_what_it_says_of_the_rule_is_what_is_deployed():
+    (rule,) = [rule for rule in rules.RULES if rule.name == cli.alert.RULE]
+    assert rule.severity == cli.alert.SEVERITY
+    assert cli.alert.EVERY == rules.FREQUENCY
+    told = json.loads((rules.INFRA / "alert-rules.json").read_text())
+    subjects = next(one for one in told if one["name"] == cli.alert.RULE)
+    assert subjects["subject"].startswith("Critical: ${data.alertContext.condition.allOf[0].dimensions[0].value}")
+    assert subjects["dimensions"][0] == "TokenName"
+    assert subjects["byConnector"]["dimensions"][0] == "Connector"
+
+
+def at(text):
+    return datetime.fromisoformat(f"2026-11-23T{text}+00:00")
+
+
+@pytest.mark.parametrize(
+    ("now", "sends"),
+    [
+        ("06:06:59", "06:10:00"),
+        ("06:07:00", "06:10:00"),
+        ("06:09:59", "06:10:00"),
+        ("06:10:00", "06:10:00"),
+        ("06:47:00", "06:47:00"),
+        ("06:47:01", "07:10:00"),
+        ("23:59:00", "00:10:00"),
+    ],
+)
+def test_it_is_sent_so_that_the_rule_sees_it_before_a_check_ends_it(now, sends):
+    expected = at(sends) + (DAY if sends < now else timedelta())
+    assert cli.alert.sends_on(at(now)) == expected
+
+
+def test_it_waits_until_it_can_be_seen_and_says_so(operator, monkeypatch):
+    due = now() + timedelta(seconds=2)
+    monkeypatch.setattr(cli.alert, "sends_on", lambda _: due)
+    done = operator.run("test-alert")
+    assert f"It is sent at {due:%H:%M} UTC: the check at minute 7 would end it" in done.stderr
+    assert "--now sends it at once" in done.stderr
+    assert sent(operator)[0]["TimeGenerated"].replace(tzinfo=UTC) >= due
+
+
+# Waiting for the end
+
+
+def test_it_waits_for_the_app_s_own_whole_check(operator, monkeypatch):
+    monkeypatch.setattr(cli.alert, "_LOOK_SECONDS", 0.2)
+    operator.check(ade(), ago=HOUR)
+    operator.ran(ago=-HOUR, outcome="failed")
+    operator.ran(ago=-2 * HOUR)
+    row = operator.sim.table_rows("CheckRun")[0]
+    operator.put("CheckRun", {**row, "RunId": "cli-1"})
+    looked, ends = threading.Event(), now() + 3 * HOUR
+
+    def app():
+        looked.wait(20)
+        operator.ran(ago=now() - ends)
+
+    operator.sim.proxy.on_response = lambda request: request.names("CheckRun") and looked.set()
+    thread = threading.Thread(target=app)
+    thread.start()
+    way = operator.sim.operator_env(proxied=True)["TABLES_ENDPOINT"]
+    done = operator.run("test-alert", "--now", "--wait", TABLES_ENDPOINT=way)
+    thread.join()
+    assert done.returncode == 0, done
+    assert looked.is_set()
+    assert f"The check of {ends:%Y-%m-%d %H:%M} UTC has ended it; the alert resolves by" in done.stdout
+
+
+def test_an_app_that_does_not_check_is_told(operator, monkeypatch):
+    monkeypatch.setattr(cli.alert, "_LONGEST_WAIT", timedelta(seconds=1))
+    operator.check(ade(), ago=HOUR)
+    done = operator.run("test-alert", "--now", "--wait")
+    assert done.returncode == 3
+    assert "The app has not checked since" in done.stderr
+    assert "python -m cli doctor" in done.stderr
+
+
+# What goes wrong
+
+
+def refused(operator, *arguments, **environment):
+    done = operator.run("test-alert", "--now", *arguments, **environment)
+    assert (done.returncode, done.stdout) == (3, ""), done
+    assert sent(operator) == []
+    return done.stderr
+
+
+def test_somebody_who_may_not_send_is_told_the_command_that_lets_them(operator):
+    operator.sim.ingestion.fail("", faults.status(403))
+    said = refused(operator)
+    assert "you may not send rows to the data collection rule (HTTP 403)" in said
+    assert (
+        'az role assignment create --role "Monitoring Metrics Publisher" --assignee-object-id '
+        f"{bearer.PRINCIPAL_ID} --assignee-principal-type ServicePrincipal --scope {arm.COLLECTION_RULE_ID}"
+    ) in " ".join(said.split())
+
+
+def test_where_the_rule_s_id_cannot_be_looked_up_a_word_stands_in_its_place(operator):
+    operator.sim.ingestion.fail("", faults.status(403))
+    assert "--scope DATA_COLLECTION_RULE_ID" in refused(operator, FUNCTION_APP_ID=None)
+
+
+def test_a_wrong_rule_id_is_told(operator):
+    said = refused(operator, "--logs-ingestion-rule-id", "dcr-00000000000000000000000000000000")
+    assert "there is no data collection rule dcr-00000000000000000000000000000000 at" in said
+
+
+def test_an_address_that_nobody_answers_at_is_told(operator):
+    with operator.sim.ingestion.refusing():
+        assert "cannot be reached" in refused(operator)
+
+
+def test_without_a_sign_in_it_says_how(operator):
+    operator.sim.identity.fail("", faults.status(400))
+    assert "az login" in refused(operator)
+
+
+@pytest.mark.parametrize("name", ["LOGS_INGESTION_ENDPOINT", "LOGS_INGESTION_RULE_ID", "TENANT_ID"])
+def test_what_is_not_known_is_asked_for(operator, name):
+    assert f"{name} is not known" in refused(operator, **{name: None})
+
+
+def test_waiting_takes_the_tables(operator):
+    assert "TABLES_ENDPOINT is not known" in refused(operator, "--wait", TABLES_ENDPOINT=None)
