@@ -30,11 +30,12 @@ _INTRODUCTION: Final = """\
 
 <!-- Written by `make docs` from shared/guidance.json; do not edit. -->
 
-Each alert names a token, a finding and an action. Look the finding up here.
+Each alert names a token, a finding and an action. Look the finding up here. Just woken? Begin with \
+[operations.md](operations.md).
 
 - `critical` and `warning` raise an alert, and so does `unknown`, except `unread`, which is told once for its connector, or once for all inspections of devices. `info` raises none.
 - A finding that another one causes raises no alert of its own.
-- An alert resolves itself once the finding is gone: checks run every hour, so within about two hours of what is said under *Clears*.
+- An alert resolves itself once the finding is gone: checks run every hour, so within about an hour and a half of what is said under *Clears*.
 - An expiry that moves later is recorded in the history as *renewed*; it is never a finding.
 - **Never delete a token to mend it.** Devices would leave ADE management, and VPP apps would lose their assignments.
 - **Never create a push certificate anew.** Renew it with the same Apple ID.
@@ -49,8 +50,8 @@ These name no token. The first two are query rules like the others; the third is
 
 | alert | what it says | do |
 | --- | --- | --- |
-| `check_failing` | One part of the check has failed for half an hour or longer. `Connector` says which: `ade`, `apns` or `vpp` (could not be read), `devices` (not inspected), `all` (not stored or not published). | The column `Error` of the newest row of `AppleTokenRun_CL` with `Outcome` `failed` says why and what mends it; the workbook shows it under *Failures*. Most often the Graph role is missing: `infra/grant-graph-role.sh` grants it. For `devices` it names the token that was not inspected for the longest, and [`DeviceInspection`](tables.md#deviceinspection) says of each token what failed (`Error`); where nothing was ever inspected, see whether `inspect_devices` runs. |
-| `check_silent` | No check has come to its end for more than four hours. | Open the function app in the portal: is it running, and what do *Invocations* of `check_tokens` say? Restart it. If it was just deployed: was the code deployed, too? |
+| `check_failing` | One part of the check has failed for half an hour or longer. `Connector` says which: `ade`, `apns` or `vpp` (could not be read), `devices` (not inspected), `all` (not stored or not published). | The column `Error` of the newest row of `AppleTokenRun_CL` with `Outcome` `failed` says why and what mends it; `python -m cli runs` shows it, and the workbook under *Failures*. Most often the Graph role is missing: `infra/grant-graph-role.sh` grants it. For `devices` it names the token that was not inspected for the longest, and [`DeviceInspection`](tables.md#deviceinspection) says of each token what failed (`Error`); where nothing was ever inspected, see whether `inspect_devices` runs. |
+| `check_silent` | No check has come to its end for more than four hours. | `python -m cli doctor` says why. Without it, open the function app in the portal: is it running, and what do *Invocations* of `check_tokens` say? Restart it. If it was just deployed: was the code deployed, too? |
 | `rule_disabled` | Azure has disabled one of the alert rules, which it does when a query fails for a week. | Open the rule under *Monitor, Alerts, Alert rules*, run its query to see the error, mend it (deploy again), and enable the rule. |
 
 While a check fails or is silent, alerts about tokens stay as they are for two days: what is open stays open, and nothing new is told.

@@ -117,7 +117,7 @@ resource ruleDisabled 'Microsoft.Insights/activityLogAlerts@2020-10-01' = {
   location: 'global'
   tags: tags
   properties: {
-    description: 'An alert rule of the Apple token monitor was disabled, so what it watches is watched by nobody. Open the rule in Azure Monitor, see why its query fails, and enable it. ${documentsUrl}/docs/alerts.md#monitor'
+    description: 'An alert rule of the Apple token monitor was disabled, so what it watches is watched by nobody. Open the rule in Azure Monitor, see why its query fails, and enable it. ${documentsUrl}/docs/operations.md#disabled'
     enabled: true
     scopes: [resourceGroup().id]
     condition: {

@@ -1,0 +1,138 @@
+"""What docs/operations.md shows: `PYTHONPATH=. .venv/bin/python tests/cli/operations.py` prints it anew.
+
+A block of the page names a night, an exit code and a command. The night is made, by the app's own checks of a simulated
+tenant, and the command is run in it. The clock stands still, so that it prints the same each time.
+"""
+
+import contextlib
+import io
+import re
+import shlex
+import ssl
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import NamedTuple
+from unittest.mock import patch
+
+import httpx
+from cli_scene import HOUR
+from nights import NOW, SITUATIONS, TOOK, Night
+
+from cli.__main__ import main
+from simulator.host import ROOT
+from simulator.stack import Simulator, applied
+
+PAGE = ROOT / "docs" / "operations.md"
+
+BLOCK = re.compile(
+    r"<!-- prints: (?P<night>[a-z-]+), exit code (?P<code>\d)(?P<short>, without what passed)? -->\n"
+    r"```console\n\$ python -m cli (?P<command>[^\n]+)\n(?P<printed>.*?)```\n<!-- /prints -->",
+    re.DOTALL,
+)
+
+_CLOCKS = ("cli.alert", "cli.check", "cli.inspection", "cli.records", "cli.session")
+"""The commands' modules that ask what time it is, but for the one that compares it with Azure's."""
+
+
+class Block(NamedTuple):
+    """What the page shows of one command."""
+
+    night: str
+    code: int
+    short: bool
+    """Whether the lines of `doctor` that passed are left out."""
+    command: str
+    printed: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.night}: {self.command}"
+
+
+def blocks(page: str) -> list[Block]:
+    """The page's blocks, in its order."""
+    found = (one.groupdict() for one in BLOCK.finditer(page))
+    return [Block(**{**one, "code": int(one["code"]), "short": bool(one["short"])}) for one in found]
+
+
+def write(sim: Simulator) -> None:
+    """Print the page's blocks anew."""
+
+    def anew(found: re.Match[str]) -> str:
+        (block,) = blocks(found[0])
+        start, end = (place - found.start() for place in found.span("printed"))
+        return found[0][:start] + printed(sim, block) + found[0][end:]
+
+    PAGE.write_text(BLOCK.sub(anew, PAGE.read_text("utf-8")), "utf-8", newline="\n")
+
+
+def printed(sim: Simulator, block: Block) -> str:
+    """What the block's command prints in its night: on a terminal's two streams, in their order."""
+    sim.reset()
+    night = Night(sim)
+    both = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="")
+    with _standing_clock(), contextlib.ExitStack() as night.meanwhile:
+        SITUATIONS[block.night](night)
+        _make_steady(night)
+        with (
+            applied(night.environment()),
+            contextlib.chdir(night.meanwhile.enter_context(tempfile.TemporaryDirectory())),
+            contextlib.redirect_stdout(both),
+            contextlib.redirect_stderr(both),
+            _browser(sim),
+        ):
+            code = main(shlex.split(block.command))
+    both.flush()
+    text = re.sub(r"(?m) +$", "", both.buffer.getvalue().decode("utf-8"))
+    assert code == block.code, f"{block.name} ended with {code}, not {block.code}:\n{text}"
+    return re.sub(r"(?m)(^● passed .*\n(^ {27}.*\n)*)+", "...\n", text) if block.short else text
+
+
+class _Now(datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return NOW.astimezone(tz)
+
+
+@contextlib.contextmanager
+def _standing_clock() -> Iterator[None]:
+    """The scene and the commands take one instant for now, and no command tells that it takes a while."""
+    with contextlib.ExitStack() as stack:
+        for module in ("cli_scene", "operators"):
+            stack.enter_context(patch(f"{module}.now", lambda: NOW))
+        for module in _CLOCKS:
+            stack.enter_context(patch(f"{module}.datetime", _Now))
+        stack.enter_context(patch("cli.session._SOON", 600.0))
+        yield
+
+
+@contextlib.contextmanager
+def _browser(sim: Simulator) -> Iterator[None]:
+    """Somebody's browser, which goes where it is sent, and back."""
+    context = ssl.create_default_context(cafile=sim.tls.ca_file)
+
+    def visit(url: str) -> None:
+        httpx.get(url, verify=context, follow_redirects=True, timeout=20)
+
+    with ThreadPoolExecutor(1) as person, patch("webbrowser.open", lambda url: bool(person.submit(visit, url))):
+        yield
+
+
+def _make_steady(night: Night) -> None:
+    """Make what differs from time to time in the runs' rows the same."""
+    for row in night.sim.table_rows("CheckRun"):
+        errors = {name: _steady(row[name]) for name in ("Connectors", "StoreError", "PublishError") if row.get(name)}
+        night.put("CheckRun", {**row, **errors, "DurationMs": TOOK})
+
+
+def _steady(error: str) -> str:
+    """An error without what Azure makes up anew each time: ids, and until when a token is kept."""
+    error = re.sub(r"(Activity ID: |request id )[0-9a-f-]{36}", r"\g<1>00000000-0000-0000-0000-000000000000", error)
+    return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", f"{NOW + 21 * HOUR:%Y-%m-%d %H:%M} UTC", error)
+
+
+if __name__ == "__main__":
+    with Simulator() as running:
+        write(running)
