@@ -35,7 +35,7 @@ def run(session: Session, what: str, seconds: int | None) -> int:
     except CommandError as problem:
         if what != "check":
             raise
-        due = f"The next check comes by itself at {next_tick(session.now):%H:%M} UTC."
+        due = f"An app that runs checks by itself, next at {next_tick(session.now):%H:%M} UTC."
         raise CommandError(problem.sentence, f"{problem.remedy} {due}") from problem
 
 

@@ -69,7 +69,7 @@ def test_a_run_that_does_not_come_is_told_with_the_next_one(operator):
     assert (done.returncode, done.stdout) == (3, "")
     assert "after 1 seconds there is no row of it in the table CheckRun" in done.stderr
     assert "python -m cli doctor" in done.stderr
-    assert f"The next check comes by itself at {due:%H:%M} UTC." in done.stderr
+    assert f"An app that runs checks by itself, next at {due:%H:%M} UTC." in done.stderr
 
 
 def test_what_an_operator_wrote_in_the_meantime_is_not_taken_for_the_app_s_run(operator):
@@ -90,7 +90,7 @@ def test_without_the_role_it_says_which_one_it_takes(operator):
     assert done.returncode == 3
     assert f"HTTP 403 (AuthorizationFailed: The client '{bearer.USER}'" in done.stderr
     assert "Website Contributor" in done.stderr
-    assert "The next check comes by itself" in done.stderr
+    assert "An app that runs checks by itself" in done.stderr
 
 
 def test_an_app_without_the_function_has_no_code(operator):
