@@ -10,11 +10,11 @@ from msgspec.structs import replace
 
 from benchmarks.checks import invocations
 from benchmarks.measure import Figure, Sizes, at_most, ratio, run, say, timed, whether, written
+from shared.counts import Inspection
+from shared.device_rows import DEVICE_INSPECTION
 from shared.inspection import READING_ENDS
 from shared.pace import CALLS, SECONDS
-from shared.rows import DEVICE_INSPECTION
 from shared.settings import Settings
-from shared.tokens import Inspection
 from shared.transactions import MOST_OPERATIONS
 from simulator.stack import Simulator
 from simulator.tenant import many

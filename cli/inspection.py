@@ -17,6 +17,7 @@ from cli.rows import worst_first
 from cli.session import Session
 from cli.sign_in import GraphSignIn
 from cli.words import count, kind, listed, moment, next_tick
+from shared.counts import Counts, Events, Inspected, Inspection
 from shared.device_findings import DEVICE_FINDINGS
 from shared.device_reader import DeviceReader
 from shared.findings import Subject, findings
@@ -26,7 +27,7 @@ from shared.pace import Pace
 from shared.pages import GraphError
 from shared.store import Inspections, Store, StoreError
 from shared.text import bounded
-from shared.tokens import Connector, Counts, Events, Finding, Inspected, Inspection, Status
+from shared.tokens import Connector, Finding, Status
 
 _SYMPTOMS: Final = {
     "waiting": "waiting for an enrollment profile",

@@ -17,7 +17,8 @@ from cli.decode import Row, change_row, inspection_row, run_row, status_row
 from cli.places import Place, Places
 from cli.refusals import tables_refused
 from cli.rows import ChangeRow, InspectionRow, RunRow, StatusRow
-from shared.rows import CHECK_RUN, DEVICE_INSPECTION, TOKEN_HISTORY, TOKEN_STATUS, Table, newest_first
+from shared.device_rows import DEVICE_INSPECTION
+from shared.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS, Table, newest_first
 from shared.settings import CLOUDS
 from shared.text import bounded
 

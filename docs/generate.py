@@ -15,8 +15,9 @@ from typing import Any, Final, NamedTuple
 
 from docs.costs import EXAMPLES, total
 from shared.catalogue import CATALOGUE, Entry, Severity, SyncCode, Topic
+from shared.device_rows import DEVICE_INSPECTION
 from shared.guidance import Guidance
-from shared.rows import CHECK_RUN, DEVICE_INSPECTION, FINDINGS, RUNS, TOKEN_HISTORY, TOKEN_STATUS, Table
+from shared.rows import CHECK_RUN, FINDINGS, RUNS, TOKEN_HISTORY, TOKEN_STATUS, Table
 from shared.settings import SETTINGS, Setting
 from shared.tokens import Code, Connector, Token
 

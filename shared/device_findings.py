@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from shared.counts import Inspected, Inspection
 from shared.findings import Check, Found, Subject
 from shared.text import bounded
-from shared.tokens import Code, Fact, Health, Inspected, Inspection, Status
+from shared.tokens import Code, Fact, Health, Status
 
 FRESH_FOR: Final = timedelta(hours=48)
 """An inspection that is older is too old, if the token has been known for that long."""

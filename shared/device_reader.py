@@ -15,12 +15,13 @@ from msgspec import Struct, field
 from msgspec.structs import fields
 
 from shared.connectors import SOURCES
+from shared.counts import Pause
 from shared.devices import PROPERTIES, Device, Event, devices, events, has_profile
 from shared.graph import Graph
 from shared.pace import Pace
 from shared.pages import GraphError, Page, Pages, decoded, encoded
 from shared.text import bounded
-from shared.tokens import Connector, Pause
+from shared.tokens import Connector
 
 ANSWER_SECONDS: Final = 60
 """For one request; a body that trickles never trips the SDK's own limits."""

@@ -16,9 +16,10 @@ from typing import Final
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from shared.counts import Counts
 from shared.pages import Page, readable
 from shared.text import bounded
-from shared.tokens import Counts, Instant
+from shared.tokens import Instant
 
 ADE_SOURCE: Final = "deviceEnrollmentProgram"
 """`discoverySource` of Automated Device Enrollment; Apple Configurator's is `adminImport`."""

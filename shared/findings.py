@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
+from shared.counts import Inspection
 from shared.settings import Settings
-from shared.tokens import Code, Connector, Fact, Finding, Health, Inspection, Status, Token
+from shared.tokens import Code, Connector, Fact, Finding, Health, Status, Token
 
 TERMS_NOT_ACCEPTED: Final = 3
 """`lastSyncErrorCode`: two public tools act on it, and one reports it checked against the console."""

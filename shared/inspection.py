@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from shared.clients import Clients
 from shared.connectors import EVENTS_ROLE, failure
+from shared.counts import Events, Inspection
 from shared.device_reader import DeviceReader
 from shared.devices import Event, by_category
 from shared.guidance import Guidance
@@ -26,7 +27,7 @@ from shared.pages import GraphError
 from shared.settings import Settings
 from shared.store import Inspections, Store, StoreError
 from shared.text import bounded
-from shared.tokens import Connector, Events, Inspection, Status
+from shared.tokens import Connector, Status
 
 _log: Final = logging.getLogger(__name__)
 

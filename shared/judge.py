@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from shared.counts import Inspection
 from shared.device_findings import DEVICE_FINDINGS, age, lateness, overdue
 from shared.findings import FINDINGS, Found, Subject, another_apple_id, findings, newly_synced, stated
 from shared.settings import Settings
@@ -22,7 +23,6 @@ from shared.tokens import (
     Finding,
     FindingState,
     Health,
-    Inspection,
     Key,
     Reading,
     Status,

@@ -7,11 +7,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from shared.counts import Events, Inspected, Inspection, Pause
 from shared.device_reader import DeviceReader
 from shared.devices import Device, Tally, disagrees, with_examples
 from shared.pages import REPORT, GraphError, Pages
 from shared.settings import Settings
-from shared.tokens import Code, Connector, Events, Inspected, Inspection, Pause, Status
+from shared.tokens import Code, Connector, Status
 
 _log: Final = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """Every column of every table, once: its name, its type, what it says, and where its value comes from.
 
-The store and the monitor build their rows here, `infra/columns.json` (which Bicep reads) is written from here, and so
+`DeviceInspection`'s are in `shared.device_rows`. The store and the monitor build their rows here, `infra/columns.json` (which Bicep reads) is written from here, and so
 are the column lists of `docs/tables.md`. Rows are plain dictionaries; what is absent is left out.
 """
 
@@ -11,11 +11,10 @@ from hashlib import sha256
 from typing import Final, Literal, NamedTuple
 
 import msgspec
-from msgspec.structs import replace
 
 from shared import __version__
 from shared.guidance import Guidance
-from shared.tokens import Change, Connector, Counts, Failure, Finding, Health, Inspected, Inspection, Run, Status
+from shared.tokens import Change, Connector, Failure, Finding, Health, Run, Status
 
 type ColumnType = Literal["string", "datetime", "int", "long", "boolean"]
 type Value = str | int | bool | datetime
@@ -150,24 +149,31 @@ def findings_json(source: StatusSource) -> str:
         }
         for finding in source.status.findings
     ]
-    text = _json(entries)
-    while not _fits(text) and any(entry["facts"] for entry in entries):
-        max(entries, key=lambda entry: len(_json(entry["facts"])))["facts"] = {}
-        text = _json(entries)
+    text = json_text(entries)
+    while not fits(text) and any(entry["facts"] for entry in entries):
+        max(entries, key=lambda entry: len(json_text(entry["facts"])))["facts"] = {}
+        text = json_text(entries)
     return text
 
 
-def _json(value: object) -> str:
+def fits(text: str) -> bool:
+    """Whether a column of Table Storage takes it."""
+    return len(text.encode("utf-16-le")) <= 2 * _MAXIMUM_TEXT
+
+
+def json_text(value: object) -> str:
+    """The value as JSON."""
     return msgspec.json.encode(value).decode()
 
 
-def _stored(instant: datetime | None) -> datetime | None:
+def stored(instant: datetime | None) -> datetime | None:
+    """An instant as Table Storage takes it; None where it takes none."""
     return None if instant is None or instant < _NEVER_IN_TABLES else instant
 
 
 def _logged(instant: datetime | None) -> str | None:
-    stored = _stored(instant)
-    return None if stored is None else iso(stored)
+    taken = stored(instant)
+    return None if taken is None else iso(taken)
 
 
 TOKEN_STATUS: Final = Table[StatusSource](
@@ -183,9 +189,9 @@ TOKEN_STATUS: Final = Table[StatusSource](
         Column("HealthSince", "datetime", "Start of the run that first saw this health.", lambda s: s.status.health_since),
         Column("Findings", "string", "JSON array, worst first: `code`, `severity`, `tier`, `since`, `until`, `caused_by`, `summary`, `facts`.", findings_json),
         Column("Summary", "string", "One sentence for people.", lambda s: s.guidance.headline(s.status)),
-        Column("ExpiresOn", "datetime", "When the token expires.", lambda s: _stored(s.status.token.expires_on)),
+        Column("ExpiresOn", "datetime", "When the token expires.", lambda s: stored(s.status.token.expires_on)),
         Column("DaysLeft", "int", "Whole days until then, rounded down.", lambda s: days_left(s.status.token.expires_on, s.status.checked_on)),
-        Column("LastSuccessfulSync", "datetime", "The last sync with Apple that succeeded.", lambda s: _stored(s.status.token.last_successful_sync)),
+        Column("LastSuccessfulSync", "datetime", "The last sync with Apple that succeeded.", lambda s: stored(s.status.token.last_successful_sync)),
         Column("LastSyncErrorCode", "int", "Apple's error code of the last sync (ADE); 0 is none.", lambda s: s.status.token.sync_error_code),
         Column("SyncedDevices", "int", "Devices that the last sync brought (ADE).", lambda s: s.status.token.synced_devices),
         Column("FirstSeen", "datetime", "Start of the run that first saw the token.", lambda s: s.status.first_seen),
@@ -193,7 +199,7 @@ TOKEN_STATUS: Final = Table[StatusSource](
         Column("CheckedOn", "datetime", "Start of the run that wrote the row.", lambda s: s.status.checked_on),
         Column("RunId", "string", "That run.", lambda s: s.status.run_id),
         Column("ChangedOn", "datetime", "Start of the run that judged the latest change in the history.", lambda s: s.status.changed_on),
-        Column("Memory", "string", "JSON, private: what the next judgement needs.", lambda s: _json(s.status)),
+        Column("Memory", "string", "JSON, private: what the next judgement needs.", lambda s: json_text(s.status)),
     ),
 )  # fmt: skip
 
@@ -223,11 +229,11 @@ def changes_json(change: Change) -> str:
             return {name: str(part) if isinstance(part, Health) else part for name, part in fields.items()}
         return value
 
-    return _json([{"field": f.field, "old": told(f.old), "new": told(f.new)} for f in change.fields])
+    return json_text([{"field": f.field, "old": told(f.old), "new": told(f.new)} for f in change.fields])
 
 
 def _connectors_json(run: Run) -> str:
-    return _json(
+    return json_text(
         {
             connector: {"error": str(result)} if isinstance(result, Failure) else {"tokens": result}
             for connector, result in run.connectors.items()
@@ -259,60 +265,6 @@ CHECK_RUN: Final = Table[Run](
     ),
 )  # fmt: skip
 
-
-def _last[V](value: Callable[[Inspected], V | None]) -> Callable[[Inspection], V | None]:
-    """`value` of the last complete inspection."""
-    return lambda inspection: None if inspection.last is None else value(inspection.last)
-
-
-def _counted[V](value: Callable[[Counts], V | None]) -> Callable[[Inspection], V | None]:
-    return _last(lambda last: value(last.counts))
-
-
-def inspection_memory(inspection: Inspection) -> str:
-    """An inspection as JSON. Where it would not fit, it goes without examples; then one under way has to start over."""
-    pause, last = inspection.pause, inspection.last
-    lighter = [inspection]
-    if pause:
-        lighter.append(replace(inspection, pause=replace(pause, counts=replace(pause.counts, examples={}))))
-    if last:
-        bare = replace(last, counts=replace(last.counts, examples={}))
-        lighter += [replace(one, last=bare) for one in (lighter[-1], replace(inspection, pause=None))]
-    texts = (_json(one) for one in lighter)
-    return next((text for text in texts if _fits(text)), _json(replace(inspection, last=None, pause=None)))
-
-
-def _fits(text: str) -> bool:
-    return len(text.encode("utf-16-le")) <= 2 * _MAXIMUM_TEXT
-
-
-DEVICE_INSPECTION: Final = Table[Inspection](
-    "DeviceInspection",
-    "The devices of each ADE token, as the last complete inspection counted them.",
-    (
-        Column("PartitionKey", "string", "The connector: `ade`.", lambda _: Connector.ADE.value),
-        Column("RowKey", "string", "The token's id.", lambda i: key(i.token_id)),
-        Column("TokenName", "string", "The token's name.", lambda i: i.token_name),
-        Column("InspectedOn", "datetime", "Start of the run that began the last complete inspection; all counts are of it.", _last(lambda last: last.on)),
-        Column("RunId", "string", "The run that wrote the row.", lambda i: i.run_id),
-        Column("Complete", "boolean", "Whether that run completed an inspection; if not, the counts are older than `RunId`.", lambda i: i.complete),
-        Column("Error", "string", "Why it did not; of a complete one, what Graph did not tell.", lambda i: i.error),
-        Column("Devices", "int", "Devices of Automated Device Enrollment that are not deleted.", _counted(lambda c: c.devices)),
-        Column("Deleted", "int", "Entries that are deleted: Intune keeps released devices for 30 to 45 days.", _counted(lambda c: c.deleted)),
-        Column("Imported", "int", "Entries of other sources, such as Apple Configurator.", _counted(lambda c: c.imported)),
-        Column("WithoutProfile", "int", "Of the devices, those without an enrollment profile.", _counted(lambda c: c.without_profile)),
-        Column("Waiting", "int", "Of these, those that are not enrolled and in the list for more than a day.", _counted(lambda c: c.waiting)),
-        Column("NotContacted", "int", "Devices with a profile and without contact for longer than `DEVICE_CONTACT_DAYS`.", _counted(lambda c: c.not_contacted)),
-        Column("Failed", "int", "Devices whose enrollment failed.", _counted(lambda c: c.failed)),
-        Column("Blocked", "int", "Devices whose enrollment is blocked.", _counted(lambda c: c.blocked)),
-        Column("ByState", "string", 'JSON: devices by `enrollmentState`, such as `{"enrolled":300,"notContacted":40}`.', _counted(lambda c: _json(c.by_state))),
-        Column("ByPlatform", "string", 'JSON: devices by platform, such as `{"ios":300,"macOS":40}`.', _counted(lambda c: _json(c.by_platform))),
-        Column("DefaultProfiles", "string", 'JSON: the name of the default profile by platform, `null` for none, such as `{"ios":"Phones","macOS":null}`.', _last(lambda last: None if last.defaults is None else _json(last.defaults))),
-        Column("Examples", "string", 'JSON: serial numbers by symptom (`waiting`, `not_contacted`, `failed`, `blocked`), at most `DEVICE_EXAMPLES` each. Personal data.', _counted(lambda c: _json(c.examples))),
-        Column("NewestDeviceOn", "datetime", "When the newest device came into the list.", _counted(lambda c: _stored(c.newest_on))),
-        Column("Memory", "string", "JSON, private: what the next inspection and the next check need.", inspection_memory),
-    ),
-)  # fmt: skip
 
 FINDINGS: Final = Table[FindingSource](
     "AppleTokenFinding_CL",

@@ -17,18 +17,11 @@ from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient, TableServiceClient
 
 from shared.azure_errors import told
+from shared.counts import Inspection
+from shared.device_rows import DEVICE_INSPECTION
 from shared.guidance import Guidance
-from shared.rows import (
-    CHECK_RUN,
-    DEVICE_INSPECTION,
-    TOKEN_HISTORY,
-    TOKEN_STATUS,
-    ChangeSource,
-    StatusSource,
-    key,
-    newest_first,
-)
-from shared.tokens import Change, Connector, Inspection, Key, Run, Status
+from shared.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS, ChangeSource, StatusSource, key, newest_first
+from shared.tokens import Change, Connector, Key, Run, Status
 from shared.transactions import Operation, Transactions, split
 
 _CHANGES_AT_ONCE: Final = 16

@@ -22,7 +22,8 @@ from cli.records import Records
 from cli.refusals import READER, tables_refused
 from cli.rows import RunRow
 from shared import __version__, azure_errors
-from shared.rows import CHECK_RUN, DEVICE_INSPECTION, RUNS, TOKEN_HISTORY, TOKEN_STATUS, RunSource
+from shared.device_rows import DEVICE_INSPECTION
+from shared.rows import CHECK_RUN, RUNS, TOKEN_HISTORY, TOKEN_STATUS, RunSource
 from shared.settings import CLOUDS
 from shared.tokens import Outcome, Run
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from shared.connectors import SOURCES
+from shared.counts import Inspection
 from shared.judge import Judgement, judge
 from shared.settings import Settings
 from shared.tokens import (
@@ -21,7 +22,6 @@ from shared.tokens import (
     Failure,
     Finding,
     Health,
-    Inspection,
     Key,
     Reading,
     Status,

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.counts import Counts
 from shared.devices import (
     MOST_NAMES,
     PROPERTIES,
@@ -21,7 +22,6 @@ from shared.devices import (
     with_examples,
 )
 from shared.pages import GraphError
-from shared.tokens import Counts
 from tests.unit.builders import DAY, HOUR, NOW, SECOND
 
 PROFILE = "34867b1a-9246-448b-bf8a-cad609162fcd"

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from docs import generate
-from shared.rows import CHECK_RUN, DEVICE_INSPECTION, FINDINGS, RUNS, TOKEN_HISTORY, TOKEN_STATUS
+from shared.device_rows import DEVICE_INSPECTION
+from shared.rows import CHECK_RUN, FINDINGS, RUNS, TOKEN_HISTORY, TOKEN_STATUS
 from shared.settings import SETTINGS, Settings, SettingsError
 
 REQUIRED = {

@@ -9,12 +9,13 @@ import msgspec
 import pytest
 
 from shared import device_reader
+from shared.counts import Counts, Events, Inspected, Inspection, Pause
 from shared.device_reader import DeviceReader
 from shared.devices import Event
 from shared.look import LONGEST_PAUSE, Look, due
 from shared.pace import CALLS, SECONDS, Pace
 from shared.pages import GraphError, Pages
-from shared.tokens import Code, Counts, Events, Finding, Inspected, Inspection, Pause
+from shared.tokens import Code, Finding
 from tests.unit.builders import ADE, DAY, HOUR, IDS, MINUTE, NOTHING, NOW, SECOND, WARNING, a_status, ade, settings, vpp
 from tests.unit.test_devices import entry
 

@@ -2,9 +2,10 @@
 
 import pytest
 
+from shared.counts import Counts, Events, Inspected, Inspection
 from shared.device_findings import DEVICE_FINDINGS
 from shared.guidance import Guidance
-from shared.tokens import Code, Counts, Events, Finding, Inspected, Inspection
+from shared.tokens import Code, Finding
 from tests.unit.builders import (
     ADE,
     DAY,

@@ -8,6 +8,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from shared.counts import Counts, Inspected, Inspection
 from shared.judge import Judgement, judge
 from shared.settings import Settings
 from shared.tokens import (
@@ -15,13 +16,10 @@ from shared.tokens import (
     Change,
     Code,
     Connector,
-    Counts,
     FieldChange,
     Finding,
     FindingState,
     Health,
-    Inspected,
-    Inspection,
     Key,
     Reading,
     Status,

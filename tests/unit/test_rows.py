@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from shared import __version__
+from shared.counts import Counts, Inspected, Inspection, Pause
+from shared.device_rows import DEVICE_INSPECTION, inspection_memory
 from shared.devices import Device, Tally
 from shared.guidance import Guidance
 from shared.rows import (
     CHECK_RUN,
-    DEVICE_INSPECTION,
     FINDINGS,
     RUNS,
     TOKEN_HISTORY,
@@ -26,26 +27,10 @@ from shared.rows import (
     changes_json,
     days_left,
     findings_json,
-    inspection_memory,
     key,
     newest_first,
 )
-from shared.tokens import (
-    Change,
-    Connector,
-    Counts,
-    Failure,
-    FieldChange,
-    Finding,
-    FindingState,
-    Health,
-    Inspected,
-    Inspection,
-    Outcome,
-    Pause,
-    Run,
-    Status,
-)
+from shared.tokens import Change, Connector, Failure, FieldChange, Finding, FindingState, Health, Outcome, Run, Status
 from tests.unit.builders import (
     ADE,
     APNS,

@@ -8,9 +8,11 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from cli.device_table import print_devices
+from shared.counts import Counts, Inspected, Inspection
+from shared.device_rows import DEVICE_INSPECTION
 from shared.guidance import Guidance
-from shared.rows import DEVICE_INSPECTION, TOKEN_STATUS, StatusSource
-from shared.tokens import Counts, Finding, Inspected, Inspection
+from shared.rows import TOKEN_STATUS, StatusSource
+from shared.tokens import Finding
 from tests.unit.builders import DAY, INFO, NOW, WARNING, a_status, ade, vpp
 
 COUNTS = Counts(
