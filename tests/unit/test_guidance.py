@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docs import generate
+from docs import generate, markdown
 from shared.catalogue import CATALOGUE
 from shared.guidance import Guidance
 from shared.tokens import (
@@ -643,11 +643,11 @@ def test_every_action_of_the_catalogue_is_on_the_page():
     page = generate.alerts()
     for code, connector in PAIRS:
         entry = Guidance().entry(code, connector)
-        assert all(generate.escaped(action) in page for action in (entry.action, *entry.actions.values()))
+        assert all(markdown.escaped(action) in page for action in (entry.action, *entry.actions.values()))
 
 
 def test_text_cannot_break_a_table():
-    assert generate.table(("a", "b"), [(generate.escaped("x | y"), generate.escaped("<b> *c* [d]"))]) == (
+    assert markdown.table(("a", "b"), [(markdown.escaped("x | y"), markdown.escaped("<b> *c* [d]"))]) == (
         "| a | b |\n| --- | --- |\n| x \\| y | \\<b> \\*c\\* \\[d\\] |\n"
     )
 
