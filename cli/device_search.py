@@ -1,7 +1,8 @@
 """One serial number, looked for under every ADE token.
 
 That a list of devices takes `$filter` stands in no page of Graph's reference; public tools use it. Where Graph answers
-400 to it, the lists are read as a whole, and whatever comes back is compared here.
+400 to it, or does not find a device by it that is there, the lists are read as a whole; whatever comes back is compared
+here.
 """
 
 import asyncio
@@ -63,24 +64,15 @@ class _Profile(msgspec.Struct, rename="camel"):
 async def search(graph: Graph, tokens: Sequence[Token], serial: str, step: Callable[[], None]) -> Search:
     """Look under each token; `step` is called after each. What failed, or took too long, is told in the result."""
     finder = _Finder(graph, serial, Pace(math.inf))
-    queue = iter(tokens)
-
-    looked = 0
-
-    async def work() -> None:
-        nonlocal looked
-        for token in queue:
-            await finder.look(token)
-            looked += 1
-            step()
-
     try:
         async with asyncio.timeout(SECONDS):
-            await asyncio.gather(*(work() for _ in range(_AT_ONCE)))
+            await finder.look_under(tokens, step)
+            if not finder.found and not await finder.filter_works(tokens):
+                await finder.look_under(tokens, lambda: None)  # each was a step already
     except TimeoutError:
         pass  # what was found until then is told, and how far that was
     found = sorted(finder.found, key=lambda one: (bool(one.device.is_deleted), one.token.name.casefold()))
-    return Search(serial, len(tokens), looked, found, finder.failures)
+    return Search(serial, len(tokens), finder.looked, found, finder.failures)
 
 
 class _Finder:
@@ -92,10 +84,40 @@ class _Finder:
         self._pace = pace
         self._filters = True
         """Whether Graph has not yet refused a filter; the other tokens need not find it out again."""
+        self.looked = 0
         self.found: list[Stands] = []
         self.failures: list[tuple[Token, GraphError]] = []
 
-    async def look(self, token: Token) -> None:
+    async def look_under(self, tokens: Sequence[Token], step: Callable[[], None]) -> None:
+        """Look under each of them, from the first one on; `step` is called after each."""
+        self.looked, self.failures = 0, []
+        queue = iter(tokens)
+
+        async def work() -> None:
+            for token in queue:
+                await self._look(token)
+                self.looked += 1
+                step()
+
+        await asyncio.gather(*(work() for _ in range(_AT_ONCE)))
+
+    async def filter_works(self, tokens: Sequence[Token]) -> bool:
+        """Whether a filter, if one was used, finds a device that is there: nothing else tells why it found none."""
+        for token in tokens:
+            if not self._filters:
+                break
+            try:
+                pages = self._graph.listing(f"{_address(token)}/importedAppleDeviceIdentities?{_SELECT}")
+                await self._pace.turn()
+                serials = [one.serial_number for one in await pages.next(devices) if one and one.serial_number]
+                if serials:
+                    self._filters = bool(await self._filtered(token, serials[0]))
+                    return self._filters
+            except GraphError:
+                continue  # the next token tells it as well
+        return True
+
+    async def _look(self, token: Token) -> None:
         """Add what stands below the token, or why that is not known."""
         try:
             for device in await self._devices(token):
@@ -106,28 +128,31 @@ class _Finder:
     async def _devices(self, token: Token) -> list[Device]:
         if self._filters:
             try:
-                # A quote within a text is doubled: OData 4.01, URL conventions, 5.1.1.6.1.
-                text = quote(self._serial.replace("'", "''"), safe="")
-                return await self._listed(token, f"?$filter=serialNumber%20eq%20'{text}'&{_SELECT}")
+                return await self._filtered(token, self._serial)
             except GraphError as error:
                 if error.status not in {400, 501}:
                     raise
                 self._filters = False
         try:
-            return await self._listed(token, f"?{_SELECT}&$top=1000")
+            return await self._listed(token, self._serial, f"?{_SELECT}&$top=1000")
         except GraphError as error:
             if error.status != 400:
                 raise
-        return await self._listed(token, "")
+        return await self._listed(token, self._serial, "")
 
-    async def _listed(self, token: Token, query: str) -> list[Device]:
+    async def _filtered(self, token: Token, serial: str) -> list[Device]:
+        # A quote within a text is doubled: OData 4.01, URL conventions, 5.1.1.6.1.
+        text = quote(serial.replace("'", "''"), safe="")
+        return await self._listed(token, serial, f"?$filter=serialNumber%20eq%20'{text}'&{_SELECT}")
+
+    async def _listed(self, token: Token, serial: str, query: str) -> list[Device]:
         """The devices of that serial number in a list, which may hold others."""
         pages = self._graph.listing(f"{_address(token)}/importedAppleDeviceIdentities{query}")
         found: list[Device] = []
         while pages.position is not None:
             await self._pace.turn()
             page = await pages.next(devices)
-            found += [one for one in page if one and (one.serial_number or "").strip().upper() == self._serial]
+            found += [one for one in page if one and _same(one.serial_number, serial)]
         return found
 
     async def _profile(self, token: Token, device: Device) -> str | None:
@@ -146,6 +171,10 @@ class _Finder:
         except GraphError:
             pass  # the id is told in its place
         return None
+
+
+def _same(listed: str | None, serial: str) -> bool:
+    return (listed or "").strip().upper() == serial.strip().upper()
 
 
 def _own(profile_id: str) -> str:

@@ -119,12 +119,14 @@ class TenantGraph(Graph):
     """Lists of devices answer 400 to `$filter`; no page says that they take it."""
     ignores_filter: bool = False
     """They bring the whole list all the same."""
+    filters_all_out: bool = False
+    """They bring nothing, whatever the list holds."""
 
     def reset(self) -> None:
         """Drops what was planned and recorded; tenant and directory are the default ones."""
         super().reset()
         self.directory.reset()
-        self.refuses_filter = self.ignores_filter = False
+        self.refuses_filter = self.ignores_filter = self.filters_all_out = False
 
     async def answer(self, request: web.Request, body: bytes) -> web.StreamResponse:
         """What the directory holds, or Intune."""
@@ -144,7 +146,7 @@ class TenantGraph(Graph):
                 raise QueryError("Invalid filter clause.")
             wanted = serial[1].replace("''", "'")
             listed = tenant.devices.get(token_id, ())
-            found = [item for item in listed if item.get("serialNumber") == wanted]
+            found = [item for item in listed if item.get("serialNumber") == wanted and not self.filters_all_out]
             tenant = replace(tenant, devices={token_id: found})
         return super()._below_token(request, tenant, token_id, part)
 

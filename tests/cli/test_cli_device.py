@@ -112,7 +112,7 @@ def test_a_device_that_stands_nowhere_is_told_with_what_to_do(operator):
 # What Graph may do with a filter
 
 
-@pytest.mark.parametrize("how", ["refuses_filter", "ignores_filter"])
+@pytest.mark.parametrize("how", ["refuses_filter", "ignores_filter", "filters_all_out"])
 def test_where_graph_does_not_filter_the_lists_are_read_as_a_whole(operator, how):
     listed(operator, one())
     setattr(operator.sim.graph, how, True)
@@ -120,6 +120,16 @@ def test_where_graph_does_not_filter_the_lists_are_read_as_a_whole(operator, how
     done = operator.by_code("device", SERIAL)
     assert done.returncode == 0, done
     assert done.stdout.count("stands under") == 1
+
+
+def test_before_a_device_stands_nowhere_a_filter_has_to_find_one_that_is_there(operator):
+    listed(operator)
+    assert operator.by_code("device", SERIAL).returncode == 3
+    asked = [request.query for request in operator.sim.graph.requests if request.path.endswith(DEVICES)]
+    filtered = [query["$filter"] for query in asked if "$filter" in query]
+    assert filtered[:2] == [f"serialNumber eq '{SERIAL}'"] * 2
+    assert len(filtered) == 3
+    assert len(asked) <= 5, "the lists are not read as a whole"
 
 
 def test_a_list_that_takes_no_option_at_all_is_read_all_the_same(operator):
