@@ -11,13 +11,13 @@ from typing import Final
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ServiceRequestError
-from azure.monitor.ingestion.aio import LogsIngestionClient
 
-from cli import WELL, CommandError, view
+from cli import WELL, CommandError, publishing, view
 from cli.arm import open_arm
 from cli.by_hand import is_by_hand, new_run_id
 from cli.places import Places
 from cli.progress import until
+from cli.publishing import PUBLISHER
 from cli.records import Records, default_credential, open_records
 from cli.refusals import signed_out
 from cli.rows import RunRow
@@ -27,7 +27,6 @@ from cli.words import moment, next_tick
 from shared.azure_errors import told
 from shared.guidance import Guidance
 from shared.rows import FINDINGS, NONE, FindingSource, Row
-from shared.settings import CLOUDS
 from shared.text import bounded
 from shared.tokens import Connector, Finding, Health, Status, Token
 
@@ -47,8 +46,6 @@ RESOLVED_WITHIN: Final = 3 * EVERY
 """Of the run that ends it: two looks without the finding, and the way there."""
 CHECKED_WITHIN: Final = timedelta(minutes=3)
 """A check has begun so long after its minute, even from a cold start."""
-
-ROLE: Final = "Monitoring Metrics Publisher"
 
 _ACTION: Final = "This is a test of the alerts, sent by hand: nothing is wrong, and there is nothing to do."
 _LONGEST_WAIT: Final = timedelta(hours=2, minutes=15)
@@ -146,18 +143,12 @@ async def _may_send(places: Places, credential: AsyncTokenCredential) -> None:
     """Find out what is missing before anybody waits."""
     for name in ("LOGS_INGESTION_ENDPOINT", "LOGS_INGESTION_RULE_ID", "TENANT_ID"):
         places.required(name)
-    await default_token(credential, _scope(places))
-
-
-def _scope(places: Places) -> str:
-    return f"{CLOUDS[places.checked('AZURE_CLOUD', 'AzureCloud')].logs}/.default"
+    await default_token(credential, publishing.scope(places))
 
 
 async def _send(places: Places, credential: AsyncTokenCredential, made: Row) -> None:
-    endpoint, rule_id = (places.required(f"LOGS_INGESTION_{name}") for name in ("ENDPOINT", "RULE_ID"))
     try:
-        async with LogsIngestionClient(endpoint, credential, credential_scopes=[_scope(places)]) as client:
-            await client.upload(rule_id, f"Custom-{FINDINGS.name}", [made])
+        await publishing.send(places, credential, FINDINGS.name, made)
     except ClientAuthenticationError as error:
         raise await _not_let(places, credential, error) from error
     except HttpResponseError as error:
@@ -165,7 +156,7 @@ async def _send(places: Places, credential: AsyncTokenCredential, made: Row) -> 
     except AzureError as error:
         what = "cannot be reached" if isinstance(error, ServiceRequestError) else "did not answer as it should"
         raise CommandError(
-            f"Nothing was sent: {bounded(endpoint, 200)} {what}.",
+            f"Nothing was sent: {bounded(places.required('LOGS_INGESTION_ENDPOINT'), 200)} {what}.",
             "Check LOGS_INGESTION_ENDPOINT, the network, proxy and VPN.",
         ) from error
 
@@ -181,13 +172,13 @@ async def _refused(places: Places, credential: AsyncTokenCredential, error: Http
                 "LOGS_INGESTION_ENDPOINT and LOGS_INGESTION_RULE_ID are outputs of the deployment.",
             )
         case _:
-            return CommandError(f"Nothing was sent: {told(error, right=ROLE)}.", "Try again in a minute.")
+            return CommandError(f"Nothing was sent: {told(error, right=PUBLISHER)}.", "Try again in a minute.")
 
 
 async def _not_let(places: Places, credential: AsyncTokenCredential, error: HttpResponseError) -> CommandError:
     if error.status_code not in {401, 403}:
         return signed_out(error)
-    who = claims(await default_token(credential, _scope(places)))
+    who = claims(await default_token(credential, publishing.scope(places)))
     kind = "ServicePrincipal" if who.get("idtyp") == "app" else "User"
     assignee = (
         f"--assignee-object-id {who['oid']} --assignee-principal-type {kind}" if who.get("oid") else "--assignee YOU"
@@ -195,7 +186,7 @@ async def _not_let(places: Places, credential: AsyncTokenCredential, error: Http
     return CommandError(
         f"Nothing was sent: you may not send rows to the data collection rule (HTTP {error.status_code}).",
         f"An Owner or User Access Administrator of it gives you the role, which can take 30 minutes to work:\n"
-        f'az role assignment create --role "{ROLE}" {assignee} --scope {await _rule(places, credential)}',
+        f'az role assignment create --role "{PUBLISHER}" {assignee} --scope {await _rule(places, credential)}',
     )
 
 

@@ -15,13 +15,12 @@ from cli.session import Session
 from cli.sign_in import GraphSignIn
 from cli.words import ago, count, moment
 from shared import connectors
-from shared.devices import ADE_SOURCE, has_profile
+from shared.devices import ADE_SOURCE, has_profile, known
 from shared.pages import GraphError
 from shared.text import bounded
 from shared.tokens import Connector, Failure, Token
 
 _LONGEST_SERIAL: Final = 64
-_FIRST_YEAR: Final = 1970
 _MOST_FAILURES: Final = 5
 
 
@@ -118,19 +117,14 @@ def _profile_told(one: Stands) -> str:
     wanted = one.device.requested_enrollment_profile_id
     if not has_profile(wanted) or wanted is None:
         return "none: the device does not enroll until one is assigned"
-    on = _known(one.device.assigned_on)
+    on = known(one.device.assigned_on)
     asked = f", asked for on {moment(on)}" if on else ""
     return f"{one.profile or f'{bounded(wanted, 100)} (Graph tells no name)'}{asked}"
 
 
 def _moment(instant: datetime | None, now: datetime, never: str) -> str:
-    known = _known(instant)
-    return f"{moment(known)} ({ago(known, now)})" if known else never
-
-
-def _known(instant: datetime | None) -> datetime | None:
-    """An instant; None for Graph's year 1, which is never."""
-    return instant if instant and instant.year >= _FIRST_YEAR else None
+    told = known(instant)
+    return f"{moment(told)} ({ago(told, now)})" if told else never
 
 
 def _object(done: Search) -> dict[str, Any]:
@@ -161,7 +155,7 @@ def _object(done: Search) -> dict[str, Any]:
 
 
 def _iso(instant: datetime | None) -> str | None:
-    return export.iso(_known(instant))
+    return export.iso(known(instant))
 
 
 def _text(text: str | None) -> str | None:

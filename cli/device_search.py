@@ -13,20 +13,18 @@ from urllib.parse import quote
 
 import msgspec
 
-from shared.connectors import SOURCES
-from shared.devices import PROPERTIES, Device, devices, has_profile
+from shared.device_reader import SELECT, devices_address, token_address
+from shared.devices import Device, devices, has_profile
 from shared.graph import Graph
 from shared.pace import Pace
 from shared.pages import GraphError, decoded, encoded
 from shared.text import bounded
-from shared.tokens import Connector, Token
+from shared.tokens import Token
 
 SECONDS: Final = 600.0
 """For the search as a whole: thousands of tokens, or lists of hundreds of thousands that cannot be filtered."""
 
 _AT_ONCE: Final = 8
-_SELECT: Final = f"$select={','.join(PROPERTIES)}"
-_TOKENS: Final = SOURCES[Connector.ADE].path
 
 
 class Stands(NamedTuple):
@@ -107,7 +105,7 @@ class _Finder:
             if not self._filters:
                 break
             try:
-                pages = self._graph.listing(f"{_address(token)}/importedAppleDeviceIdentities?{_SELECT}")
+                pages = self._graph.listing(f"{devices_address(token.id)}?{SELECT}")
                 await self._pace.turn()
                 serials = [one.serial_number for one in await pages.next(devices) if one and one.serial_number]
                 if serials:
@@ -134,7 +132,7 @@ class _Finder:
                     raise
                 self._filters = False
         try:
-            return await self._listed(token, self._serial, f"?{_SELECT}&$top=1000")
+            return await self._listed(token, self._serial, f"?{SELECT}&$top=1000")
         except GraphError as error:
             if error.status != 400:
                 raise
@@ -143,11 +141,11 @@ class _Finder:
     async def _filtered(self, token: Token, serial: str) -> list[Device]:
         # A quote within a text is doubled: OData 4.01, URL conventions, 5.1.1.6.1.
         text = quote(serial.replace("'", "''"), safe="")
-        return await self._listed(token, serial, f"?$filter=serialNumber%20eq%20'{text}'&{_SELECT}")
+        return await self._listed(token, serial, f"?$filter=serialNumber%20eq%20'{text}'&{SELECT}")
 
     async def _listed(self, token: Token, serial: str, query: str) -> list[Device]:
         """The devices of that serial number in a list, which may hold others."""
-        pages = self._graph.listing(f"{_address(token)}/importedAppleDeviceIdentities{query}")
+        pages = self._graph.listing(f"{devices_address(token.id)}{query}")
         found: list[Device] = []
         while pages.position is not None:
             await self._pace.turn()
@@ -161,7 +159,7 @@ class _Finder:
         if not has_profile(wanted) or wanted is None:
             return None
         try:
-            pages = self._graph.listing(f"{_address(token)}/enrollmentProfiles?$select=id,displayName")
+            pages = self._graph.listing(f"{token_address(token.id)}/enrollmentProfiles?$select=id,displayName")
             while pages.position is not None:
                 await self._pace.turn()
                 for raw in await pages.next(encoded):
@@ -180,7 +178,3 @@ def _same(listed: str | None, serial: str) -> bool:
 def _own(profile_id: str) -> str:
     """A profile's own part of its id: a GUID, alone or after the token's."""
     return profile_id.rpartition("_")[2].casefold()
-
-
-def _address(token: Token) -> str:
-    return f"{_TOKENS}/{quote(token.id, safe='')}"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from cli import CommandError
-from shared.settings import SETTINGS
+from shared.settings import BY_NAME
 from shared.text import bounded
 
 ENVIRONMENT_NAME: Final = "AZURE_ENV_NAME"
@@ -52,8 +52,6 @@ KNOWN: Final = (
 ABOUT: Final = {known.name: known for known in KNOWN}
 """The same by name."""
 
-_SETTINGS: Final = {setting.name: setting for setting in SETTINGS}
-
 _LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*", re.ASCII)
 _ESCAPES: Final = {"n": "\n", "r": "\r"}
 
@@ -70,10 +68,12 @@ class Place(NamedTuple):
 class Places:
     """What is known of a deployment."""
 
-    def __init__(self, found: Mapping[str, Place], azd: str) -> None:
+    def __init__(self, found: Mapping[str, Place], azd: str, azd_environment: str) -> None:
         self._found = dict(found)
         self.azd = azd
         """Which environment of azd was looked into, or why none was; a sentence's part."""
+        self.azd_environment = azd_environment
+        """Its name; empty where none was."""
 
     @staticmethod
     def find(
@@ -101,7 +101,7 @@ class Places:
             )
             given = (Place(name, value.strip(), source) for value, source in values if value and value.strip())
             found.update({place.name: place for place in islice(given, 1)})
-        return Places(found, kept.told)
+        return Places(found, kept.told, kept.name)
 
     def __iter__(self) -> Iterator[Place]:
         return iter(self._found.values())
@@ -137,7 +137,7 @@ class Places:
             CommandError: where it is not what is expected.
 
         """
-        place, setting = self._found.get(name), _SETTINGS.get(name)
+        place, setting = self._found.get(name), BY_NAME.get(name)
         if place is None:
             return default
         try:

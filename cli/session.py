@@ -18,7 +18,7 @@ from rich.text import Text
 from cli import view
 from cli.places import Places
 from shared.guidance import Guidance
-from shared.settings import SETTINGS
+from shared.settings import BY_NAME
 
 if TYPE_CHECKING:
     from cli.records import Records
@@ -93,7 +93,7 @@ class Session:
     @cached_property
     def guidance(self) -> Guidance:
         """The catalogue in words, with the tenant's own names for sync errors."""
-        setting = next(setting for setting in SETTINGS if setting.name == "SYNC_ERROR_NAMES")
+        setting = BY_NAME["SYNC_ERROR_NAMES"]
         return Guidance(setting.parse(self.places.checked(setting.name, "")))  # type: ignore[arg-type] # the table's
 
     @contextmanager

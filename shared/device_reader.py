@@ -35,8 +35,9 @@ _TOKENS: Final = SOURCES[Connector.ADE].path
 _EVENTS: Final = "/beta/deviceManagement/troubleshootingEvents"
 
 _LARGE: Final = "$top=1000"
-_SELECT: Final = f"$select={','.join(PROPERTIES)}"
-_QUERIES: Final = (f"?{_SELECT}&{_LARGE}", f"?{_LARGE}", f"?{_SELECT}", "")
+SELECT: Final = f"$select={','.join(PROPERTIES)}"
+"""What is asked for of a device."""
+_QUERIES: Final = (f"?{SELECT}&{_LARGE}", f"?{_LARGE}", f"?{SELECT}", "")
 """From the best to what any Graph takes; few calls are worth more than few properties."""
 
 
@@ -74,14 +75,14 @@ class DeviceReader:
 
     async def first(self, token_id: str) -> tuple[Pages, list[Device | None]]:
         """A token's list of devices, and its first page."""
-        address = f"{_address(token_id)}/importedAppleDeviceIdentities"
+        address = devices_address(token_id)
         taken, pages, page = await self._opened(address, _QUERIES, devices, self._query)
         self._query = max(self._query, taken)  # the other tokens need not find it out again
         return pages, page
 
     def again(self, token_id: str, pause: Pause) -> Pages:
         """A token's list of devices from where an earlier run stopped; GraphError where no page may name that place."""
-        address = f"{_address(token_id)}/importedAppleDeviceIdentities"
+        address = devices_address(token_id)
         return self._graph.listing(address, position=pause.position, number=pause.pages, repeats=False)
 
     async def next(self, pages: Pages) -> list[Device | None]:
@@ -90,7 +91,7 @@ class DeviceReader:
 
     async def profiles(self, token_id: str) -> int | None:
         """How many enrollment profiles a token has; None where Graph does not tell."""
-        address = f"{_address(token_id)}/enrollmentProfiles"
+        address = f"{token_address(token_id)}/enrollmentProfiles"
         try:
             _, pages, page = await self._opened(address, (f"?$select=id&{_LARGE}", "?$select=id"), encoded)
             number = len(page)
@@ -104,7 +105,7 @@ class DeviceReader:
 
     async def defaults(self, token_id: str) -> dict[str, str | None] | None:
         """The name of the default profile by platform, None for none; None where Graph does not tell."""
-        address = _address(token_id)
+        address = token_address(token_id)
         asked, query = f"GET {address}", f"?$select=id&$expand={_EXPANDED}"
         try:
             body = await self._asked(asked, lambda: self._graph.get(f"{address}{query}", repeats=False))
@@ -164,8 +165,14 @@ class DeviceReader:
                     await asyncio.sleep(seconds)
 
 
-def _address(token_id: str) -> str:
+def token_address(token_id: str) -> str:
+    """Where Graph keeps an ADE token."""
     return f"{_TOKENS}/{quote(token_id, safe='')}"
+
+
+def devices_address(token_id: str) -> str:
+    """Where Graph keeps the list of its devices."""
+    return f"{token_address(token_id)}/importedAppleDeviceIdentities"
 
 
 def _name(profile: _Profile | None) -> str | None:

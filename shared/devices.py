@@ -174,12 +174,8 @@ class Tally:
 
     def _is_silent(self, device: Device) -> bool:
         """Whether a device with a profile was not heard of; one that never was, since it was assigned."""
-        last = device.contacted_on
-        if last is None or last.year < _FIRST_YEAR:
-            last = device.assigned_on
-        if last is None or last.year < _FIRST_YEAR:
-            last = device.created_on
-        return last is not None and last.year >= _FIRST_YEAR and _before(last, self._silent_since)
+        last = known(device.contacted_on) or known(device.assigned_on) or known(device.created_on)
+        return last is not None and _before(last, self._silent_since)
 
     def _symptom(self, name: str, found: Sequence[Device]) -> None:
         self._numbers[name] += len(found)
@@ -248,6 +244,11 @@ def by_category(found: Sequence[Event], since: datetime) -> dict[str, int]:
     total: dict[str, int] = {}
     tally_names(total, Counter(event.failure_category for event in found if event.event_date_time > since))
     return total
+
+
+def known(instant: datetime | None) -> datetime | None:
+    """An instant that Graph tells; None for its "never", too."""
+    return instant if instant is not None and instant.year >= _FIRST_YEAR else None
 
 
 def has_profile(profile: str | None) -> bool:

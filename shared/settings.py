@@ -268,6 +268,9 @@ SETTINGS: Final = (
     Setting("ENROLLMENT_EVENTS", "false", _switch, "true or false", "Inspection: also read Intune's failure events, which needs a further role."),
 )  # fmt: skip
 
+BY_NAME: Final[Mapping[str, Setting]] = {setting.name: setting for setting in SETTINGS}
+"""The same by name."""
+
 
 def _contradictions(settings: Settings) -> Iterator[tuple[frozenset[str], str]]:
     """What each setting alone cannot tell: limits out of order, an endpoint of another cloud; with their names."""

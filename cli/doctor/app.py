@@ -10,7 +10,7 @@ from cli.doctor import commands
 from cli.doctor.facts import App, Facts
 from cli.doctor.lines import Line, Untried, failed, passed, untried, without
 from cli.words import count, listed
-from shared.settings import SETTINGS, Settings, SettingsError
+from shared.settings import BY_NAME, Settings, SettingsError
 from shared.text import bounded
 
 ALERT_RULES: Final = ("token_critical", "token_warning", "check_failing", "check_silent")
@@ -19,7 +19,6 @@ ALERT_RULES: Final = ("token_critical", "token_warning", "check_failing", "check
 HOURLY: Final = "0 7 * * * *"
 
 _NOT_FOUND: Final = 404
-_SETTINGS: Final = {setting.name: setting for setting in SETTINGS}
 
 
 def judge(facts: Facts) -> Iterator[Line]:
@@ -83,8 +82,8 @@ def _settings(facts: Facts, app: App) -> Line:
     try:
         loaded = Settings.load(found)
     except SettingsError as error:
-        names = [name for name in _SETTINGS if any(re.match(rf"{name}\b", problem) for problem in error.problems)]
-        values = {name: facts.places.value(name) or _SETTINGS[name].default or f"YOUR_{name}" for name in names}
+        names = [name for name in BY_NAME if any(re.match(rf"{name}\b", problem) for problem in error.problems)]
+        values = {name: facts.places.value(name) or BY_NAME[name].default or f"YOUR_{name}" for name in names}
         return failed(what, " ".join(error.problems), "Set what is named.", commands.set_settings(facts, **values))
     if not is_hourly(loaded.check_schedule):
         return failed(
@@ -93,7 +92,7 @@ def _settings(facts: Facts, app: App) -> Line:
             "",
             commands.set_settings(facts, CHECK_SCHEDULE=HOURLY),
         )
-    return passed(what, f"All {len(SETTINGS)} can be used.")
+    return passed(what, f"All {len(BY_NAME)} can be used.")
 
 
 def is_hourly(schedule: str) -> bool:
@@ -104,7 +103,7 @@ def is_hourly(schedule: str) -> bool:
 def can_be_used(name: str, value: str) -> bool:
     """Whether a setting is what it should be; what is not may be a secret in the wrong place, and is not shown."""
     try:
-        _SETTINGS[name].parse(value)
+        BY_NAME[name].parse(value)
     except ValueError:
         return False
     return True

@@ -31,7 +31,7 @@ def sign_in(facts: Facts) -> Words:
 
 def provision(facts: Facts) -> Words:
     """Deploy the infrastructure again."""
-    name = azd_name(facts)
+    name = facts.places.azd_environment
     if name:
         return "azd", "provision", "--environment", name
     group = facts.places.value("RESOURCE_GROUP") or group_id(facts).rpartition("/")[2]
@@ -41,24 +41,18 @@ def provision(facts: Facts) -> Words:
 
 def refresh(facts: Facts) -> Words:
     """Have azd note again what the deployment put out."""
-    name = azd_name(facts)
+    name = facts.places.azd_environment
     return "azd", "env", "refresh", *(("--environment", name) if name else ())
 
 
 def deploy(facts: Facts) -> Words:
     """Deploy the code again."""
-    name = azd_name(facts)
+    name = facts.places.azd_environment
     if name:
         return "azd", "deploy", "--environment", name
     group, app = group_id(facts).rpartition("/")[2], app_id(facts).rpartition("/")[2]
     words = ("az", "functionapp", "deployment", "source", "config-zip", "--resource-group", group, "--name", app)
     return (*words, "--src", "dist/ade-token-monitor-VERSION.zip")
-
-
-def azd_name(facts: Facts) -> str | None:
-    """The azd environment that was looked into."""
-    prefix = "azd's environment is "
-    return facts.places.azd.removeprefix(prefix) if facts.places.azd.startswith(prefix) else None
 
 
 def set_settings(facts: Facts, **values: str) -> Words:

@@ -114,6 +114,16 @@ class Facts:
         """What the app signs in as: what it is set to, or else what the deployment put out."""
         return self.settings.get("AZURE_CLIENT_ID") or self.places.value("IDENTITY_CLIENT_ID")
 
+    @property
+    def reads_events(self) -> bool:
+        """Whether the app reads Intune's failure events, which takes another role."""
+        return reads_events(self.settings, self.places)
+
     def setting(self, name: str) -> str | None:
         """What the app is set to, or else what is known here."""
         return self.settings.get(name) or self.places.value(name)
+
+
+def reads_events(settings: Mapping[str, str], places: Places) -> bool:
+    """Whether an app of these settings, or else of what is known here, reads Intune's failure events."""
+    return (settings.get("ENROLLMENT_EVENTS") or places.value("ENROLLMENT_EVENTS") or "").lower() == "true"

@@ -8,7 +8,7 @@ from cli.arm import Identity
 from cli.doctor import commands
 from cli.doctor.facts import App, Directory, Facts, Grant, Principal
 from cli.doctor.lines import Line, Untried, failed, passed, untried, without
-from cli.doctor.services import PUBLISHER
+from cli.publishing import PUBLISHER
 from cli.words import ago, listed
 from shared.connectors import EVENTS_ROLE, ROLE
 from shared.text import bounded
@@ -22,14 +22,9 @@ def judge(facts: Facts) -> Iterator[Line]:
     """The lines about the app's identity."""
     yield _identity(facts)
     yield _role(facts, "Graph role", ROLE)
-    if needs_events(facts):
+    if facts.reads_events:
         yield _role(facts, "Graph role, events", EVENTS_ROLE)
     yield _publisher(facts)
-
-
-def needs_events(facts: Facts) -> bool:
-    """Whether the app needs the role for Intune's failure events, too."""
-    return (facts.setting("ENROLLMENT_EVENTS") or "").lower() == "true"
 
 
 def _identity(facts: Facts) -> Line:
@@ -98,7 +93,7 @@ def _role(facts: Facts, what: str, role: str) -> Line:
 
 def _beside(facts: Facts, directory: Directory) -> str:
     """What it has and does not need."""
-    needed = {ROLE, EVENTS_ROLE} if needs_events(facts) else {ROLE}
+    needed = {ROLE, EVENTS_ROLE} if facts.reads_events else {ROLE}
     names = {id_: name for name, id_ in directory.roles.items()}
     beside = sorted({names.get(grant.role_id, grant.role_id) for grant in directory.grants} - needed)
     return f", and, without needing it, {bounded(listed(beside), 200)}" if beside else ""

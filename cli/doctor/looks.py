@@ -9,7 +9,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from cli import CommandError
 from cli.arm import Arm, ArmError, open_arm
 from cli.doctor import directory, services
-from cli.doctor.facts import Account, App, Directory, Facts
+from cli.doctor.facts import Account, App, Directory, Facts, reads_events
 from cli.doctor.lines import Found, Untried, in_time
 from cli.places import Places
 from cli.records import default_credential, open_records
@@ -20,8 +20,8 @@ from shared.connectors import EVENTS_ROLE, ROLE
 from shared.settings import CLOUDS
 from shared.text import bounded
 
-PUBLISHER_ROLES: Final = frozenset({"3913510d-42f4-4e42-8a64-420c390055eb"})
-"""Monitoring Metrics Publisher. https://learn.microsoft.com/azure/role-based-access-control/built-in-roles"""
+_PUBLISHER_ID: Final = "3913510d-42f4-4e42-8a64-420c390055eb"
+"""Of the role Monitoring Metrics Publisher. https://learn.microsoft.com/azure/role-based-access-control/built-in-roles"""
 
 _NEEDS_SIGN_IN: Final = ("TABLES_ENDPOINT", "FUNCTION_APP_ID", "IDENTITY_CLIENT_ID", "IDENTITY_PRINCIPAL_ID")
 _NOBODY: Final = Untried("nobody is signed in")
@@ -124,13 +124,12 @@ async def _app(arm: Arm, app_id: str) -> App:
 
 
 async def _directory(places: Places, credential: AsyncTokenCredential, settings: Mapping[str, str]) -> Found[Directory]:
-    events = (settings.get("ENROLLMENT_EVENTS") or places.value("ENROLLMENT_EVENTS") or "").lower() == "true"
     looking = directory.look(
         places,
         credential,
         client_id=settings.get("AZURE_CLIENT_ID") or places.value("IDENTITY_CLIENT_ID"),
         principal_id=places.value("IDENTITY_PRINCIPAL_ID"),
-        roles=(ROLE, EVENTS_ROLE) if events else (ROLE,),
+        roles=(ROLE, EVENTS_ROLE) if reads_events(settings, places) else (ROLE,),
     )
     return await in_time("The directory", looking)
 
@@ -143,7 +142,7 @@ async def _publisher(arm: Arm, app: App, found: Found[Directory], places: Places
     if principal_id is None or rule is None:
         return Untried(f"{'the data collection rule' if principal_id else 'IDENTITY_PRINCIPAL_ID'} is not known")
     roles = await _found(arm.roles_on(rule.id, principal_id))
-    return roles if isinstance(roles, Untried | CommandError) else bool(roles & PUBLISHER_ROLES)
+    return roles if isinstance(roles, Untried | CommandError) else _PUBLISHER_ID in roles
 
 
 async def _record(session: Session, *, write: bool) -> tuple[Mapping[str, Found[str]], Found[Sequence[RunRow]]]:

@@ -9,7 +9,7 @@ from cli import CommandError
 from cli.doctor import commands
 from cli.doctor.facts import Account, App, Directory, Facts
 from cli.doctor.lines import Found, Line, RefusedError, Untried, failed, passed, untried, without
-from cli.doctor.services import PUBLISHER
+from cli.publishing import PUBLISHER
 from cli.rows import RunRow
 from cli.status import LATE
 from cli.words import ago, count, kind, listed, moment

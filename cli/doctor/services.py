@@ -12,19 +12,18 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.core.pipeline.policies import UserAgentPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
-from azure.monitor.ingestion.aio import LogsIngestionClient
 
-from cli import CommandError
+from cli import CommandError, publishing
 from cli.by_hand import is_by_hand
 from cli.doctor.lines import Found, RefusedError, Untried
 from cli.places import Places
+from cli.publishing import PUBLISHER
 from cli.records import Records
 from cli.refusals import READER, tables_refused
 from cli.rows import RunRow
 from shared import __version__, azure_errors
 from shared.device_rows import DEVICE_INSPECTION
 from shared.rows import CHECK_RUN, RUNS, TOKEN_HISTORY, TOKEN_STATUS, RunSource
-from shared.settings import CLOUDS
 from shared.tokens import Outcome, Run
 
 TABLES: Final = (TOKEN_STATUS.name, TOKEN_HISTORY.name, CHECK_RUN.name, DEVICE_INSPECTION.name)
@@ -32,7 +31,6 @@ TABLES: Final = (TOKEN_STATUS.name, TOKEN_HISTORY.name, CHECK_RUN.name, DEVICE_I
 PARTITION: Final = "doctor"
 """Of the row that proves that a table can be written to; the app passes over it, and the next attempt replaces it."""
 
-PUBLISHER: Final = "Monitoring Metrics Publisher"
 WRITER: Final = "Storage Table Data Contributor"
 
 _PROOF: Final = {"PartitionKey": PARTITION, "RowKey": "write-test", "TokenName": "Written by doctor; delete it."}
@@ -114,11 +112,6 @@ async def send(places: Places, credential: AsyncTokenCredential, now: datetime) 
     missing = [name for name in ("LOGS_INGESTION_ENDPOINT", "LOGS_INGESTION_RULE_ID") if places.get(name) is None]
     if missing:
         return Untried(f"{' and '.join(missing)} not known")
-    try:
-        endpoint, rule_id = (places.required(f"LOGS_INGESTION_{name}") for name in ("ENDPOINT", "RULE_ID"))
-        cloud = CLOUDS[places.checked("AZURE_CLOUD", "AzureCloud")]
-    except CommandError as problem:
-        return problem
     run = Run(
         id=f"doctor-{uuid4()}",
         started_on=now,
@@ -129,12 +122,12 @@ async def send(places: Places, credential: AsyncTokenCredential, now: datetime) 
         rows=0,
     )
     row = RUNS.row(RunSource(run, _CONNECTOR, "skipped", None, {}, places.value("TENANT_ID") or "unknown"))
-    scopes = [f"{cloud.logs}/.default"]
     try:
-        async with LogsIngestionClient(endpoint, credential, credential_scopes=scopes) as client:
-            await client.upload(rule_id, f"Custom-{RUNS.name}", [row])
+        await publishing.send(places, credential, RUNS.name, row)
+    except CommandError as problem:
+        return problem
     except AzureError as error:
-        return _not_sent(error, rule_id)
+        return _not_sent(error, places.required("LOGS_INGESTION_RULE_ID"))
     return (
         f"The rule took a row ({RUNS.name}, Connector {_CONNECTOR}), which no alert rule counts. It was sent with "
         "your sign-in, and not the app's."

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.settings import CLOUDS, SETTINGS, Settings, SettingsError
+from shared.settings import BY_NAME, CLOUDS, SETTINGS, Settings, SettingsError
 from shared.tokens import Connector
 from tests.unit.builders import ADE, APNS, ENVIRONMENT, VPP, settings
 
@@ -45,8 +45,6 @@ DEFAULTS = {
     "ENROLLMENT_EVENTS": False,
 }
 """The design's table of settings, but for the required ones."""
-
-BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 
 def problems(**changed):
