@@ -16,7 +16,7 @@ from cli.records import Records
 from cli.rows import worst_first
 from cli.session import Session
 from cli.sign_in import GraphSignIn
-from cli.words import count, kind, listed, moment, next_tick
+from cli.words import count, counted, kind, listed, moment, next_tick
 from shared.counts import Counts, Events, Inspected, Inspection
 from shared.device_findings import DEVICE_FINDINGS
 from shared.device_reader import DeviceReader
@@ -212,7 +212,7 @@ def _facts(last: Inspected, status: Status, before: Inspection | None) -> list[t
     told = f"{moment(earlier.on)}, {count(earlier.counts.devices, 'device')}" if earlier else "never"
     return [
         ("Devices", _counted(counts.devices, counts.by_state)),
-        ("Platforms", _parts(counts.by_platform) or "-"),
+        ("Platforms", counted(counts.by_platform) or "-"),
         ("Deleted", f"{counts.deleted:,}{' (Intune keeps them for 30 to 45 days)' if counts.deleted else ''}"),
         ("Other sources", _counted(counts.imported, counts.by_source)),
         ("Token's own count", "not known" if synced is None else f"{synced:,}, at its last sync"),
@@ -245,10 +245,5 @@ def _found(looked: Looked, by_hand: ByHand) -> tuple[Sequence[Finding], list[Fin
 
 
 def _counted(number: int, parts: dict[str, int]) -> str:
-    told = _parts(parts)
+    told = counted(parts)
     return f"{number:,} ({told})" if told else f"{number:,}"
-
-
-def _parts(parts: dict[str, int]) -> str:
-    ordered = sorted(parts.items(), key=lambda one: (-one[1], one[0]))
-    return ", ".join(f"{name} {number:,}" for name, number in ordered)

@@ -1,5 +1,6 @@
 """Numbers and instants as people read them."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -34,6 +35,11 @@ def moment(instant: datetime) -> str:
     return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
+def moment_if_known(instant: datetime | None) -> str:
+    """The same; `not known` without one."""
+    return moment(instant) if instant else "not known"
+
+
 def duration(milliseconds: int) -> str:
     """How long something took: `250 ms`, `12.3 s`."""
     return f"{milliseconds} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
@@ -42,6 +48,12 @@ def duration(milliseconds: int) -> str:
 def kind(connector: str) -> str:
     """A connector's short name; one that this release does not know keeps its own."""
     return KINDS.get(connector, connector)
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Names and their numbers, the largest first: `enrolled 111, notContacted 9`."""
+    ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    return ", ".join(f"{name} {number:,}" for name, number in ordered)
 
 
 def listed(parts: list[str], last: str = "and") -> str:

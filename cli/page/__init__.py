@@ -16,7 +16,7 @@ from cli.page.timeline import timeline
 from cli.page.tokens import Known, entry
 from cli.rows import ChangeRow, InspectionRow, RunRow
 from cli.status import Filters, Freshness, Judged, summary
-from cli.words import count, kind, moment, span
+from cli.words import count, kind, moment, moment_if_known, span
 from shared import __version__
 from shared.guidance import Guidance
 from shared.tokens import Health
@@ -221,7 +221,7 @@ def _recent(changes: Sequence[ChangeRow], known: Sequence[Known]) -> Iterable[Co
         quoted = f"'{change.name}'"
         rest = change.sentence.removeprefix(quoted) if change.sentence.startswith(quoted) else f": {change.sentence}"
         name = tag("a", token.row.label, href=f"#{token.anchor}") if token else change.name
-        return _at(change.changed_on), mark(change.health), joined((name, rest))
+        return moment_if_known(change.changed_on), mark(change.health), joined((name, rest))
 
     rows = list(map(row, ordered[:_RECENT]))
     yield table("Recent changes of all tokens, newest first", ("When", heard("Health"), "What"), rows, told=True)
@@ -233,10 +233,6 @@ def _recent(changes: Sequence[ChangeRow], known: Sequence[Known]) -> Iterable[Co
 def _when(change: ChangeRow) -> tuple[datetime, str]:
     assert change.changed_on is not None  # noqa: S101 # chosen so
     return change.changed_on, change.name
-
-
-def _at(instant: datetime | None) -> str:
-    return moment(instant) if instant else "not known"
 
 
 def _footer(picture: Picture) -> Markup:

@@ -1,7 +1,7 @@
 """What the monitor itself did, on the page: its last days hour by hour, and what went wrong."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -9,7 +9,7 @@ from cli.page.html import Content, Markup, joined, table, tag
 from cli.page.signs import of_outcome, outcome, placed
 from cli.rows import RunRow
 from cli.view import connectors
-from cli.words import count, duration, moment
+from cli.words import count, duration, moment_if_known
 
 DAYS: Final = 7
 _NEWEST: Final = 12
@@ -27,12 +27,13 @@ def monitor(runs: Sequence[RunRow], now: datetime) -> Markup:
         return tag("p", f"There is no record of a check in the last {count(DAYS, 'day')}.")
     outcomes = Counter(run.outcome for run in runs)
     told = ", ".join(f"{number:,} {name}" for name, number in outcomes.most_common())
-    missed = len(_missed(runs, now))
-    gaps = f" In {count(missed, 'hour')} no check was recorded." if missed else ""
+    known = _by_hour(runs)
+    missed = _missed(known, now)
+    gaps = f" In {count(len(missed), 'hour')} no check was recorded." if missed else ""
     wrong = [run for run in runs[_NEWEST:] if run.outcome != "succeeded"][:_WRONG]
     rows = (
         (
-            _started(run),
+            moment_if_known(run.started_on),
             outcome(run.outcome),
             "-" if run.duration_ms is None else duration(run.duration_ms),
             joined((connectors(run), (tag("p", error, class_="error") for error in run.errors))),
@@ -43,7 +44,7 @@ def monitor(runs: Sequence[RunRow], now: datetime) -> Markup:
     return joined(
         (
             tag("p", f"{count(len(runs), 'check')} in the last {count(DAYS, 'day')}: {told}.{gaps}", id="checks-words"),
-            _hours(runs, now),
+            _hours(known, missed, now),
             tag(
                 "details",
                 tag("summary", f"The newest checks{beside}"),
@@ -53,10 +54,6 @@ def monitor(runs: Sequence[RunRow], now: datetime) -> Markup:
             ),
         )
     )
-
-
-def _started(run: RunRow) -> str:
-    return moment(run.started_on) if run.started_on else "not known"
 
 
 def _hour(instant: datetime) -> datetime:
@@ -75,21 +72,19 @@ def _by_hour(runs: Sequence[RunRow]) -> dict[datetime, str]:
     return found
 
 
-def _missed(runs: Sequence[RunRow], now: datetime) -> list[datetime]:
+def _missed(known: Collection[datetime], now: datetime) -> set[datetime]:
     """Whole hours without a check since the first that is known; the hour that is not over yet is none."""
-    known = _by_hour(runs)
     hour = min(known, default=_hour(now))
-    missed = []
+    missed = set()
     while hour < _hour(now):
         if hour not in known:
-            missed.append(hour)
+            missed.add(hour)
         hour += _HOUR
     return missed
 
 
-def _hours(runs: Sequence[RunRow], now: datetime) -> Markup:
+def _hours(known: Mapping[datetime, str], missed: Container[datetime], now: datetime) -> Markup:
     """A line for each day, a cell for each hour."""
-    known, missed = _by_hour(runs), set(_missed(runs, now))
     days = [(now - timedelta(days=age)).replace(hour=0, minute=0, second=0, microsecond=0) for age in range(DAYS)]
     top = 16
 

@@ -8,7 +8,7 @@ from cli.page.html import Content, Markup, heard, joined, link, table, tag
 from cli.page.signs import mark, sign
 from cli.rows import ChangeRow, FindingRow, InspectionRow, StatusRow
 from cli.view import doubt
-from cli.words import count, kind, moment
+from cli.words import count, counted, kind, moment, moment_if_known
 from shared.guidance import Guidance
 from shared.tokens import Health
 
@@ -151,8 +151,8 @@ def _devices(inspection: InspectionRow | None) -> Markup | None:
     )
     facts: list[tuple[str, Content]] = [(name, f"{number:,}") for name, number in numbers if number is not None]
     texts = (
-        ("By state", _counts(inspection.by_state)),
-        ("By platform", _counts(inspection.by_platform)),
+        ("By state", counted(inspection.by_state)),
+        ("By platform", counted(inspection.by_platform)),
         ("Default profiles", _named(inspection.default_profiles)),
         ("Newest device", _moment(inspection.newest_device_on)),
         ("What was not told" if inspection.complete else "Why it is not complete", inspection.error),
@@ -163,11 +163,6 @@ def _devices(inspection: InspectionRow | None) -> Markup | None:
     return joined((tag("p", f"Devices{told}", class_="caption"), tag("dl", _pairs(facts), class_="facts")))
 
 
-def _counts(counts: Mapping[str, int]) -> str:
-    ordered = sorted(counts.items(), key=lambda one: -one[1])
-    return ", ".join(f"{name} {number:,}" for name, number in ordered)
-
-
 def _named(profiles: Mapping[str, str | None]) -> str:
     return ", ".join(f"{platform}: {name or 'none'}" for platform, name in profiles.items())
 
@@ -175,7 +170,7 @@ def _named(profiles: Mapping[str, str | None]) -> str:
 def _history(changes: Sequence[ChangeRow]) -> Markup | None:
     if not changes:
         return None
-    rows = [(_moment(one.changed_on) or "not known", mark(one.health), one.sentence) for one in changes[:_CHANGES]]
+    rows = [(moment_if_known(one.changed_on), mark(one.health), one.sentence) for one in changes[:_CHANGES]]
     more = len(changes) - _CHANGES
     return joined(
         (
