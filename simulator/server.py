@@ -160,6 +160,7 @@ class Server(ABC):
         recorded = self._record(request, body)
         if self.on_request is not None:
             self.on_request(recorded)
+        on_response = self.on_response  # a request that outlives a reset is nothing to whoever comes next
 
         async def answer() -> web.StreamResponse:
             response = await self.answer(request, body)
@@ -169,8 +170,8 @@ class Server(ABC):
         fault = self._fault(recorded)
         response = await (answer() if fault is None else fault(request, answer))
         recorded.status = response.status
-        if self.on_response is not None:
-            self.on_response(recorded)
+        if on_response is not None:
+            on_response(recorded)
         return response
 
     def _record(self, request: web.Request, body: bytes) -> Recorded:

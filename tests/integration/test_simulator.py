@@ -1,5 +1,6 @@
 """The simulator, proved with the real SDKs: what it accepts, what it refuses, and that nothing of it is left behind."""
 
+import asyncio
 import gzip
 import os
 import shutil
@@ -26,6 +27,7 @@ from kiota_abstractions.request_information import RequestInformation
 from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
 from msgraph.graph_request_adapter import GraphRequestAdapter
 from msgraph_core import GraphClientFactory
+from support import held
 
 from shared.rows import FINDINGS, RUNS
 from simulator import bearer, faults
@@ -239,6 +241,20 @@ async def test_refused_connections_and_hooks(sim):
     recorded = sim.graph.requests[0]
     assert (recorded.query, recorded.headers["X-Probe"]) == ({"$select": "id"}, "1")
     assert "authorization" not in {name.lower() for name in recorded.headers}
+
+
+async def test_a_request_that_outlives_a_reset_calls_no_hook_of_what_comes_next(sim):
+    until, met, seen = asyncio.Event(), asyncio.Event(), []
+    sim.graph.fail("", held(until, asyncio.get_running_loop(), met), times=1)
+    late = asyncio.create_task(fetch(sim, ADE))
+    await met.wait()
+    sim.graph.reset()
+    sim.graph.on_response = seen.append
+    until.set()
+    await late
+    assert seen == []
+    await fetch(sim, VPP)
+    assert len(seen) == 1
 
 
 # Table Storage
