@@ -153,10 +153,19 @@ def _tell(session: Session, sentence: str, remedy: str) -> None:
     session.warn(f"{sentence}\n{remedy}".rstrip())
 
 
+def _is_text(argument: str) -> bool:
+    """Return whether an argument can be encoded; Python puts lone surrogates in place of bytes that are no UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in argument)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit code."""
     # What goes wrong is told in our own words; without a handler, Python would print what libraries log of it.
     logging.getLogger().addHandler(logging.NullHandler())
+    for number, argument in enumerate(sys.argv[1:] if arguments is None else arguments, 1):
+        if not _is_text(argument):
+            typer.echo(f"Argument {number} is not text: {bounded(argument, 80)!r}. Expected: UTF-8.", err=True)
+            return COULD_NOT_TELL
     try:
         code = app(arguments, standalone_mode=False)
     except TyperException as error:

@@ -32,9 +32,10 @@ def run(session: Session, sign_in: GraphSignIn, serial: str, form: str) -> int:
 
     """
     wanted = serial.strip().upper()
-    if not wanted or len(wanted) > _LONGEST_SERIAL:
+    if not wanted or bounded(wanted, _LONGEST_SERIAL) != wanted:
         raise CommandError(
-            f"This is no serial number: {bounded(serial, 80)!r}.", f"Expected: 1 to {_LONGEST_SERIAL} characters."
+            f"This is not a serial number: {bounded(serial, 80)!r}.",
+            f"Expected: 1 to {_LONGEST_SERIAL} visible characters.",
         )
     done = asyncio.run(_run(session, sign_in, wanted))
     if form == "json":

@@ -6,6 +6,7 @@ Instants are ISO 8601 in UTC, what is not known is null (JSON) or empty (CSV). N
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
 
 type Value = str | int | float | bool | None
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 # those, too, in some languages
-"""What a spreadsheet takes for the beginning of a formula."""
+_FORMULA: Final = re.compile(r"((?:^|[;,|\t\r\n])[\s\"\ufeff]*)(?=[=+\-@\t\r\n＝＋－＠])")  # noqa: RUF001 # some languages use the wide signs
+"""The place before a sign that a spreadsheet takes for the beginning of a formula.
+
+Spreadsheets strip blanks and quotation marks before it, and split cells at the list separator of their own language.
+"""
 
 
 def iso(instant: datetime | None) -> str | None:
@@ -36,7 +40,7 @@ def json_text(document: object) -> str:
 
 
 def csv_text(columns: Sequence[str], lines: Iterable[Sequence[Value]]) -> str:
-    """CSV with a header. Text that looks like a formula gets an apostrophe in front; numbers are left alone."""
+    """Return CSV with a header. Text that looks like a formula gets an apostrophe in front; numbers stay."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(columns)
@@ -48,7 +52,7 @@ def csv_text(columns: Sequence[str], lines: Iterable[Sequence[Value]]) -> str:
 def _cell(value: Value) -> Value:
     if isinstance(value, bool):
         return str(value).lower()
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return _FORMULA.sub(r"\1'", value) if isinstance(value, str) else value
 
 
 def status_document(judged: "Judged", guidance: Guidance) -> dict[str, Any]:

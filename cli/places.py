@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
 from cli import CommandError
-from shared.settings import BY_NAME
+from shared.settings import BY_NAME, LOOPBACK
 from shared.text import bounded
 
 ENVIRONMENT_NAME: Final = "AZURE_ENV_NAME"
@@ -52,6 +53,33 @@ KNOWN: Final = (
 ABOUT: Final = {known.name: known for known in KNOWN}
 """The same by name."""
 
+_HOSTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "AzureCloud": {
+        "TABLES_ENDPOINT": (".table.core.windows.net", ".table.storage.azure.net"),
+        "LOGS_INGESTION_ENDPOINT": (".ingest.monitor.azure.com",),
+        "GRAPH_ENDPOINT": ("graph.microsoft.com",),
+        "ARM_ENDPOINT": ("management.azure.com",),
+    },
+    "AzureUSGovernment": {
+        "TABLES_ENDPOINT": (".table.core.usgovcloudapi.net",),
+        "LOGS_INGESTION_ENDPOINT": (".ingest.monitor.azure.us",),
+        "GRAPH_ENDPOINT": ("graph.microsoft.us", "dod-graph.microsoft.us"),
+        "ARM_ENDPOINT": ("management.usgovcloudapi.net",),
+    },
+    "AzureChinaCloud": {
+        "TABLES_ENDPOINT": (".table.core.chinacloudapi.cn",),
+        "LOGS_INGESTION_ENDPOINT": (".ingest.monitor.azure.cn",),
+        "GRAPH_ENDPOINT": ("microsoftgraph.chinacloudapi.cn",),
+        "ARM_ENDPOINT": ("management.chinacloudapi.cn",),
+    },
+}
+"""The hosts of each cloud that are sent a bearer token: names, and suffixes that begin with a dot.
+
+https://learn.microsoft.com/azure/azure-government/compare-azure-government-global-azure,
+https://learn.microsoft.com/azure/china/resources-developer-guide
+"""
+
+_HOST: Final = re.compile(r"[a-z0-9.-]+")
 _LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*", re.ASCII)
 _ESCAPES: Final = {"n": "\n", "r": "\r"}
 
@@ -70,6 +98,9 @@ class Places:
 
     def __init__(self, found: Mapping[str, Place], azd: str, azd_environment: str) -> None:
         self._found = dict(found)
+        cloud = found["AZURE_CLOUD"].value if "AZURE_CLOUD" in found else "AzureCloud"
+        self.elsewhere = [place for place in found.values() if not _belongs_to(cloud, place)]
+        """The places that get a bearer token, and whose host is neither the cloud's nor this machine."""
         self.azd = azd
         """Which environment of azd was looked into, or why none was; a sentence's part."""
         self.azd_environment = azd_environment
@@ -88,7 +119,8 @@ class Places:
             environment: the name of azd's environment; without it `AZURE_ENV_NAME` or azd's default.
 
         Raises:
-            CommandError: where `environment` was named and azd has none of that name, or its files cannot be read.
+            CommandError: where `environment` was named and azd has none of that name, its files cannot be read, or
+                they name a host that is not one of the cloud's: a file of the current folder may be anybody's.
 
         """
         kept = _Azd.find(folder, environment or environ.get(ENVIRONMENT_NAME), named=bool(environment))
@@ -101,7 +133,15 @@ class Places:
             )
             given = (Place(name, value.strip(), source) for value, source in values if value and value.strip())
             found.update({place.name: place for place in islice(given, 1)})
-        return Places(found, kept.told, kept.name)
+        places = Places(found, kept.told, kept.name)
+        for place in places.elsewhere:
+            if place.source == f"azd's environment {kept.name}":
+                raise CommandError(
+                    f"{place.name} is not used: {place.source} names {bounded(place.value, 100)!r}, which is not a "
+                    "host of the cloud, and your sign-in would be sent there.",
+                    f"If the address is right, name it with {option(place.name)} or in the variable {place.name}.",
+                )
+        return places
 
     def __iter__(self) -> Iterator[Place]:
         return iter(self._found.values())
@@ -149,6 +189,20 @@ class Places:
                 f"{name} cannot be used: {place.source} says {bounded(place.value, 100)!r}.", f"Expected: {expected}."
             ) from None
         return place.value.rstrip("/")
+
+
+def _belongs_to(cloud: str, place: Place) -> bool:
+    """Return whether a bearer token may be sent to `place` without a notice; other places get none."""
+    suffixes = _HOSTS.get(cloud, _HOSTS["AzureCloud"]).get(place.name)
+    if suffixes is None:
+        return True
+    try:
+        host = (urlsplit(place.value).hostname or "").lower()
+    except ValueError:
+        return False
+    plain = _HOST.fullmatch(host)  # clients may read anything else as another host than `urlsplit` does
+    known = plain and any(host == one or (one[0] == "." and host.endswith(one)) for one in suffixes)
+    return host in LOOPBACK or bool(known)
 
 
 def option(name: str) -> str:

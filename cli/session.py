@@ -19,6 +19,7 @@ from cli import view
 from cli.places import Places
 from shared.guidance import Guidance
 from shared.settings import BY_NAME
+from shared.text import bounded
 
 if TYPE_CHECKING:
     from cli.records import Records
@@ -87,8 +88,11 @@ class Session:
 
     @cached_property
     def places(self) -> Places:
-        """Where things are."""
-        return Places.find(self.given, os.environ, Path.cwd(), environment=self._environment)
+        """The places that are known. A notice names each host outside the cloud that a bearer token is sent to."""
+        places = Places.find(self.given, os.environ, Path.cwd(), environment=self._environment)
+        for place in places.elsewhere:
+            self.warn(f"Your sign-in is sent to {bounded(place.value, 100)}, as {place.source} says.")
+        return places
 
     @cached_property
     def guidance(self) -> Guidance:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from shared.tokens import Connector
 
-_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _LONGEST_RUN: Final = 570
 """Seconds; the host ends an invocation after `functionTimeout` of host.json (10 minutes)."""
 _LONGEST_DAYS: Final = 3_650
@@ -152,7 +152,7 @@ def _url(text: str, *, path: bool) -> str:
     url = urlsplit(text)
     if not text.isprintable() or " " in text:
         raise ValueError
-    loopback = url.hostname in _LOOPBACK
+    loopback = url.hostname in LOOPBACK
     if not url.hostname or not (url.scheme == "https" or (url.scheme == "http" and loopback)):
         raise ValueError
     if url.username is not None or url.query or url.fragment or (url.path.strip("/") and not path):

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from cli.page.html import Content, Markup, heard, joined, link, table, tag, with_code
+from cli.page.html import Content, Markup, heard, isolated, joined, link, table, tag, with_code
 from cli.page.monitor import monitor
 from cli.page.signs import definitions, mark, sign
 from cli.page.timeline import timeline
@@ -220,8 +220,8 @@ def _recent(changes: Sequence[ChangeRow], known: Sequence[Known]) -> Iterable[Co
         token = here.get((change.connector, change.row_key))
         quoted = f"'{change.name}'"
         rest = change.sentence.removeprefix(quoted) if change.sentence.startswith(quoted) else f": {change.sentence}"
-        name = tag("a", token.row.label, href=f"#{token.anchor}") if token else change.name
-        return moment_if_known(change.changed_on), mark(change.health), joined((name, rest))
+        shown = tag("a", isolated(token.row.label), href=f"#{token.anchor}") if token else isolated(change.name)
+        return moment_if_known(change.changed_on), mark(change.health), joined((shown, rest))
 
     rows = list(map(row, ordered[:_RECENT]))
     yield table("Recent changes of all tokens, newest first", ("When", heard("Health"), "What"), rows, told=True)

@@ -52,6 +52,11 @@ def _attribute(key: str, value: Attribute) -> str:
     return f' {name}="{html.escape(f"{value:g}" if isinstance(value, float) else str(value))}"'
 
 
+def isolated(text: str) -> Markup:
+    """Return a name isolated from the text around it, whose direction of writing it could otherwise change."""
+    return tag("bdi", text)
+
+
 def heard(text: str) -> Markup:
     """Text for those who listen, where the others see signs."""
     return tag("span", text, class_="heard")

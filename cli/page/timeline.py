@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from cli.page.drawing import SHAPES, YEAR, Expiry, columns, lanes
-from cli.page.html import Content, Markup, joined, table, tag
+from cli.page.html import Content, Markup, isolated, joined, table, tag
 from cli.page.signs import mark
 from cli.rows import StatusRow
 from cli.words import count, listed, span
@@ -37,7 +37,7 @@ def _legend(within: Iterable[Expiry]) -> Markup:
     return tag("p", "From the top down: ", ((" ", mark(health)) for health in healths), class_="legend")
 
 
-def _words(dated: Sequence[Expiry], undated: int, now: datetime) -> str:
+def _words(dated: Sequence[Expiry], undated: int, now: datetime) -> Markup:
     expired = sum(one.on <= now for one in dated)
     later = sum(one.on > now + YEAR for one in dated)
     coming = [one for one in dated if now < one.on <= now + YEAR]
@@ -47,8 +47,8 @@ def _words(dated: Sequence[Expiry], undated: int, now: datetime) -> str:
         *([f"{later:,} {_verb(later, 'expires', 'expire')} later"] if later else []),
         *([f"of {undated:,} the date is not known"] if undated else []),
     ]
-    nearest = f" Next is {coming[0].row.label}, in {span(coming[0].on - now)}." if coming else ""
-    return f"{listed(parts)}.{nearest}"
+    nearest = (" Next is ", isolated(coming[0].row.label), f", in {span(coming[0].on - now)}.") if coming else None
+    return joined((f"{listed(parts)}.", nearest))
 
 
 def _verb(number: int, one: str, several: str) -> str:

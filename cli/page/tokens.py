@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from cli.page.html import Content, Markup, heard, joined, link, table, tag
+from cli.page.html import Content, Markup, heard, isolated, joined, link, table, tag
 from cli.page.signs import mark, sign
 from cli.rows import ChangeRow, FindingRow, InspectionRow, StatusRow
 from cli.view import doubt
@@ -35,7 +35,7 @@ def entry(known: Known, guidance: Guidance, *, opened: bool) -> Markup:
         tag(
             "summary",
             mark(row.health),
-            tag("h3", row.label),
+            tag("h3", isolated(row.label)),
             tag("span", kind(row.connector), class_="kind"),
             tag("span", _expiry(row), class_="date"),
             tag("span", _headline(row), class_="headline") if row.health > Health.HEALTHY else None,
@@ -150,7 +150,7 @@ def _devices(inspection: InspectionRow | None) -> Markup | None:
         ("Of other sources", inspection.imported),
     )
     facts: list[tuple[str, Content]] = [(name, f"{number:,}") for name, number in numbers if number is not None]
-    texts = (
+    texts: tuple[tuple[str, Content], ...] = (
         ("By state", counted(inspection.by_state)),
         ("By platform", counted(inspection.by_platform)),
         ("Default profiles", _named(inspection.default_profiles)),
@@ -163,8 +163,11 @@ def _devices(inspection: InspectionRow | None) -> Markup | None:
     return joined((tag("p", f"Devices{told}", class_="caption"), tag("dl", _pairs(facts), class_="facts")))
 
 
-def _named(profiles: Mapping[str, str | None]) -> str:
-    return ", ".join(f"{platform}: {name or 'none'}" for platform, name in profiles.items())
+def _named(profiles: Mapping[str, str | None]) -> Content:
+    return [
+        (", " if number else "", f"{platform}: ", isolated(profile) if profile else "none")
+        for number, (platform, profile) in enumerate(profiles.items())
+    ]
 
 
 def _history(changes: Sequence[ChangeRow]) -> Markup | None:

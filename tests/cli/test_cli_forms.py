@@ -7,6 +7,8 @@ import json
 import pytest
 from cli_scene import DAY, HOUR, ade
 
+from cli.export import csv_text
+
 HEALTHY = ade("Contoso HQ")
 EXPIRING = ade("Contoso Retail", expires=20 * DAY)
 CRITICAL = ade("Contoso Labs", expires=3 * DAY)
@@ -62,7 +64,15 @@ def lines(text):
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-@pytest.mark.parametrize("name", ['=HYPERLINK("http://x","y")', "+1", "-1", "@SUM(A1)", "＝1+1"])  # noqa: RUF001
+@pytest.mark.parametrize("separator", ["", ";", ",", "|", "a; ", 'x;"', "\xa0"], ids=ascii)
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "＝"])  # noqa: RUF001
+def test_a_cell_that_any_spreadsheet_takes_for_a_formula_is_text_in_csv(separator, sign):
+    (line,) = list(csv.reader(io.StringIO(csv_text(["a"], [[f"{separator}{sign}1+1"], ["a-b, c"]]), newline="")))[1:2]
+    assert line == [f"{separator}'{sign}1+1"]
+    assert csv_text(["a"], [["\ufeff=1"], ["a - b; c"], [-3]]).splitlines()[1:] == ["\ufeff'=1", "a - b; c", "-3"]
+
+
+@pytest.mark.parametrize("name", ['=HYPERLINK("http://x")', "+1", "-1", "@SUM(A1)", "＝1+1"])  # noqa: RUF001
 def test_a_name_that_looks_like_a_formula_is_text_in_csv(scene, name):
     scene.check(ade(name), ade('Contoso, "HQ"', expires=-3 * DAY), ade("plain"))
     done = scene.run("status", "--format", "csv")

@@ -3,8 +3,10 @@
 import pytest
 
 from cli import CommandError
-from cli.places import KNOWN, Places
-from shared.settings import SETTINGS
+from cli.arm import ENDPOINTS
+from cli.places import _HOSTS, KNOWN, Places
+from cli.session import Session
+from shared.settings import CLOUDS, SETTINGS
 
 URL = "https://contoso.table.core.windows.net"
 
@@ -112,3 +114,68 @@ def test_an_address_that_the_app_would_not_take_is_refused_with_its_source(tmp_p
 
 def test_every_place_that_the_app_requires_is_known_here():
     assert {setting.name for setting in SETTINGS if setting.required} <= {known.name for known in KNOWN}
+
+
+AZURE_HOSTS = {
+    "TABLES_ENDPOINT": "contoso.table.core.windows.net",
+    "LOGS_INGESTION_ENDPOINT": "dcr-x.westeurope-1.ingest.monitor.azure.com",
+    "GRAPH_ENDPOINT": "graph.microsoft.com",
+    "ARM_ENDPOINT": "management.azure.com",
+}
+
+
+@pytest.mark.parametrize("name", AZURE_HOSTS)
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "{}.evil.example",
+        "{}@evil.example",
+        "evil.example#{}",
+        "evil.example\\.{}",
+        "evil.example%2f.{}",
+    ],
+)
+def test_a_file_of_the_folder_sends_the_sign_in_to_no_host_outside_the_cloud(tmp_path, name, host):
+    host = host.format(AZURE_HOSTS[name])
+    folder = project(tmp_path, one=f"{name}='https://{host}'")
+    with pytest.raises(CommandError, match=f"{name} is not used: azd's environment one names"):
+        Places.find({}, {}, folder)
+    places = Places.find({}, {name: f"https://{host}"}, folder)
+    assert [place.source for place in places.elsewhere] == [f"the variable {name}"]
+
+
+@pytest.mark.parametrize("cloud", [None, "AzureCloud"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *AZURE_HOSTS.items(),
+        ("TABLES_ENDPOINT", "127.0.0.1:10002/x"),
+        ("TABLES_ENDPOINT", "x.z01.table.storage.azure.net"),
+    ],
+)
+def test_a_file_of_the_folder_may_name_the_hosts_of_the_cloud_and_this_machine(tmp_path, cloud, host):
+    text = f"{host[0]}='https://{host[1]}'\n" + (f"AZURE_CLOUD={cloud}\n" if cloud else "")
+    places = Places.find({}, {}, project(tmp_path, one=text))
+    assert (places.value(host[0]), places.elsewhere) == (f"https://{host[1]}", [])
+
+
+def test_each_cloud_has_hosts_of_its_own(tmp_path):
+    text = "AZURE_CLOUD=AzureUSGovernment\nTABLES_ENDPOINT=https://contoso.table.core.{}\n"
+    assert Places.find({}, {}, project(tmp_path, one=text.format("usgovcloudapi.net"))).elsewhere == []
+    (tmp_path / ".azure" / "one" / ".env").write_text(text.format("windows.net"), "utf-8")
+    with pytest.raises(CommandError, match="TABLES_ENDPOINT is not used"):
+        Places.find({}, {}, tmp_path)
+    assert _HOSTS.keys() == CLOUDS.keys() == ENDPOINTS.keys()
+    for cloud, hosts in _HOSTS.items():
+        assert ENDPOINTS[cloud] == f"https://{hosts['ARM_ENDPOINT'][0]}"
+        assert tuple(f"https://{host}" for host in hosts["GRAPH_ENDPOINT"]) == CLOUDS[cloud].graph
+
+
+def test_a_notice_names_a_host_outside_the_cloud_that_an_option_names(capsys):
+    session = Session(given={"TABLES_ENDPOINT": "https://tables.contoso.example"})
+    assert session.places.value("TABLES_ENDPOINT") == "https://tables.contoso.example"
+    assert (
+        "Your sign-in is sent to https://tables.contoso.example, as the option --tables-endpoint says."
+        in capsys.readouterr().err
+    )

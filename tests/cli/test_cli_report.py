@@ -146,9 +146,10 @@ def test_names_from_outside_are_text_wherever_they_stand(scene):
         "html", "head", "meta", "title", "style", "body", "a", "header", "main", "section", "footer", "h1", "h2", "h3",
         "h4", "p", "span", "strong", "code", "ul", "ol", "li", "dl", "dt", "dd", "div", "details", "summary", "table",
         "caption", "thead", "tbody", "tr", "th", "td", "svg", "symbol", "path", "use", "text", "tspan", "line", "rect",
-        "g",
+        "g", "bdi",
     }  # fmt: skip
     assert {tag for tag, _ in read.elements} <= known
+    assert sum(tag == "bdi" for tag, _ in read.elements) >= 3  # whatever direction a name is written in
     assert not [name for _, attributes in read.elements for name in attributes if name.startswith("on")]
     assert read.text.count(HOSTILE) > 8
 

@@ -105,7 +105,7 @@ def test_states_and_platforms_that_nobody_listed_are_counted_under_their_names()
 
 def test_a_name_is_bounded_and_cannot_turn_what_is_shown():
     (state,) = counted(entry(enrollmentState="x\n\u202e" * 1_000)).by_state
-    assert (len(state), state[:3], state[-1]) == (40, "x\ufffd\ufffd", "…")
+    assert (len(state), state[:3], state[-1]) == (40, "x\ufffdx", "…")
 
 
 def test_beyond_so_many_names_the_rest_is_counted_together_on_whatever_page():
