@@ -29,6 +29,7 @@ Wait = Annotated[bool, typer.Option("--wait", help="Wait for the app's check tha
     "TENANT_ID",
     "LOGS_INGESTION_ENDPOINT",
     "LOGS_INGESTION_RULE_ID",
+    "DEPLOYMENT",
     "GRAPH_ENDPOINT",
     "AZURE_CLOUD",
     "ARM_ENDPOINT",
@@ -136,7 +137,13 @@ def trigger(
 
 
 @command_with(
-    "LOGS_INGESTION_ENDPOINT", "LOGS_INGESTION_RULE_ID", "TENANT_ID", "FUNCTION_APP_ID", "AZURE_CLOUD", "ARM_ENDPOINT"
+    "LOGS_INGESTION_ENDPOINT",
+    "LOGS_INGESTION_RULE_ID",
+    "TENANT_ID",
+    "DEPLOYMENT",
+    "FUNCTION_APP_ID",
+    "AZURE_CLOUD",
+    "ARM_ENDPOINT",
 )
 def test_alert(
     session: Session,
@@ -167,6 +174,7 @@ def test_alert(
     "TENANT_ID",
     "LOGS_INGESTION_ENDPOINT",
     "LOGS_INGESTION_RULE_ID",
+    "DEPLOYMENT",
     "IDENTITY_PRINCIPAL_ID",
     "IDENTITY_CLIENT_ID",
     "GRAPH_ENDPOINT",

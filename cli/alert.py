@@ -63,7 +63,7 @@ def sends_on(now: datetime) -> datetime:
     return now if tick - now >= SEEN_WITHIN else tick + CHECKED_WITHIN
 
 
-def row(now: datetime, tenant_id: str, run_id: str) -> Row:
+def row(now: datetime, tenant_id: str, deployment: str, run_id: str) -> Row:
     """The finding's row. Its `Tier` is new each time, so that each test is an alert of its own, however it is split."""
     token = Token(connector=Connector.ADE, id=NAME, name=NAME)
     finding = Finding(code=FINDING, severity=Health.CRITICAL, tier=f"{now:%Y-%m-%d %H:%M:%S} UTC", since=now)
@@ -78,7 +78,7 @@ def row(now: datetime, tenant_id: str, run_id: str) -> Row:
         run_id=run_id,
         changed_on=now,
     )
-    made = FINDINGS.row(FindingSource(status, finding, now, tenant_id, Guidance()))
+    made = FINDINGS.row(FindingSource(status, finding, now, tenant_id, deployment, Guidance()))
     return {**made, "Connector": CONNECTOR, "TokenType": NONE, "Action": _ACTION, "Summary": f"'{NAME}': {_ACTION}"}
 
 
@@ -108,7 +108,8 @@ async def _run(session: Session, *, at_once: bool, wait: bool) -> int:
                 await asyncio.sleep((on - datetime.now(UTC)).total_seconds())
         sent = datetime.now(UTC)
         with session.working("Sending a finding of the token TEST"):
-            await _send(places, credential, row(sent, places.required("TENANT_ID"), new_run_id()))
+            tenant_id, deployment = places.required("TENANT_ID"), places.required("DEPLOYMENT")
+            await _send(places, credential, row(sent, tenant_id, deployment, new_run_id()))
     for line in _expected(sent):
         view.print_hanging(out, "", view.told(line))
     if wait:
@@ -141,7 +142,7 @@ def _expected(sent: datetime) -> Iterator[str]:
 
 async def _may_send(places: Places, credential: AsyncTokenCredential) -> None:
     """Find out what is missing before anybody waits."""
-    for name in ("LOGS_INGESTION_ENDPOINT", "LOGS_INGESTION_RULE_ID", "TENANT_ID"):
+    for name in ("LOGS_INGESTION_ENDPOINT", "LOGS_INGESTION_RULE_ID", "TENANT_ID", "DEPLOYMENT"):
         places.required(name)
     await default_token(credential, publishing.scope(places))
 

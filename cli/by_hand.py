@@ -35,6 +35,7 @@ _UNUSED: Final = {
     "LOGS_INGESTION_ENDPOINT": "https://unused.invalid",
     "LOGS_INGESTION_RULE_ID": "unused",
     "TENANT_ID": "unused",
+    "DEPLOYMENT": "unused",
 }
 """For the settings that a run does without."""
 

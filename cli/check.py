@@ -22,7 +22,7 @@ from shared.settings import Settings
 from shared.store import Loaded, Store, StoreError
 from shared.tokens import Code, Connector, Failure, Finding, Health, Key, Outcome, Reading, Run, Status
 
-_PUBLISHES: Final = ("TABLES_ENDPOINT", "LOGS_INGESTION_ENDPOINT", "LOGS_INGESTION_RULE_ID", "TENANT_ID")
+_PUBLISHES: Final = ("TABLES_ENDPOINT", "LOGS_INGESTION_ENDPOINT", "LOGS_INGESTION_RULE_ID", "TENANT_ID", "DEPLOYMENT")
 _MOST_NAMED: Final = 5
 
 

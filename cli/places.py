@@ -33,6 +33,7 @@ KNOWN: Final = (
     Known("LOGS_INGESTION_ENDPOINT", "the data collection rule's address for logs ingestion"),
     Known("LOGS_INGESTION_RULE_ID", "the data collection rule's immutable id"),
     Known("TENANT_ID", "the Entra tenant's id", ("AZURE_TENANT_ID",)),
+    Known("DEPLOYMENT", "the deployment's output DEPLOYMENT, which its rows carry"),
     Known("GRAPH_ENDPOINT", "the address of Microsoft Graph"),
     Known("AZURE_CLOUD", "the Azure cloud"),
     Known("AZURE_SUBSCRIPTION_ID", "the subscription's id"),

@@ -135,6 +135,9 @@ var identity = {
   clientId: usesTheirIdentity ? theirIdentity!.properties.clientId : ourIdentity!.outputs.clientId
 }
 
+@description('What rows are known by in the workspace: the same at every upgrade, and another one after a removal, with a new identity.')
+var deploymentId = uniqueString(suffix, identity.principalId)
+
 module queryIdentity 'modules/identity.bicep' = {
   params: { name: 'id-${suffix}-alerts', location: location, tags: tags }
 }
@@ -167,6 +170,7 @@ module workbook 'modules/workbook.bicep' = {
     location: location
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
+    deploymentId: deploymentId
     portalUrl: clouds[cloudName].portal
     documentsUrl: documentsUrl
   }
@@ -193,6 +197,7 @@ var settings = {
   LOGS_INGESTION_ENDPOINT: monitoring.outputs.ingestionEndpoint
   LOGS_INGESTION_RULE_ID: monitoring.outputs.ruleImmutableId
   TENANT_ID: tenant().tenantId
+  DEPLOYMENT: deploymentId
   AZURE_CLIENT_ID: identity.clientId
   GRAPH_ENDPOINT: empty(graphEndpoint) ? clouds[cloudName].graph : graphEndpoint
   AZURE_CLOUD: cloudName
@@ -276,6 +281,7 @@ module alerts 'modules/alerts.bicep' = {
     workspaceId: monitoring.outputs.workspaceId
     queryIdentityId: queryIdentity.outputs.id
     grouping: alertGrouping
+    deploymentId: deploymentId
     documentsUrl: documentsUrl
     deployedOn: deployedOn
   }
@@ -294,6 +300,8 @@ output TABLES_ENDPOINT string = storage.outputs.tablesEndpoint
 output LOGS_INGESTION_ENDPOINT string = monitoring.outputs.ingestionEndpoint
 @description('The data collection rule\'s immutable id.')
 output LOGS_INGESTION_RULE_ID string = monitoring.outputs.ruleImmutableId
+@description('What the deployment\'s rows are known by in the workspace.')
+output DEPLOYMENT string = deploymentId
 @description('The id that queries name the workspace by.')
 output WORKSPACE_ID string = monitoring.outputs.workspaceCustomerId
 @description('The identity that the app signs in as.')

@@ -138,6 +138,8 @@ output TABLES_ENDPOINT string = monitor.outputs.TABLES_ENDPOINT
 output LOGS_INGESTION_ENDPOINT string = monitor.outputs.LOGS_INGESTION_ENDPOINT
 @description('The data collection rule\'s immutable id.')
 output LOGS_INGESTION_RULE_ID string = monitor.outputs.LOGS_INGESTION_RULE_ID
+@description('What the deployment\'s rows are known by in the workspace.')
+output DEPLOYMENT string = monitor.outputs.DEPLOYMENT
 @description('The id that queries name the workspace by.')
 output WORKSPACE_ID string = monitor.outputs.WORKSPACE_ID
 @description('The identity that the app signs in as.')

@@ -31,12 +31,12 @@ class Monitor:
         self._logs = logs
         self._guidance = guidance
         self._rule_id = settings.logs_ingestion_rule_id
-        self._tenant_id = settings.tenant_id
+        self._of = settings.tenant_id, settings.deployment
 
     def finding_rows(self, statuses: Iterable[Status]) -> list[Row]:
         """One row per token and finding; one that says `none` for a token without a finding."""
         return [
-            FINDINGS.row(FindingSource(status, finding, status.checked_on, self._tenant_id, self._guidance))
+            FINDINGS.row(FindingSource(status, finding, status.checked_on, *self._of, self._guidance))
             for status in statuses
             for finding in status.findings or (None,)
         ]
@@ -69,7 +69,7 @@ class Monitor:
         """
         error = " ".join(filter(None, (run.store_error, run.publish_error))) or None
         counts = {health: run.total(health) for by_health in run.counts.values() for health in by_health}
-        source = RunSource(run, CLOSING, run.outcome.value, error, counts, self._tenant_id)
+        source = RunSource(run, CLOSING, run.outcome.value, error, counts, *self._of)
         await self._send(RUNS, [RUNS.row(source)])
 
     def _connector_source(self, run: Run, connector: Connector) -> RunSource:
@@ -77,14 +77,14 @@ class Monitor:
         failed = isinstance(result, Failure)
         outcome = Outcome.FAILED if failed else "skipped" if result is None else Outcome.SUCCEEDED
         counts = run.counts.get(connector, {})
-        return RunSource(run, connector.value, outcome, str(result) if failed else None, counts, self._tenant_id)
+        return RunSource(run, connector.value, outcome, str(result) if failed else None, counts, *self._of)
 
     def _devices_source(self, run: Run) -> RunSource:
         """They are no connector: the row counts no tokens, and the run's outcome does not depend on it."""
         if Connector.ADE not in run.connectors:
-            return RunSource(run, DEVICES, "skipped", None, {}, self._tenant_id)
+            return RunSource(run, DEVICES, "skipped", None, {}, *self._of)
         outcome = Outcome.FAILED if run.devices_error else Outcome.SUCCEEDED
-        return RunSource(run, DEVICES, outcome, run.devices_error, {}, self._tenant_id)
+        return RunSource(run, DEVICES, outcome, run.devices_error, {}, *self._of)
 
     async def _send[Source](self, table: Table[Source], rows: Sequence[Row]) -> None:
         lost: list[LogsUploadError] = []

@@ -88,6 +88,7 @@ class FindingSource(NamedTuple):
     finding: Finding | None
     started_on: datetime
     tenant_id: str
+    deployment: str
     guidance: Guidance
 
 
@@ -100,6 +101,7 @@ class RunSource(NamedTuple):
     error: str | None
     counts: Mapping[Health, int]
     tenant_id: str
+    deployment: str
 
 
 def key(text: str) -> str:
@@ -272,6 +274,7 @@ FINDINGS: Final = Table[FindingSource](
     (
         Column("TimeGenerated", "datetime", "Start of the run.", lambda s: iso(s.started_on)),
         Column("EntraTenantId", "string", "The Entra tenant.", lambda s: s.tenant_id),
+        Column("Deployment", "string", "The deployment; every query filters by it. The app setting `DEPLOYMENT`.", lambda s: s.deployment),
         Column("RunId", "string", "The run.", lambda s: s.status.run_id),
         Column("Connector", "string", "`ade`, `apns` or `vpp`.", lambda s: s.status.token.connector.value),
         Column("TokenId", "string", "The token's id; `push-certificate` for the push certificate.", lambda s: s.status.token.id),
@@ -300,6 +303,7 @@ RUNS: Final = Table[RunSource](
     (
         Column("TimeGenerated", "datetime", "Start of the run.", lambda s: iso(s.run.started_on)),
         Column("EntraTenantId", "string", "The Entra tenant.", lambda s: s.tenant_id),
+        Column("Deployment", "string", "The deployment; every query filters by it. The app setting `DEPLOYMENT`.", lambda s: s.deployment),
         Column("RunId", "string", "The run.", lambda s: s.run.id),
         Column("Connector", "string", "`ade`, `apns` or `vpp`; `devices` in the row that tells whether the inspections of devices are fresh; `all` in the closing row.", lambda s: s.connector),
         Column("Outcome", "string", "Of a connector `succeeded` (it was read), `failed` or `skipped` (not watched); of `devices` `succeeded` (fresh), `failed` (not fresh, or not known) or `skipped` (ADE is not watched); of the closing row the run's: `succeeded`, `degraded` or `failed`.", lambda s: s.outcome),

@@ -21,7 +21,10 @@ from shared.rows import FINDINGS, RUNS, ColumnType
 
 INFRA: Final = Path(__file__).parents[1] / "infra"
 
-EXAMPLE_DEPLOYMENT: Final = "2000-01-01T00:00:00Z"
+EXAMPLE_DEPLOYMENT: Final = "this-deployment"
+"""The value in the queries that Bicep replaces with the deployment's own; the simulator's rows carry it."""
+
+EXAMPLE_INSTANT: Final = "2000-01-01T00:00:00Z"
 """What stands in `check_silent.kql` for the instant of the deployment."""
 
 MAXIMUM_FIRED: Final = 300
@@ -75,9 +78,10 @@ class Rule(NamedTuple):
     """Evaluations in a row without the condition that resolve an alert: two at a frequency from 15 minutes on.
     https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-overview#stateful-alerts"""
 
-    def deployed(self, on: datetime) -> "Rule":
-        """Put the instant of a deployment into the rule, as Bicep does; to the second."""
-        return self._replace(kql=self.kql.replace(EXAMPLE_DEPLOYMENT, f"{on.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"))
+    def deployed(self, on: datetime, deployment: str = EXAMPLE_DEPLOYMENT) -> "Rule":
+        """Put the instant (to the second) and the name of a deployment into the rule, as Bicep does."""
+        kql = self.kql.replace(EXAMPLE_INSTANT, f"{on.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
+        return self._replace(kql=kql.replace(EXAMPLE_DEPLOYMENT, deployment))
 
 
 class Alert(NamedTuple):

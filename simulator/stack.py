@@ -22,7 +22,7 @@ from simulator.directory import TenantGraph
 from simulator.identity import Identity
 from simulator.ingestion import RULE_ID, Ingestion
 from simulator.proxy import Proxy
-from simulator.rules import create_tables
+from simulator.rules import EXAMPLE_DEPLOYMENT, create_tables
 from simulator.server import HOST, Server
 from simulator.tls import Tls, make_tls, trust_in_this_process
 
@@ -127,6 +127,7 @@ class Simulator:
             "LOGS_INGESTION_ENDPOINT": self.ingestion.url,
             "LOGS_INGESTION_RULE_ID": RULE_ID,
             "TENANT_ID": bearer.TENANT_ID,
+            "DEPLOYMENT": EXAMPLE_DEPLOYMENT,
             "GRAPH_ENDPOINT": self.graph.url,
             "AZURE_CLIENT_ID": bearer.CLIENT_ID,
             "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",

@@ -121,7 +121,8 @@ async def send(places: Places, credential: AsyncTokenCredential, now: datetime) 
         counts={},
         rows=0,
     )
-    row = RUNS.row(RunSource(run, _CONNECTOR, "skipped", None, {}, places.value("TENANT_ID") or "unknown"))
+    of = (places.value(name) or "unknown" for name in ("TENANT_ID", "DEPLOYMENT"))
+    row = RUNS.row(RunSource(run, _CONNECTOR, "skipped", None, {}, *of))
     try:
         await publishing.send(places, credential, RUNS.name, row)
     except CommandError as problem:

@@ -31,6 +31,9 @@ param queryIdentityId string
 @description('Required. One alert for each token and condition, or one for each connector and condition.')
 param grouping AlertGrouping
 
+@description('Required. What the deployment\'s rows are known by.')
+param deploymentId string
+
 @description('Required. Where the project\'s documents are; a rule\'s runbook is a page of them.')
 param documentsUrl string
 
@@ -88,7 +91,8 @@ resource queryRules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
       criteria: {
         allOf: [
           {
-            query: queries[rule.name]
+            // What stands in the file is an example.
+            query: replace(queries[rule.name], 'this-deployment', deploymentId)
             timeAggregation: 'Total'
             metricMeasureColumn: 'Tokens'
             operator: 'GreaterThan'

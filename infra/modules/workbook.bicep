@@ -18,6 +18,9 @@ param tags { *: string }
 @description('Required. Resource id of the workspace that holds the custom tables.')
 param workspaceId string
 
+@description('Required. What the deployment\'s rows are known by.')
+param deploymentId string
+
 @description('Required. Address of the cloud\'s portal, without a slash at its end.')
 param portalUrl string
 
@@ -291,58 +294,63 @@ resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
     category: 'workbook'
     sourceId: workspaceId
     version: 'Notebook/1.0'
-    serializedData: string({
-      version: 'Notebook/1.0'
-      items: [
-        {
-          type: 9
-          name: 'choices'
-          content: {
-            ...logs
-            version: 'KqlParameterItem/1.0'
-            style: 'pills'
-            parameters: map(concat(choices, [{ ...freshness, ...logs }]), parameter => {
-              ...parameter
-              id: guid(name, parameter.name)
-              version: 'KqlParameterItem/1.0'
-            })
-          }
-        }
-        help
-        { type: 1, name: 'documents', content: { json: documents } }
-        ...flatten(map(queries, item => [
-          ...(contains(sections, item.name)
-            ? [{ type: 1, name: 'section ${item.name}', content: { json: sections[item.name] } }]
-            : [])
+    // What stands in the queries is an example.
+    serializedData: replace(
+      string({
+        version: 'Notebook/1.0'
+        items: [
           {
-            type: 3
-            name: item.name
-            customWidth: item.width
+            type: 9
+            name: 'choices'
             content: {
               ...logs
-              ...item.window
-              ...item.look
-              version: 'KqlItem/1.0'
-              query: item.query
-              title: item.title
-              noDataMessage: item.empty
-              ...(empty(item.columns)
-                ? {}
-                : {
-                    gridSettings: {
-                      // columnMatch is a regular expression: no column's name is a part of another one's.
-                      formatters: map(items(item.columns), each => { columnMatch: each.key, ...each.value })
-                      filter: true
-                      rowLimit: 10000
-                    }
-                  })
+              version: 'KqlParameterItem/1.0'
+              style: 'pills'
+              parameters: map(concat(choices, [{ ...freshness, ...logs }]), parameter => {
+                ...parameter
+                id: guid(name, parameter.name)
+                version: 'KqlParameterItem/1.0'
+              })
             }
           }
-        ]))
-      ]
-      fallbackResourceIds: [workspaceId]
-      '$schema': 'https://github.com/Microsoft/Application-Insights-Workbooks/blob/master/schema/workbook.json'
-    })
+          help
+          { type: 1, name: 'documents', content: { json: documents } }
+          ...flatten(map(queries, item => [
+            ...(contains(sections, item.name)
+              ? [{ type: 1, name: 'section ${item.name}', content: { json: sections[item.name] } }]
+              : [])
+            {
+              type: 3
+              name: item.name
+              customWidth: item.width
+              content: {
+                ...logs
+                ...item.window
+                ...item.look
+                version: 'KqlItem/1.0'
+                query: item.query
+                title: item.title
+                noDataMessage: item.empty
+                ...(empty(item.columns)
+                  ? {}
+                  : {
+                      gridSettings: {
+                        // columnMatch is a regular expression: no column's name is a part of another one's.
+                        formatters: map(items(item.columns), each => { columnMatch: each.key, ...each.value })
+                        filter: true
+                        rowLimit: 10000
+                      }
+                    })
+              }
+            }
+          ]))
+        ]
+        fallbackResourceIds: [workspaceId]
+        '$schema': 'https://github.com/Microsoft/Application-Insights-Workbooks/blob/master/schema/workbook.json'
+      }),
+      'this-deployment',
+      deploymentId
+    )
   }
 }
 

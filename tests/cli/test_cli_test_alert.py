@@ -240,7 +240,7 @@ def test_without_a_sign_in_it_says_how(operator):
     assert "az login" in refused(operator)
 
 
-@pytest.mark.parametrize("name", ["LOGS_INGESTION_ENDPOINT", "LOGS_INGESTION_RULE_ID", "TENANT_ID"])
+@pytest.mark.parametrize("name", ["LOGS_INGESTION_ENDPOINT", "LOGS_INGESTION_RULE_ID", "TENANT_ID", "DEPLOYMENT"])
 def test_what_is_not_known_is_asked_for(operator, name):
     assert f"{name} is not known" in refused(operator, **{name: None})
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import compiler
 
-from simulator.rules import Rule
+from simulator.rules import EXAMPLE_DEPLOYMENT, EXAMPLE_INSTANT, Rule
 
 INFRA = compiler.INFRA
 EXAMPLES = ("public", "government", "china")
@@ -49,14 +49,21 @@ class Deployment:
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        """The query rules as the model evaluates them, with their queries as they stand here."""
+        """The query rules as the model evaluates them, with examples in place of what Azure alone knows."""
         return tuple(_rule(name, properties) for name, properties in self.alerts.items())
 
 
 def _rule(name: str, properties: Resource) -> Rule:
     (condition,) = properties["criteria"]["allOf"]
     dimensions = tuple(dimension["name"] for dimension in condition["dimensions"])
-    return Rule(name, properties["severity"], condition["query"], dimensions)
+    return Rule(name, properties["severity"], replaced(condition["query"])[0], dimensions)
+
+
+def replaced(expression: str) -> tuple[str, dict[str, str]]:
+    """Take `[replace(replace('text', 'old', new), 'old', new)]` apart: the text, and what replaces what in Azure."""
+    text, *new = re.split(rf", '({EXAMPLE_DEPLOYMENT}|{EXAMPLE_INSTANT})', ", expression.strip("[]"))
+    text = re.sub(r"^(replace\()+'|'$", "", text).replace("''", "'")
+    return text, {old: value.removesuffix(")") for old, value in zip(new[::2], new[1::2], strict=True)}
 
 
 @cache

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 import compiler
 import msgspec
 import pytest
-from deployment import EXAMPLES, INFRA, deployment
+from deployment import EXAMPLES, INFRA, deployment, replaced
 
-from simulator.rules import RULES, RULES_BY_CONNECTOR
+from shared.rows import FINDINGS, RUNS
+from simulator.rules import EXAMPLE_DEPLOYMENT, RULES, RULES_BY_CONNECTOR
 
 pytestmark = compiler.needed
 
@@ -30,6 +31,32 @@ def test_the_rules_are_the_four_with_their_severities(example):
 
 def test_the_deployed_rules_are_those_that_the_model_evaluates(example):
     assert deployment(example).rules == tuple(rule.deployed(DEPLOYED) for rule in GROUPED[example])
+
+
+def queries() -> list[str]:
+    """Every query of the repository, those of the documents included."""
+    kql = [path.read_text("utf-8") for folder in ("queries", "workbook") for path in (INFRA / folder).glob("*.kql")]
+    pages = [(INFRA.parent / "docs" / name).read_text("utf-8") for name in ("tables.md", "deployment.md")]
+    documented = [text.replace("\\|", "|") for page in pages for text in re.findall(r"`(\w+_CL .*?)`", page)]
+    return kql + documented + [text for page in pages for text in re.findall(r"```kusto\n(.*?)```", page, re.DOTALL)]
+
+
+def test_every_query_reads_the_rows_of_one_deployment_alone():
+    ours = rf"({FINDINGS.name}|{RUNS.name})\s*\| where Deployment == \"{EXAMPLE_DEPLOYMENT}\""
+    for query in queries():
+        assert [query.count(table.name) for table in (FINDINGS, RUNS)] != [0, 0]
+        assert re.findall(ours, query) == re.findall(rf"{FINDINGS.name}|{RUNS.name}", query), query
+
+
+def test_a_deployment_reads_what_its_app_sends_and_is_another_one_with_another_identity(example):
+    found = deployment(example)
+    suffix = found.one("Microsoft.Web/sites")["name"].removeprefix("func-")
+    (identity,) = found.one("Microsoft.Web/sites")["identity"]["userAssignedIdentities"]
+    ours = found.settings["DEPLOYMENT"].strip("[]")
+    assert re.fullmatch(rf"uniqueString\('{suffix}', reference\('{identity}', '[\d-]+'\)\.principalId\)", ours)
+    texts = [rule["criteria"]["allOf"][0]["query"] for rule in found.alerts.values()]
+    for text in (*texts, found.one("Microsoft.Insights/workbooks")["properties"]["serializedData"]):
+        assert replaced(text)[1][EXAMPLE_DEPLOYMENT] == ours
 
 
 @pytest.mark.parametrize("rule", SEVERITIES)

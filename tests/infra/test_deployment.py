@@ -185,6 +185,7 @@ def test_no_key_is_asked_for_and_no_secret_is_put_out(template):
     assert template["parameters"]["alertWebhook"]["type"] == "securestring"
     assert set(template["outputs"]) == {
         "AZURE_CLOUD",
+        "DEPLOYMENT",
         "ENROLLMENT_EVENTS",
         "FUNCTION_APP_ID",
         "FUNCTION_APP_NAME",

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from shared.rows import FINDINGS, NONE, RUNS, iso
 from simulator.rules import (
     EXAMPLE_DEPLOYMENT,
+    EXAMPLE_INSTANT,
     FREQUENCY,
     MAXIMUM_FIRED,
     RULES,
@@ -109,8 +110,8 @@ def test_a_rule_has_no_more_dimensions_than_azure_takes(rule):
 
 
 def test_the_deployment_finds_one_place_for_its_instant(analysed):
-    assert [rule.kql.count(EXAMPLE_DEPLOYMENT) for rule in RULES] == [0, 0, 0, 1]
-    assert SILENT.kql.startswith(f"let DeployedOn = datetime({EXAMPLE_DEPLOYMENT});\n")
+    assert [rule.kql.count(EXAMPLE_INSTANT) for rule in RULES] == [0, 0, 0, 1]
+    assert SILENT.kql.startswith(f"let DeployedOn = datetime({EXAMPLE_INSTANT});\n")
     assert SILENT.deployed(NOW).kql.startswith("let DeployedOn = datetime(2026-03-04T12:00:00Z);\n")
     assert complaints(analysed["deployed"], SILENT) == []
 
@@ -155,18 +156,19 @@ class Log:
     def __init__(self) -> None:
         self.con = connection()
         self.runs = 0
+        self.deployment = EXAMPLE_DEPLOYMENT
         for table in (FINDINGS, RUNS):
             self.con.execute(f'TRUNCATE "{table.name}"')
 
     def findings(self, on: datetime, run_id: str, found: Iterable[Found]) -> None:
-        insert(self.con, FINDINGS.name, [finding_row(on, run_id, one) for one in found])
+        insert(self.con, FINDINGS.name, [finding_row(on, run_id, one, self.deployment) for one in found])
 
     def outcomes(self, on: datetime, run_id: str = "r", *, rows: int | None = None, **outcomes: str) -> None:
         """A row for each connector named; `rows` belongs to `all`."""
         insert(
             self.con,
             RUNS.name,
-            [run_row(on, run_id, connector, outcome, rows) for connector, outcome in outcomes.items()],
+            [run_row(on, run_id, connector, outcome, rows, self.deployment) for connector, outcome in outcomes.items()],
         )
 
     def run(
@@ -195,9 +197,10 @@ class Log:
         return told[0].rule.removeprefix("token_") if told else None
 
 
-def finding_row(on: datetime, run_id: str, found: Found) -> dict[str, object]:
+def finding_row(on: datetime, run_id: str, found: Found, deployment: str = EXAMPLE_DEPLOYMENT) -> dict[str, object]:
     return {
         "TimeGenerated": iso(on),
+        "Deployment": deployment,
         "RunId": run_id,
         "Connector": found.connector,
         "TokenId": found.token,
@@ -210,9 +213,11 @@ def finding_row(on: datetime, run_id: str, found: Found) -> dict[str, object]:
     }
 
 
-def run_row(on: datetime, run_id: str, connector: str, outcome: str, rows: int | None) -> dict[str, object]:
-    closing = {"Rows": rows} if connector == "all" else {}
-    return {"TimeGenerated": iso(on), "RunId": run_id, "Connector": connector, "Outcome": outcome} | closing
+def run_row(
+    on: datetime, run_id: str, connector: str, outcome: str, rows: int | None, deployment: str = EXAMPLE_DEPLOYMENT
+) -> dict[str, object]:
+    row = {"TimeGenerated": iso(on), "Deployment": deployment, "RunId": run_id}
+    return row | {"Connector": connector, "Outcome": outcome} | ({"Rows": rows} if connector == "all" else {})
 
 
 @pytest.fixture
@@ -556,7 +561,7 @@ def failing(_: list[Row], runs: list[Row], __: datetime) -> list[Row]:
 
 
 def silent(_: list[Row], runs: list[Row], now: datetime) -> list[Row]:
-    newest = max((run["TimeGenerated"] for run in runs if run["Connector"] == "all"), default=EXAMPLE_DEPLOYMENT)
+    newest = max((run["TimeGenerated"] for run in runs if run["Connector"] == "all"), default=EXAMPLE_INSTANT)
     return [{}] if now - instant(newest) > 4 * HOUR else []
 
 
@@ -572,7 +577,7 @@ def instant(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def expected(findings: list[Row], runs: list[Row], now: datetime) -> list[Alert]:
+def expected(findings: list[Row], runs: list[Row], now: datetime = NOW) -> list[Alert]:
     def seen(rows: list[Row]) -> list[Row]:
         return [row for row in rows if now - WINDOW < instant(row["TimeGenerated"]) <= now]
 
@@ -620,8 +625,22 @@ def test_over_any_rows_a_query_says_what_its_definition_says(rows):
     log = Log()
     insert(log.con, FINDINGS.name, rows[0])
     insert(log.con, RUNS.name, rows[1])
-    assert firing(log.con, NOW) == expected(*rows, NOW)
+    assert firing(log.con, NOW) == expected(*rows)
 
+
+@given(logs(), logs())
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+def test_two_deployments_in_one_workspace_never_see_each_other_s_rows(ours, theirs):
+    log = Log()
+    for table, own, others in zip((FINDINGS, RUNS), ours, theirs, strict=True):
+        insert(log.con, table.name, [*own, *({**row, "Deployment": OTHER} for row in others)])
+    of_others = [rule.deployed(instant(EXAMPLE_INSTANT), OTHER) for rule in RULES]
+    assert firing(log.con, NOW) == expected(*ours)
+    assert firing(log.con, NOW, of_others) == expected(*theirs)
+
+
+OTHER = "another-deployment"
+"""Its rows are in the same workspace: those of a removed deployment, or of one beside this."""
 
 # ---------------------------------------------------------------- the life of an alert
 
@@ -682,6 +701,27 @@ def test_blindness_resolves_nothing_until_the_window_is_empty_and_silence_is_tol
         ("fired", "check_silent", NOW + 4 * HOUR + FREQUENCY),
         ("resolved", "token_critical", NOW + WINDOW + FREQUENCY),
     ]
+
+
+def test_revived_rows_of_a_removed_deployment_fire_nothing(log):
+    log.deployment = OTHER
+    log.run(HOUR, Found(), Found("warning", "sync_stale"), rows=9)
+    for ago in (2 * HOUR, HOUR):
+        log.outcomes(NOW - ago, ade="failed", all="failed", rows=0)
+    assert AlertEngine(log.con, [rule.deployed(NOW - HOUR) for rule in RULES]).evaluate(NOW) == []
+
+
+def test_revived_rows_of_a_removed_deployment_resolve_nothing_and_break_no_silence(log):
+    log.run(47 * HOUR, Found(), Found("warning", "sync_stale"))
+    for ago in (2 * HOUR, HOUR):
+        log.outcomes(NOW - ago, ade="failed")
+    engine = AlertEngine(log.con)
+    assert {event.alert.rule for event in engine.evaluate(NOW)} == {rule.name for rule in RULES}
+    log.deployment = OTHER
+    log.run(MINUTE, HEALTHY)
+    log.outcomes(NOW, ade="succeeded")
+    assert play(engine, NOW + MINUTE, 3) == []
+    assert len(engine.open) == len(RULES)
 
 
 def test_rules_keep_their_alerts_apart(log):

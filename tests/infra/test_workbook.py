@@ -25,7 +25,7 @@ from shared.guidance import Guidance
 from shared.rows import CLOSING, DEVICES, FINDINGS, RUNS, FindingSource, RunSource
 from shared.tokens import Connector, Failure, Finding, Health, Outcome, Run, Status
 from simulator.host import run_worker
-from simulator.rules import RULES, create_tables, firing, insert
+from simulator.rules import EXAMPLE_DEPLOYMENT, RULES, create_tables, firing, insert
 from simulator.stack import Simulator
 from simulator.story import inspect_once
 from tests.unit.builders import (
@@ -84,6 +84,7 @@ param displayName = 'Apple tokens (ade)'
 param location = 'westeurope'
 param tags = {{ owner: 'intune' }}
 param workspaceId = '{WORKSPACE}'
+param deploymentId = '{EXAMPLE_DEPLOYMENT}'
 param portalUrl = 'https://portal.azure.us'
 """
 DOCUMENTS = "param documentsUrl = 'https://example.org/documents'\n"
@@ -462,13 +463,14 @@ class Log:
         seconds: float = 2,
         devices: str | None = "succeeded",
         devices_error: str | None = None,
+        deployment: str = EXAMPLE_DEPLOYMENT,
     ) -> list[Row]:
         """A check `ago` before now; `lost` of its rows do not arrive. `devices` is what it says of the inspections."""
         self.runs += 1
         on = NOW - ago
         told = [replace(status, checked_on=on, run_id=f"run {self.runs}") for status in statuses]
         rows = [
-            FINDINGS.row(FindingSource(status, finding, on, TENANT, GUIDANCE))
+            FINDINGS.row(FindingSource(status, finding, on, TENANT, deployment, GUIDANCE))
             for status in told
             for finding in status.findings or (None,)
         ]
@@ -495,7 +497,7 @@ class Log:
             parts.append((CLOSING, outcome, error))
         totals = {health: run.total(health) for health in Health}
         sources = [
-            RunSource(run, name, how, why, totals if name == CLOSING else run.counts.get(name, {}), TENANT)
+            RunSource(run, name, how, why, totals if name == CLOSING else run.counts.get(name, {}), TENANT, deployment)
             for name, how, why in parts
         ]
         insert(self.con, FINDINGS.name, rows[: len(rows) - lost])
@@ -743,6 +745,18 @@ def test_what_the_alert_rules_fire_for_is_among_the_open_findings_with_the_same_
         names = alert.dimensions
         severities = {"critical"} if alert.rule == "token_critical" else {"warning", "unknown"}
         assert {(s, names["TokenName"], names["Finding"], names["Action"]) for s in severities} & told
+
+
+@pytest.mark.parametrize("name", KQL)
+def test_another_deployment_s_rows_are_not_shown(log, name):
+    for ago in (3 * HOUR, HOUR):
+        log.run(ago, *MIXED, KIEL, LYON, outcome="degraded", failures=[ADE])
+    before = log.shows(name)
+    assert before
+    others = [replace(status, token=replace(status.token, name="Theirs")) for status in (*MIXED, KIEL)]
+    for ago, devices in ((2 * HOUR, "failed"), (MINUTE, "failed")):
+        log.run(ago, *others, outcome="failed", failures=[VPP], devices=devices, deployment="another-deployment")
+    assert log.shows(name) == before
 
 
 # ---------------------------------------------------------------- the coming year

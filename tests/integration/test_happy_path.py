@@ -256,12 +256,33 @@ async def test_no_row_holds_a_property_beyond_the_documented_ones(monitor, sim):
         absent = {"StoreError", "PublishError"} if table is CHECK_RUN else set()
         assert seen == (documented | keys) - absent, table.name
     findings = [
-        *("TimeGenerated", "EntraTenantId", "RunId", "Connector", "TokenId", "TokenName", "TokenType", "AppleId"),
+        *(
+            "TimeGenerated",
+            "EntraTenantId",
+            "Deployment",
+            "RunId",
+            "Connector",
+            "TokenId",
+            "TokenName",
+            "TokenType",
+            "AppleId",
+        ),
         *("Health", "Finding", "Severity", "Tier", "CausedBy", "Summary", "Action", "ExpiresOn", "DaysLeft"),
         *("LastSuccessfulSync", "LastSyncErrorCode", "SyncedDevices", "ObservedOn"),
     ]
     runs = [
-        *("TimeGenerated", "EntraTenantId", "RunId", "Connector", "Outcome", "Error", "Tokens", "Healthy", "Info"),
+        *(
+            "TimeGenerated",
+            "EntraTenantId",
+            "Deployment",
+            "RunId",
+            "Connector",
+            "Outcome",
+            "Error",
+            "Tokens",
+            "Healthy",
+            "Info",
+        ),
         *("Warning", "Unknown", "Critical", "DurationMs", "Version", "Rows"),
     ]
     assert [column.name for column in FINDINGS.columns] == findings

@@ -45,6 +45,7 @@ ENVIRONMENT = {
     "LOGS_INGESTION_ENDPOINT": "https://contoso-1234.westeurope-1.ingest.monitor.azure.com",
     "LOGS_INGESTION_RULE_ID": "dcr-0123456789abcdef0123456789abcdef",
     "TENANT_ID": "11111111-2222-3333-4444-555555555555",
+    "DEPLOYMENT": "abcdefghijklm",
 }
 """The required settings, and no other."""
 

@@ -14,6 +14,7 @@ REQUIRED = {
     "LOGS_INGESTION_ENDPOINT": "https://contoso.westeurope-1.ingest.monitor.azure.com",
     "LOGS_INGESTION_RULE_ID": "dcr-00000000000000000000000000000000",
     "TENANT_ID": "00000000-0000-0000-0000-000000000000",
+    "DEPLOYMENT": "abcdefghijklm",
 }
 
 

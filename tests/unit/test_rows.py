@@ -61,7 +61,7 @@ from tests.unit.builders import (
     vpp,
 )
 
-TENANT = ENVIRONMENT["TENANT_ID"]
+TENANT, DEPLOYMENT = OF = ENVIRONMENT["TENANT_ID"], ENVIRONMENT["DEPLOYMENT"]
 GUIDANCE = Guidance()
 LONGEST_PROPERTY = 32_768
 """UTF-16 units: 64 KiB."""
@@ -92,13 +92,14 @@ COLUMNS = {
         ByPlatform string, DefaultProfiles string, Examples string, NewestDeviceOn datetime, Memory string
     """,
     FINDINGS: """
-        TimeGenerated datetime, EntraTenantId string, RunId string, Connector string, TokenId string,
+        TimeGenerated datetime, EntraTenantId string, Deployment string, RunId string, Connector string, TokenId string,
         TokenName string, TokenType string, AppleId string, Health string, Finding string, Severity string,
         Tier string, CausedBy string, Summary string, Action string, ExpiresOn datetime, DaysLeft int,
         LastSuccessfulSync datetime, LastSyncErrorCode int, SyncedDevices int, ObservedOn datetime
     """,
     RUNS: """
-        TimeGenerated datetime, EntraTenantId string, RunId string, Connector string, Outcome string, Error string,
+        TimeGenerated datetime, EntraTenantId string, Deployment string, RunId string, Connector string,
+        Outcome string, Error string,
         Tokens int, Healthy int, Info int, Warning int, Unknown int, Critical int, DurationMs long, Version string,
         Rows int
     """,
@@ -165,9 +166,7 @@ def status_row(status):
 
 
 def finding_rows(status):
-    return [
-        FINDINGS.row(FindingSource(status, finding, NOW, TENANT, GUIDANCE)) for finding in status.findings or (None,)
-    ]
+    return [FINDINGS.row(FindingSource(status, finding, NOW, *OF, GUIDANCE)) for finding in status.findings or (None,)]
 
 
 def history_row(change, connector=ADE, token_id="1"):  # noqa: S107 - an id, no password
@@ -223,7 +222,7 @@ def full_rows():
         (CHECK_RUN, CHECK_RUN.row(run)),
         (DEVICE_INSPECTION, DEVICE_INSPECTION.row(INSPECTION)),
         (FINDINGS, finding_rows(status)[0]),
-        (RUNS, RUNS.row(RunSource(run, "all", "failed", "why", {HEALTHY: 1}, TENANT))),
+        (RUNS, RUNS.row(RunSource(run, "all", "failed", "why", {HEALTHY: 1}, *OF))),
     ]
 
 
@@ -543,6 +542,7 @@ def test_a_finding_row_says_which_token_what_is_wrong_and_what_to_do():
     assert row == {
         "TimeGenerated": "2026-11-23T06:07:00.000000Z",
         "EntraTenantId": TENANT,
+        "Deployment": DEPLOYMENT,
         "RunId": "run-1",
         "Connector": "ade",
         "TokenId": "ade00000-0000-4000-8000-000000000001",
@@ -686,10 +686,11 @@ def test_a_run_that_failed_says_what_of_store_and_publish_did():
 
 
 def test_a_connectors_row_has_its_own_counts_and_no_number_of_rows():
-    row = RUNS.row(RunSource(RUN, "ade", "succeeded", None, RUN.counts[ADE], TENANT))
+    row = RUNS.row(RunSource(RUN, "ade", "succeeded", None, RUN.counts[ADE], *OF))
     assert row == {
         "TimeGenerated": "2026-11-23T06:07:00.000000Z",
         "EntraTenantId": TENANT,
+        "Deployment": DEPLOYMENT,
         "RunId": "run",
         "Connector": "ade",
         "Outcome": "succeeded",
@@ -705,9 +706,9 @@ def test_a_connectors_row_has_its_own_counts_and_no_number_of_rows():
 
 
 def test_the_closing_row_says_how_many_finding_rows_the_run_meant_to_send():
-    row = RUNS.row(RunSource(RUN, "all", "degraded", "why", {}, TENANT))
+    row = RUNS.row(RunSource(RUN, "all", "degraded", "why", {}, *OF))
     assert (row["Connector"], row["Rows"], row["Error"], row["Tokens"]) == ("all", 11, "why", 0)
-    none = RUNS.row(RunSource(replace(RUN, rows=0), "all", "succeeded", None, {}, TENANT))
+    none = RUNS.row(RunSource(replace(RUN, rows=0), "all", "succeeded", None, {}, *OF))
     assert none["Rows"] == 0
 
 

@@ -146,6 +146,7 @@ BAD = [
     ("LOGS_INGESTION_RULE_ID", "dcr/1"),
     ("LOGS_INGESTION_RULE_ID", "x" * 101),
     ("TENANT_ID", "contoso!"),
+    ("DEPLOYMENT", "contoso and fabrikam"),
     ("AZURE_CLIENT_ID", "a b"),
     ("GRAPH_ENDPOINT", "https://graph.microsoft.com/beta"),
     ("GRAPH_ENDPOINT", "http://graph.microsoft.com"),
