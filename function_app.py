@@ -43,7 +43,7 @@ async def check_tokens(timer: func.TimerRequest, context: func.Context) -> None:
     """
     now = datetime.now(UTC)
     settings = Settings.load(os.environ)
-    async with open_clients(settings) as clients:
+    async with open_clients(settings, now=now) as clients:
         run = await check(settings, clients, run_id=context.invocation_id, now=now, past_due=timer.past_due)
     if run.outcome is Outcome.FAILED:
         errors = " ".join(filter(None, (run.store_error, run.publish_error)))
@@ -63,7 +63,7 @@ async def inspect_devices(timer: func.TimerRequest, context: func.Context) -> No
     """
     now = datetime.now(UTC)
     settings = Settings.load(os.environ)
-    async with open_clients(settings) as clients:
+    async with open_clients(settings, now=now) as clients:
         await inspect(settings, clients, run_id=context.invocation_id, now=now)
 
 

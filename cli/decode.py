@@ -13,7 +13,7 @@ import msgspec
 
 from cli.rows import ChangeRow, ConnectorResult, FieldRow, FindingRow, InspectionRow, RunRow, StatusRow
 from shared.text import bounded
-from shared.tokens import Health
+from shared.tokens import GraphToken, Health
 
 type Row = Mapping[str, Any]
 
@@ -193,6 +193,7 @@ def run_row(row: Row) -> RunRow:
             clean(name): ConnectorResult(tokens=one.tokens, error=one.error and clean(one.error))
             for name, one in results.items()
         },
+        graph_token=read.json("GraphToken", GraphToken),
         tokens=read.whole("Tokens"),
         counts={health: number for health, number in counts.items() if number is not None},
         store_error=read.text("StoreError"),

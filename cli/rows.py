@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from shared.guidance import Guidance
 from shared.text import bounded
-from shared.tokens import Connector, Finding, Health, Token
+from shared.tokens import Connector, Finding, GraphToken, Health, Token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +143,7 @@ class RunRow:
     outcome: str
     """`unknown` where the row does not say."""
     connectors: Mapping[str, ConnectorResult]
+    graph_token: GraphToken | None
     tokens: int | None
     counts: Mapping[Health, int]
     store_error: str | None

@@ -101,8 +101,8 @@ try {
                 Stop-Here 'Entra ID took the grant and does not show it: run this again in some minutes.'
             }
             Write-Host "Granted the identity $PrincipalId the Graph role $role. New tokens carry it. If the app has"
-            Write-Host 'asked for its token already, Azure keeps that one for up to 24 hours, and the role takes effect'
-            Write-Host 'with the next.'
+            Write-Host 'asked for its token already, Azure keeps that one for up to 24 hours; the app asks for others'
+            Write-Host 'until then, so the role can take some hours to take effect.'
         }
     }
 } catch {

@@ -270,5 +270,5 @@ for role in $roles; do
     fi
 done
 [ -z "$granted" ] || say "New tokens carry it. If the app has asked for its token already, Azure keeps that one for" \
-    "up to 24 hours, and the role takes effect with the next."
+    "up to 24 hours; the app asks for others until then, so the role can take some hours to take effect."
 tell_identity

@@ -211,6 +211,7 @@ class _Check:
             connectors={reading.connector: reading.failure or len(reading.tokens) for reading in readings},
             counts={connector: dict(counter) for connector, counter in counts.items()},
             rows=rows,
+            graph_token=self._graph.token,
             devices_error=self._devices_error,
             store_error=bounded(" ".join(self._store_errors), _LONGEST_ERROR) or None,
             publish_error=bounded(" ".join(self._publish_errors), _LONGEST_ERROR) or None,

@@ -6,6 +6,7 @@ know how the three services are signed in to.
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from typing import NamedTuple
 
 import aiohttp
@@ -25,7 +26,9 @@ from msgraph_core import GraphClientFactory
 from msgraph_core.middleware import AsyncGraphTransport
 
 from shared import __version__
+from shared.connectors import EVENTS_ROLE, ROLE
 from shared.graph import Graph
+from shared.graph_credential import GraphCredential, forms
 from shared.settings import Settings, SettingsError
 from shared.text import bounded
 from shared.transactions import Transactions
@@ -42,11 +45,12 @@ class Clients(NamedTuple):
 
 @asynccontextmanager
 async def open_clients(
-    settings: Settings, *, graph_credential: AsyncTokenCredential | None = None
+    settings: Settings, *, now: datetime | None = None, graph_credential: AsyncTokenCredential | None = None
 ) -> AsyncIterator[Clients]:
     """Clients for one run, signed in as the app's managed identity. Nothing is called before the first use.
 
-    `graph_credential` signs in to Graph in its place; whoever gives it closes it.
+    `now` is the start of the run. `graph_credential` signs in to Graph in the identity's place; whoever gives it closes
+    it.
 
     Raises:
         SettingsError: where the SDK's own settings cannot be used.
@@ -71,21 +75,23 @@ async def open_clients(
             )
         )
         batches = await stack.enter_async_context(_batches(credential, settings, transport))
-        reader = graph_credential or credential
-        graph = await stack.enter_async_context(open_graph(reader, settings.graph_endpoint, settings.graph_audience))
+        resources = forms(settings.graph_audience)[: 1 if graph_credential else None]
+        needed = (ROLE, EVENTS_ROLE) if settings.enrollment_events else (ROLE,)
+        reader = GraphCredential(graph_credential or credential, resources, needed=needed, now=now)
+        graph = await stack.enter_async_context(open_graph(reader, settings.graph_endpoint))
         yield Clients(graph, tables, Transactions(batches, settings.tables_endpoint), logs)
 
 
 @asynccontextmanager
-async def open_graph(credential: AsyncTokenCredential, endpoint: str, audience: str) -> AsyncIterator[Graph]:
-    """Graph at `endpoint`, for which tokens are asked for `audience`."""
+async def open_graph(credential: GraphCredential, endpoint: str) -> AsyncIterator[Graph]:
+    """Graph at `endpoint`."""
     async with AsyncExitStack() as stack:
         http = _graph_http()
         for outer in (http._transport, *http._mounts.values()):  # noqa: SLF001 # see below
             if isinstance(outer, AsyncGraphTransport):
                 # The SDK's transport does not close the one that it wraps, which would leave its connections open.
                 stack.push_async_callback(outer.transport.aclose)
-        yield _graph(http, credential, endpoint, audience)
+        yield _graph(http, credential, endpoint)
 
 
 def _credential(settings: Settings, transport: AioHttpTransport) -> DefaultAzureCredential:
@@ -117,11 +123,10 @@ def _graph_http() -> httpx.AsyncClient:
     return client
 
 
-def _graph(http: httpx.AsyncClient, credential: AsyncTokenCredential, endpoint: str, audience: str) -> Graph:
-    scope = f"{audience}/.default"
+def _graph(http: httpx.AsyncClient, credential: GraphCredential, endpoint: str) -> Graph:
     host = httpx.URL(endpoint).host
     # Without allowed hosts, the SDK sends the token to whatever host an address names.
-    provider = AzureIdentityAuthenticationProvider(credential, scopes=[scope], allowed_hosts=[host])
+    provider = AzureIdentityAuthenticationProvider(credential, allowed_hosts=[host])
     adapter = GraphRequestAdapter(provider, http)
     adapter.base_url = endpoint
-    return Graph(adapter, credential, scope)
+    return Graph(adapter, credential)

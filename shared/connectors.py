@@ -58,14 +58,14 @@ async def read(graph: Graph, connector: Connector, seconds: float) -> Reading:
     except TimeoutError:
         reason = f"no whole answer within {seconds:g} seconds"
         late = GraphError(f"GET {source.path}", reason, "Graph was slow or asked to wait; the next check asks again.")
-        return Reading(connector=connector, failure=await failure(graph, connector, late))
+        return Reading(connector=connector, failure=failure(graph, connector, late))
     except GraphError as error:
-        return Reading(connector=connector, failure=await failure(graph, connector, error))
+        return Reading(connector=connector, failure=failure(graph, connector, error))
     except Exception as error:  # noqa: BLE001 # a fault in one connector's answer must not hide the others'
         _log.error("A fault while reading %s", connector.value, exc_info=error)
         reason = f"a fault of the monitor or of a library ({type(error).__name__})"
         fault = GraphError(f"GET {source.path}", reason, "The log of the app tells where; please report it.")
-        return Reading(connector=connector, failure=await failure(graph, connector, fault))
+        return Reading(connector=connector, failure=failure(graph, connector, fault))
     return Reading(connector=connector, tokens=tokens)
 
 
@@ -88,9 +88,9 @@ async def _tokens(graph: Graph, source: Source) -> tuple[Token, ...]:
     return tuple(found.values())
 
 
-async def failure(graph: Graph, connector: Connector, error: GraphError, role: str = ROLE) -> Failure:
+def failure(graph: Graph, connector: Connector, error: GraphError, role: str = ROLE) -> Failure:
     """`error` as a failure; of a refusal it says whether the app's own token has `role`."""
-    remedy = await _refusal_remedy(graph, role) if error.status in {401, 403} else error.remedy
+    remedy = _refusal_remedy(graph, role) if error.status in {401, 403} else error.remedy
     return Failure(
         connector=connector,
         asked=error.asked,
@@ -103,16 +103,16 @@ async def failure(graph: Graph, connector: Connector, error: GraphError, role: s
     )
 
 
-async def _refusal_remedy(graph: Graph, role: str) -> str:
-    """What mends a refusal, told by the token itself: a managed identity's is kept for about a day as it is."""
-    claims = await graph.claims()
-    if claims is None:
+def _refusal_remedy(graph: Graph, role: str) -> str:
+    """Returns what resolves a refusal, by what the token itself says."""
+    token = graph.token
+    if token is None:
         return f"Check that the app's identity has the Graph role {role}; {_GRANTS[role]} grants it."
-    until = f"{claims.expires_on:%Y-%m-%d %H:%M} UTC"
-    if role not in claims.roles:
+    until = f"{token.expires_on:%Y-%m-%d %H:%M} UTC"
+    if role in token.lacks:
         return (
-            f"The app's token has no Graph role {role}: run {_GRANTS[role]} to grant it, unless that is done. "
-            f"A grant works from {until} at the latest, since the token in use is kept until then."
+            f"The app's token has no Graph role {role}: run {_GRANTS[role]} to grant it, unless that is done. Azure "
+            f"keeps this token until {until}; the app asks for another one from {token.retry_on:%Y-%m-%d %H:%M} UTC on."
         )
     return (
         f"The app's token (until {until}) has the role {role}, and Graph refuses all the same: check that the tenant "

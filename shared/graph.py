@@ -4,17 +4,15 @@ Bodies are decoded by `shared.pages` and not by the SDK's generated models, whos
 (measured: 2.3 s and 33 MiB). This module knows no connector.
 """
 
-import base64
 import binascii
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
 import httpx
 import msgspec
-from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 from kiota_abstractions.api_error import APIError
 from kiota_abstractions.method import Method
@@ -23,15 +21,10 @@ from kiota_abstractions.request_information import RequestInformation
 from kiota_http.middleware.options import ResponseHandlerOption, RetryHandlerOption
 from msgraph.graph_request_adapter import GraphRequestAdapter
 
+from shared.graph_credential import GraphCredential
 from shared.pages import REPORT, GraphError, Pages, encoded
 from shared.text import bounded
-
-
-class Claims(NamedTuple):
-    """What the token in use says of itself."""
-
-    roles: frozenset[str]
-    expires_on: datetime
+from shared.tokens import GraphToken
 
 
 class _InnerError(msgspec.Struct):
@@ -54,11 +47,6 @@ class _IntuneMessage(msgspec.Struct):
     message: str = msgspec.field(name="Message")
 
 
-class _Payload(msgspec.Struct):
-    exp: float
-    roles: list[str] = []
-
-
 _NOTHING_TO_DO: Final = "The next run asks again; if it lasts, see the service health of Microsoft 365."
 _NETWORK: Final = "Check that the app may reach Graph (firewall, DNS, GRAPH_ENDPOINT); the next run asks again."
 _IDENTITY: Final = "Check that the app has its managed identity and that AZURE_CLIENT_ID names it."
@@ -67,10 +55,9 @@ _IDENTITY: Final = "Check that the app has its managed identity and that AZURE_C
 class Graph:
     """Reads addresses below one root, with the app's own sign-in."""
 
-    def __init__(self, adapter: GraphRequestAdapter, credential: AsyncTokenCredential, scope: str) -> None:
+    def __init__(self, adapter: GraphRequestAdapter, credential: GraphCredential) -> None:
         self._adapter = adapter
         self._credential = credential
-        self._scope = scope
         self._root = httpx.URL(adapter.base_url)
 
     async def get(self, path: str, *, repeats: bool = True) -> bytes:
@@ -106,16 +93,10 @@ class Graph:
         """
         return Pages(partial(self._get, repeats=repeats), self._root, path, position, number)
 
-    async def claims(self) -> Claims | None:
-        """What the token in use says; None where there is none or it cannot be read."""
-        try:
-            token = (await self._credential.get_token(self._scope)).token
-            payload = token.split(".")[1]
-            decoded = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
-            claims = msgspec.json.decode(decoded, type=_Payload)
-            return Claims(frozenset(claims.roles), datetime.fromtimestamp(claims.exp, UTC))
-        except (AzureError, IndexError, ValueError, OverflowError, OSError):
-            return None
+    @property
+    def token(self) -> GraphToken | None:
+        """The token in use; None where there is none, it is a person's, or it cannot be read."""
+        return self._credential.token
 
     async def _get(self, url: str, asked: str, *, repeats: bool = True) -> bytes:
         request = RequestInformation(Method.GET)

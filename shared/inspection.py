@@ -116,7 +116,7 @@ class _Inspector:
         except TimeoutError:
             self._events_error = "Graph did not tell all of them in time."
         except GraphError as error:
-            told = await failure(self._graph, Connector.ADE, error, EVENTS_ROLE)
+            told = failure(self._graph, Connector.ADE, error, EVENTS_ROLE)
             self._events_error = str(replace(told, message=None))  # it is long, and the remedy says the same
         except Exception as error:  # noqa: BLE001 # as in `_inspected`
             self._events_error = _fault("reading events of failed enrollments", error)
@@ -152,7 +152,7 @@ class _Inspector:
         except TimeoutError as error:
             return "unfinished", look.unfinished(self._out_of_time("reading the devices", str(error)))
         except GraphError as error:
-            why = bounded(str(await failure(self._graph, Connector.ADE, error)), _LONGEST_ERROR)
+            why = bounded(str(failure(self._graph, Connector.ADE, error)), _LONGEST_ERROR)
             found = look.unfinished(why)
         except Exception as error:  # noqa: BLE001 # a fault in one token's answer must not keep the others from theirs
             why = _fault("inspecting devices", error)

@@ -254,6 +254,7 @@ CHECK_RUN: Final = Table[Run](
         Column("DurationMs", "int", "How long it took, in milliseconds.", lambda r: r.duration_ms),
         Column("Outcome", "string", "`succeeded`, `degraded` (a connector could not be read) or `failed` (store or publish was not whole).", lambda r: r.outcome.value),
         Column("Connectors", "string", 'JSON: `{"ade":{"tokens":3},"vpp":{"error":"..."}}`.', _connectors_json),
+        Column("GraphToken", "string", 'JSON: the token for Graph: `resource` (the form that it was issued for), `lacks` (roles), `expires_on`, `retry_on`.', lambda r: json_text(r.graph_token) if r.graph_token else None),
         Column("Tokens", "int", "Statuses published.", lambda r: r.tokens),
         Column("Healthy", "int", "Of them healthy.", lambda r: r.total(Health.HEALTHY)),
         Column("Info", "int", "Of them with something worth knowing.", lambda r: r.total(Health.INFO)),

@@ -241,6 +241,18 @@ class Status(_Value, frozen=True, kw_only=True):
         return next((finding for finding in self.findings if finding.code == code), None)
 
 
+class GraphToken(_Value, frozen=True, kw_only=True):
+    """The app's token for Microsoft Graph in one run."""
+
+    resource: str
+    """The form of Graph's resource that it was issued for."""
+    lacks: tuple[str, ...] = ()
+    """The roles that the app needs and that the token does not carry."""
+    expires_on: Instant
+    retry_on: Instant
+    """When the app asks for another one, where it lacks a role."""
+
+
 class Run(_Value, frozen=True, kw_only=True):
     """One check, from timer to heartbeat."""
 
@@ -255,6 +267,8 @@ class Run(_Value, frozen=True, kw_only=True):
     """Statuses published, by connector and health."""
     rows: int
     """Finding rows that the run meant to send."""
+    graph_token: GraphToken | None = None
+    """None where no token was issued, or a person signed in."""
     devices_error: str | None = None
     """Why the inspections of devices are not fresh."""
     store_error: str | None = None

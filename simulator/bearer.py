@@ -17,6 +17,10 @@ MONITOR: Final = "https://monitor.azure.com"
 MANAGEMENT: Final = "https://management.azure.com"
 """The audiences of the public cloud."""
 
+GRAPH_APP_ID: Final = "00000003-0000-0000-c000-000000000000"
+GRAPH_FORMS: Final = (GRAPH, f"{GRAPH}/", GRAPH_APP_ID)
+"""The forms of Graph's resource that Entra knows: with a slash, and by its application id."""
+
 TENANT_ID: Final = "7e7a4f6c-0c1d-4a52-9b1e-5f3c2a1d0e11"
 CLIENT_ID: Final = "c11e0a5d-61f2-4f0b-8f57-2d9c3b7a4e22"
 PRINCIPAL_ID: Final = "0b1ec701-d2a3-4b64-9c85-1e6f7d8a9b33"
@@ -38,10 +42,15 @@ LIFETIME_SECONDS: Final = 24 * 3600
 type Claims = dict[str, Any]
 
 
-def issue(resource: str, *, roles: Iterable[str] = (), lifetime_seconds: int = LIFETIME_SECONDS) -> tuple[str, Claims]:
-    """A token for `resource` and its claims; `roles` are left out where there are none, as Entra ID does."""
+def issue(
+    resource: str, *, roles: Iterable[str] = (), lifetime_seconds: int = LIFETIME_SECONDS, now: float | None = None
+) -> tuple[str, Claims]:
+    """A token for `resource` and its claims; `roles` are left out where there are none, as Entra ID does.
+
+    It is issued at `now` (epoch seconds), or else by the real clock.
+    """
     who = {"appid": CLIENT_ID, "oid": PRINCIPAL_ID, "sub": PRINCIPAL_ID, "idtyp": "app"}
-    claims = _claims(resource, lifetime_seconds) | who
+    claims = _claims(resource, lifetime_seconds, now) | who
     if granted := list(roles):
         claims["roles"] = granted
     return signed(claims), claims
@@ -53,8 +62,8 @@ def issue_to_user(resource: str, scopes: Iterable[str], *, client_id: str, lifet
     return signed(_claims(resource, lifetime_seconds) | who | {"scp": " ".join(scopes)})
 
 
-def _claims(resource: str, lifetime_seconds: int) -> Claims:
-    now = int(time.time())
+def _claims(resource: str, lifetime_seconds: int, now: float | None = None) -> Claims:
+    now = int(time.time() if now is None else now)
     return {
         "aud": resource,
         "iss": f"https://sts.windows.net/{TENANT_ID}/",

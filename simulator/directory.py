@@ -17,7 +17,6 @@ from simulator import bearer
 from simulator.graph import DEVICES, Graph, QueryError, error, reply
 from simulator.tenant import Item, Tenant
 
-GRAPH_APP_ID: Final = "00000003-0000-0000-c000-000000000000"
 GRAPH_PRINCIPAL_ID: Final = "9a3f1e70-4c2b-4d5e-8f60-71a2b3c4d5e6"
 """Microsoft Graph's own service principal: its app id is the same everywhere, its object id is the tenant's."""
 
@@ -60,7 +59,7 @@ class Directory:
         """The app's identity with the one role that it needs."""
         self.principals = {
             GRAPH_PRINCIPAL_ID: {
-                **principal(GRAPH_PRINCIPAL_ID, GRAPH_APP_ID, "Microsoft Graph", kind="Application"),
+                **principal(GRAPH_PRINCIPAL_ID, bearer.GRAPH_APP_ID, "Microsoft Graph", kind="Application"),
                 "appRoles": [{"id": role_id, "value": name, "isEnabled": True} for name, role_id in ROLES.items()],
             },
             bearer.PRINCIPAL_ID: principal(bearer.PRINCIPAL_ID, bearer.CLIENT_ID, APP_IDENTITY),

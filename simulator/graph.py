@@ -48,8 +48,6 @@ _OF_EVERY_EVENT: Final = frozenset(
     {"id", "eventDateTime", "correlationId", "troubleshootingErrorDetails", "eventName", "additionalInformation"}
 )
 
-_AUDIENCES: Final = (bearer.GRAPH, "00000003-0000-0000-c000-000000000000")
-
 
 class QueryError(Exception):
     """A query option that Graph answers with 400; the message is Graph's."""
@@ -174,7 +172,7 @@ class Graph(Server):
 
 
 def _refusal(request: web.Request, *, served: bool) -> web.Response | None:
-    refused = bearer.refusal(request, _AUDIENCES)
+    refused = bearer.refusal(request, bearer.GRAPH_FORMS)
     if refused is not None:
         return error(401, "InvalidAuthenticationToken", refused)
     if not served:

@@ -19,10 +19,9 @@ from cli.doctor.lines import Found, Untried
 from cli.places import Places
 from shared.clients import open_graph
 from shared.graph import Graph
+from shared.graph_credential import GRAPH_APP_ID, GraphCredential
 from shared.pages import GraphError, decoded
 from shared.settings import CLOUDS
-
-GRAPH_APP_ID: Final = "00000003-0000-0000-c000-000000000000"
 
 _PRINCIPALS: Final = "/v1.0/servicePrincipals"
 
@@ -66,7 +65,7 @@ async def look(
     audience = endpoint if endpoint in cloud.graph else cloud.graph[0]
     address = f"(appId='{quote(client_id, safe='')}')" if client_id else f"/{quote(principal_id or '', safe='')}"
     try:
-        async with open_graph(credential, endpoint, audience) as graph:
+        async with open_graph(GraphCredential(credential, (audience,)), endpoint) as graph:
             return await _look(graph, address, roles)
     except GraphError as error:
         return _refused(error)

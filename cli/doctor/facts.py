@@ -115,6 +115,11 @@ class Facts:
         return self.settings.get("AZURE_CLIENT_ID") or self.places.value("IDENTITY_CLIENT_ID")
 
     @property
+    def newest(self) -> RunRow | None:
+        """The app's newest check."""
+        return next(iter(self.runs), None) if isinstance(self.runs, Sequence) else None
+
+    @property
     def reads_events(self) -> bool:
         """Whether the app reads Intune's failure events, which takes another role."""
         return reads_events(self.settings, self.places)

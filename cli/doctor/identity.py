@@ -9,7 +9,7 @@ from cli.doctor import commands
 from cli.doctor.facts import App, Directory, Facts, Grant, Principal
 from cli.doctor.lines import Line, Untried, failed, passed, untried, without
 from cli.publishing import PUBLISHER
-from cli.words import ago, listed
+from cli.words import ago, listed, moment
 from shared.connectors import EVENTS_ROLE, ROLE
 from shared.text import bounded
 
@@ -87,8 +87,19 @@ def _role(facts: Facts, what: str, role: str) -> Line:
     if role_id is None:
         return failed(what, f"Graph has no application role {role} in this cloud.", "Check GRAPH_ENDPOINT.")
     if any(grant.role_id == role_id for grant in directory.grants):
-        return passed(what, f"{directory.identity.name} has {role}{_beside(facts, directory)}.")
+        return passed(what, f"{directory.identity.name} has {role}{_beside(facts, directory)}.{_in_use(facts, role)}")
     return _not_granted(facts, directory, directory.identity, what, role, role_id)
+
+
+def _in_use(facts: Facts, role: str) -> str:
+    """Which form of Graph's resource the newest check's token was issued for, and whether the role is in it."""
+    token = facts.newest.graph_token if facts.newest else None
+    if token is None:
+        return ""
+    used = f" The app's token for {bounded(token.resource, 100)}"
+    if role not in token.lacks:
+        return f"{used} carries it."
+    return f"{used} does not carry it yet; the first check after {moment(token.retry_on)} asks for another one."
 
 
 def _beside(facts: Facts, directory: Directory) -> str:
@@ -105,7 +116,9 @@ def _not_granted(facts: Facts, directory: Directory, identity: Principal, what: 
     mistaken = [grant for grant in holders if _meant_for(facts, identity, grant)]
     said = f"{identity.name} ({identity.id}) does not have {role}"
     who = "A Global Administrator or Privileged Role Administrator grants it."
-    late = "The app's token is kept for a day: it works from then on at the latest."
+    late = (
+        "Azure keeps the app's token for a day, so a grant can take hours to work; doctor says when the app asks again."
+    )
     if mistaken:
         names = listed([f"{grant.principal_name} ({grant.principal_id})" for grant in mistaken[:_SHOWN]])
         return failed(
@@ -133,8 +146,7 @@ def _meant_for(facts: Facts, identity: Principal, grant: Grant) -> bool:
 
 def _publisher(facts: Facts) -> Line:
     """The app's right to send rows: what Azure has assigned, and what the app's own last run met."""
-    what, found = "Right to publish", facts.publisher
-    newest = next(iter(facts.runs), None) if isinstance(facts.runs, Sequence) else None
+    what, found, newest = "Right to publish", facts.publisher, facts.newest
     error = newest.publish_error if newest else None
     refused = bool(error) and any(f"HTTP {status}" in str(error) for status in (401, 403))
     if found is True and not refused:

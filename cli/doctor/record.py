@@ -15,6 +15,7 @@ from cli.status import LATE
 from cli.words import ago, count, kind, listed, moment
 from shared import __version__
 from shared.connectors import ROLE
+from shared.tokens import GraphToken
 
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
@@ -23,7 +24,6 @@ _STARTS_WITHIN: Final = timedelta(minutes=10)
 
 _TRIGGER: Final = ("python", "-m", "cli", "trigger", "check")
 _REFUSED: Final = re.compile(r"HTTP (?:401|403)\b")
-_UNTIL: Final = re.compile(r"works from (\d{4}-\d\d-\d\d \d\d:\d\d UTC) at the latest")
 _MINUTE: Final = re.compile(r"\d+ +(\d+) ")
 
 
@@ -105,14 +105,13 @@ def _reading(facts: Facts, run: RunRow) -> Line:
         name, error = next(iter(errors.items()))
         said = f"The newest check could not read {names}. {kind(name)}: {error}"
         return failed(what, said, "The next check asks again.", _TRIGGER)
-    return _refused(facts, names, refused[0])
+    return _refused(facts, names, refused[0], run.graph_token)
 
 
-def _refused(facts: Facts, names: str, error: str) -> Line:
+def _refused(facts: Facts, names: str, error: str, token: GraphToken | None) -> Line:
     """Graph refused the app: it lacks the role, or its token does, or there is another reason."""
     what = "Reading"
     granted = _granted(facts, ROLE)
-    token_lacks = f"no Graph role {ROLE}" in error
     said = f"Graph did not let the newest check read {names}"
     if granted is False:
         directory = facts.directory
@@ -123,13 +122,12 @@ def _refused(facts: Facts, names: str, error: str) -> Line:
             "",
             commands.grant(identity.id if identity else None, events=False),
         )
-    if granted and (token_lacks or " has the role " not in error):
-        until = _UNTIL.search(error)
-        when = f"until {until[1]}" if until else "for up to 24 hours after it was issued"
+    if granted and token and ROLE in token.lacks:
         return failed(
             what,
-            f"{said}: the role is granted, and not yet in the app's token, which Azure keeps {when}.",
-            "Nothing renews it earlier, a restart neither. After that, ask for a check.",
+            f"{said}: the role is granted, and not yet in the app's token, which Azure keeps until "
+            f"{moment(token.expires_on)}.",
+            f"The first check after {moment(token.retry_on)} asks for another one; a restart renews nothing.",
             _TRIGGER,
         )
     return failed(

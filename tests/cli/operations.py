@@ -128,9 +128,11 @@ def _make_steady(night: Night) -> None:
 
 
 def _steady(error: str) -> str:
-    """An error without what Azure makes up anew each time: ids, and until when a token is kept."""
+    """An error without what Azure makes up anew each time: ids, when a token ends, when another is asked for."""
     error = re.sub(r"(Activity ID: |request id )[0-9a-f-]{36}", r"\g<1>00000000-0000-0000-0000-000000000000", error)
-    return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", f"{NOW + 21 * HOUR:%Y-%m-%d %H:%M} UTC", error)
+    for word, instant in (("until", NOW + 21 * HOUR), ("from", NOW + 3 * HOUR)):
+        error = re.sub(rf"{word} \d{{4}}-\d\d-\d\d \d\d:\d\d UTC", f"{word} {instant:%Y-%m-%d %H:%M} UTC", error)
+    return error
 
 
 if __name__ == "__main__":

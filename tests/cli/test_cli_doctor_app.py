@@ -1,9 +1,12 @@
 """`doctor` on the app: its settings, its alert rules, its identity and what that one may do."""
 
 import pytest
+from cli_scene import now
 from doctoring import GRANT, OTHER, TRIGGER, Patient
 
 from shared.connectors import EVENTS_ROLE, ROLE
+from shared.rows import json_text
+from shared.tokens import GraphToken
 from simulator import arm, bearer, directory, faults
 from simulator.bearer import PRINCIPAL_ID
 from simulator.ingestion import RULE_ID
@@ -178,8 +181,20 @@ def test_the_role_is_granted_and_not_yet_in_the_token(patient):
     refused(patient)
     told = patient.failing()["Reading"]
     assert "the role is granted, and not yet in the app's token, which Azure keeps until 20" in told["said"]
-    assert "a restart neither" in told["remedy"]
+    assert "asks for another one; a restart renews nothing" in told["remedy"]
     assert told["command"] == TRIGGER
+    said = patient.lines()["Graph role"]["said"]
+    assert "The app's token for https://graph.microsoft.com does not carry it yet; the first check after 20" in said
+
+
+def test_the_form_of_graphs_resource_that_is_in_use_is_named(patient):
+    patient.hourly(1)
+    second = GraphToken(resource="https://graph.microsoft.com/", expires_on=now(), retry_on=now())
+    patient.change_run(GraphToken=json_text(second))
+    said = patient.lines()["Graph role"]["said"]
+    assert f"has {ROLE}. The app's token for https://graph.microsoft.com/ carries it." in said
+    patient.change_run(GraphToken="{")
+    assert "The app's token" not in patient.lines()["Graph role"]["said"]
 
 
 def test_the_role_is_neither_granted_nor_in_the_token(patient):

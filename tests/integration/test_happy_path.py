@@ -247,8 +247,8 @@ async def test_no_row_holds_a_property_beyond_the_documented_ones(monitor, sim):
     }
     history = {"ChangedOn", "RunId", "TokenName", "OldHealth", "Health", "Changes", "Sentence"}
     check_run = {
-        *("RunId", "StartedOn", "DurationMs", "Outcome", "Connectors", "Tokens", "Healthy", "Info", "Warning"),
-        *("Unknown", "Critical", "StoreError", "PublishError", "PastDue", "Version"),
+        *("RunId", "StartedOn", "DurationMs", "Outcome", "Connectors", "GraphToken", "Tokens", "Healthy", "Info"),
+        *("Warning", "Unknown", "Critical", "StoreError", "PublishError", "PastDue", "Version"),
     }
     for table, documented in ((TOKEN_STATUS, status), (TOKEN_HISTORY, history), (CHECK_RUN, check_run)):
         seen = {name for row in sim.table_rows(table.name) for name in row}

@@ -30,7 +30,19 @@ from shared.rows import (
     key,
     newest_first,
 )
-from shared.tokens import Change, Connector, Failure, FieldChange, Finding, FindingState, Health, Outcome, Run, Status
+from shared.tokens import (
+    Change,
+    Connector,
+    Failure,
+    FieldChange,
+    Finding,
+    FindingState,
+    GraphToken,
+    Health,
+    Outcome,
+    Run,
+    Status,
+)
 from tests.unit.builders import (
     ADE,
     APNS,
@@ -81,9 +93,9 @@ COLUMNS = {
     """,
     CHECK_RUN: """
         PartitionKey string, RowKey string,
-        RunId string, StartedOn datetime, DurationMs int, Outcome string, Connectors string, Tokens int, Healthy int,
-        Info int, Warning int, Unknown int, Critical int, StoreError string, PublishError string, PastDue boolean,
-        Version string
+        RunId string, StartedOn datetime, DurationMs int, Outcome string, Connectors string, GraphToken string,
+        Tokens int, Healthy int, Info int, Warning int, Unknown int, Critical int, StoreError string,
+        PublishError string, PastDue boolean, Version string
     """,
     DEVICE_INSPECTION: """
         PartitionKey string, RowKey string,
@@ -129,6 +141,9 @@ RUN = Run(
     },
     counts={ADE: {HEALTHY: 2, CRITICAL: 1}, VPP: {UNKNOWN: 4}, APNS: {INFO: 1, WARNING: 1}},
     rows=11,
+    graph_token=GraphToken(
+        resource="https://graph.microsoft.com/", lacks=("One.Read.All",), expires_on=NOW + DAY, retry_on=NOW + HOUR
+    ),
 )
 
 
@@ -669,6 +684,8 @@ def test_a_run_row_says_what_the_monitor_did():
         "DurationMs": 1234,
         "Outcome": "degraded",
         "Connectors": '{"ade":{"tokens":3},"vpp":{"error":"GET /vpp: Graph failed (HTTP 500). Wait."}}',
+        "GraphToken": '{"resource":"https://graph.microsoft.com/","lacks":["One.Read.All"],'
+        '"expires_on":"2026-11-24T06:07:00Z","retry_on":"2026-11-23T07:07:00Z"}',
         "Tokens": 9,
         "Healthy": 2,
         "Info": 1,

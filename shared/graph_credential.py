@@ -1,0 +1,180 @@
+"""Signs in to Microsoft Graph so that a role that is granted late need not wait until a cached token ends.
+
+Azure caches a managed identity's token for about 24 hours, apart for each resource, and issues no newer one until then:
+https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/managed-identity-best-practice-recommendations#limitation-of-using-managed-identities-for-authorization
+Graph is known by three forms of its resource, so there are three tokens. Asking for one also fixes its roles for a day,
+so the forms are asked one after the other, with time for a grant between them. What a run must know of earlier runs
+is in the tokens themselves.
+"""
+
+import asyncio
+import base64
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from azure.core.credentials import AccessToken
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError
+
+from shared.text import bounded
+from shared.tokens import GraphToken
+
+_log: Final = logging.getLogger(__name__)
+
+GRAPH_APP_ID: Final = "00000003-0000-0000-c000-000000000000"
+"""Microsoft Graph's application id, the same in every cloud."""
+
+WAITS: Final = (timedelta(), timedelta(hours=1), timedelta(hours=6))
+"""Ages of the first form's token from which on each form is asked."""
+
+_APART: Final = timedelta(hours=1)
+"""The least time between two forms."""
+
+_RENEWED_SECONDS: Final = 300
+_ANOTHER_SECONDS: Final = 10
+"""The most that asking for a form other than the first may take of a run."""
+
+
+class Held(NamedTuple):
+    """One form's token, as its claims describe it."""
+
+    resource: str
+    roles: frozenset[str]
+    issued_on: datetime
+    expires_on: datetime
+
+
+class _Payload(msgspec.Struct):
+    iat: float
+    exp: float
+    roles: list[str] = []
+    scp: str | None = None
+    """Delegated permissions, which only a person's token has."""
+
+
+def forms(audience: str) -> tuple[str, ...]:
+    """Returns the forms of Graph's resource in the order in which they are asked."""
+    return audience, f"{audience}/", GRAPH_APP_ID
+
+
+def turn(held: Sequence[Held], number: int) -> datetime:
+    """Returns when the form of that number (from 0) may be asked, after those of `held`."""
+    return max(held[0].issued_on + WAITS[number], held[-1].issued_on + _APART)
+
+
+def chosen(held: Sequence[Held], needed: Sequence[str], next_turn: datetime | None) -> GraphToken:
+    """Returns the first of `held` with the most of `needed`, whose most important role comes first.
+
+    `next_turn` is that of the next form; None where every form was asked.
+    """
+    best = max(held, key=lambda one: [role in one.roles for role in needed])
+    lacks = tuple(role for role in needed if role not in best.roles)
+    oldest_ends = min(one.expires_on for one in held)
+    retry_on = min(next_turn or oldest_ends, oldest_ends)
+    return GraphToken(resource=best.resource, lacks=lacks, expires_on=best.expires_on, retry_on=retry_on)
+
+
+class GraphCredential(AsyncTokenCredential):
+    """Brings tokens for Graph, whatever scope is asked for; whoever gives `credential` closes it."""
+
+    def __init__(
+        self,
+        credential: AsyncTokenCredential,
+        resources: Sequence[str],
+        *,
+        needed: Sequence[str] = (),
+        now: datetime | None = None,
+    ) -> None:
+        """Nothing is asked for yet.
+
+        Args:
+            credential: what signs in.
+            resources: forms of Graph's resource; those after the first are only for a managed identity.
+            needed: the application roles that the app needs, the most important first.
+            now: start of the run, by which the tokens' age counts.
+
+        """
+        self._credential = credential
+        self._resources = resources
+        self._needed = needed
+        self._now = now or datetime.now(UTC)
+        self._lock = asyncio.Lock()
+        self._kept: AccessToken | None = None
+        self.token: GraphToken | None = None
+        """The token in use; None before the first one, for a person's, and where its claims cannot be read."""
+
+    async def get_token(
+        self,
+        *scopes: str,  # noqa: ARG002 # the resource is this class's own choice
+        claims: str | None = None,
+        tenant_id: str | None = None,
+        enable_cae: bool = False,
+        **kwargs: Any,  # noqa: ANN401 # the base's
+    ) -> AccessToken:
+        """Returns the run's token. One that Graph did not accept (`claims`), or that is about to end, is asked anew.
+
+        Raises:
+            AzureError: where no token is issued for the first form.
+
+        """
+        async with self._lock:
+            if claims or self._kept is None or self._kept.expires_on - time.time() < _RENEWED_SECONDS:
+                options = {"claims": claims, "tenant_id": tenant_id, "enable_cae": enable_cae, **kwargs}
+                self._kept = await self._choose(options)
+            return self._kept
+
+    async def _choose(self, options: dict[str, Any]) -> AccessToken:
+        first = await self._credential.get_token(_scope(self._resources[0]), **options)
+        claims = _claims(self._resources[0], first.token)
+        if claims is None:
+            self.token = None
+            return first
+        tokens, asked = {claims: first}, 1
+        next_turn = self._turn(tokens, asked)
+        while next_turn and next_turn <= self._now and chosen([*tokens], self._needed, None).lacks:
+            tokens |= await self._another(self._resources[asked], options)
+            asked += 1
+            next_turn = self._turn(tokens, asked)
+        self.token = chosen([*tokens], self._needed, next_turn)
+        return next(token for of, token in tokens.items() if of.resource == self.token.resource)
+
+    def _turn(self, held: Iterable[Held], asked: int) -> datetime | None:
+        return turn([*held], asked) if asked < len(self._resources) else None
+
+    async def _another(self, resource: str, options: dict[str, Any]) -> dict[Held, AccessToken]:
+        """Returns the token for a further form, if Entra issues one: the run can go on without it."""
+        try:
+            async with asyncio.timeout(_ANOTHER_SECONDS):
+                token = await self._credential.get_token(_scope(resource), **options)
+        except (AzureError, TimeoutError) as error:
+            _log.warning("No token for Graph in the form %s: %s", resource, bounded(str(error) or "no answer in time"))
+            return {}
+        claims = _claims(resource, token.token)
+        return {claims: token} if claims else {}
+
+    async def close(self) -> None:
+        """Does nothing: the credential is its giver's."""
+
+    async def __aexit__(self, *_: object) -> None:
+        """Does nothing, as `close`."""
+
+
+def _scope(resource: str) -> str:
+    """Returns the scope of which azure-identity sends exactly `resource` to the identity's endpoint."""
+    return f"{resource}/.default"
+
+
+def _claims(resource: str, token: str) -> Held | None:
+    """Returns what an application's token says; None for a person's, and for what cannot be read."""
+    try:
+        payload = token.split(".")[1]
+        decoded = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+        claims = msgspec.json.decode(decoded, type=_Payload)
+        issued_on, expires_on = (datetime.fromtimestamp(instant, UTC) for instant in (claims.iat, claims.exp))
+    except (IndexError, ValueError, OverflowError, OSError):
+        return None
+    return None if claims.scp is not None else Held(resource, frozenset(claims.roles), issued_on, expires_on)
