@@ -109,8 +109,8 @@ var parts = filter(split(take(kept, 12), '-'), part => !empty(part))
 @description('What names begin with.')
 var prefix = empty(parts) ? 'ade' : join(parts, '-')
 @description('What makes names unique: 13 letters and digits.')
-var unique = uniqueString(resourceGroup().id, namePrefix)
-@description('What names end with.')
+var unique = uniqueString(resourceGroup().id, namePrefix, location)
+@description('What every name ends with but those of the alert rules, which begin with it. cli/doctor/app.py takes it from the app\'s name.')
 var suffix = '${prefix}-${unique}'
 
 @description('Whether an identity was named.')
@@ -272,7 +272,7 @@ module appService 'modules/appservice.bicep' = if (hosting == 'AppService') {
 
 module alerts 'modules/alerts.bicep' = {
   params: {
-    prefix: prefix
+    suffix: suffix
     actionGroupName: 'ag-${suffix}'
     location: location
     tags: tags

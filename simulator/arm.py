@@ -23,12 +23,12 @@ from simulator.server import Server
 
 SUBSCRIPTION_ID: Final = "2c1d0b9a-8f7e-4d6c-9b5a-4f3e2d1c0b9a"
 RESOURCE_GROUP: Final = "rg-apple-tokens"
-APP_NAME: Final = "func-contoso-a1b2c3d4e5f6g"
+SUFFIX: Final = "contoso-a1b2c3d4e5f6g"
+APP_NAME: Final = f"func-{SUFFIX}"
 GROUP_ID: Final = f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/{RESOURCE_GROUP}"
 APP_ID: Final = f"{GROUP_ID}/providers/Microsoft.Web/sites/{APP_NAME}"
-RULE_PREFIX: Final = "contoso"
 FUNCTIONS: Final = ("check_tokens", "inspect_devices", "prune_history")
-COLLECTION_RULE_ID: Final = f"{GROUP_ID}/providers/Microsoft.Insights/dataCollectionRules/dcr-contoso-a1b2c3d4e5f6g"
+COLLECTION_RULE_ID: Final = f"{GROUP_ID}/providers/Microsoft.Insights/dataCollectionRules/dcr-{SUFFIX}"
 PUBLISHER: Final = "3913510d-42f4-4e42-8a64-420c390055eb"
 """Monitoring Metrics Publisher. https://learn.microsoft.com/azure/role-based-access-control/built-in-roles"""
 
@@ -189,8 +189,8 @@ class Arm(Server):
     def _rules(self) -> list[dict[str, Any]]:
         return [
             {
-                "id": f"{_RULES_PATH}/{RULE_PREFIX}-{rule.name}",
-                "name": f"{RULE_PREFIX}-{rule.name}",
+                "id": f"{_RULES_PATH}/{SUFFIX}-{rule.name}",
+                "name": f"{SUFFIX}-{rule.name}",
                 "properties": {"enabled": rule.name not in self.disabled_rules, "severity": rule.severity},
             }
             for rule in RULES

@@ -1,7 +1,7 @@
 """Judges the app and what is beside it, as Azure Resource Manager tells of them."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from cli import CommandError
@@ -14,7 +14,10 @@ from shared.settings import BY_NAME, Settings, SettingsError
 from shared.text import bounded
 
 ALERT_RULES: Final = ("token_critical", "token_warning", "check_failing", "check_silent")
-"""What the names of the deployment's log alert rules end with: infra/alert-rules.json."""
+"""The log alert rules of infra/alert-rules.json. Their names begin with what the app's name ends with."""
+
+_APP: Final = "func-"
+"""Begins the app's name: infra/main.bicep."""
 
 HOURLY: Final = "0 7 * * * *"
 
@@ -138,10 +141,10 @@ def _alert_rules(facts: Facts, app: App) -> Line:
     what, found = "Alert rules", app.alert_rules
     if isinstance(found, Untried | CommandError):
         return without(what, found)
-    ours: Mapping[str, dict[str, bool]] = {
-        rule: {name: on for name, on in found.items() if name.endswith(f"-{rule}")} for rule in ALERT_RULES
-    }
-    missing = [rule for rule, named in ours.items() if not named]
+    suffix = app.id.rpartition("/")[2].casefold().removeprefix(_APP)
+    named = {name.casefold(): name for name in found}
+    ours = {rule: named.get(f"{suffix}-{rule}") for rule in ALERT_RULES}
+    missing = [rule for rule, name in ours.items() if name is None]
     if missing:
         verb = "is" if len(missing) == 1 else "are"
         return failed(
@@ -150,7 +153,7 @@ def _alert_rules(facts: Facts, app: App) -> Line:
             "Deploy them again.",
             commands.provision(facts),
         )
-    disabled = [name for named in ours.values() for name, on in named.items() if not on]
+    disabled = [name for name in ours.values() if name and not found[name]]
     if disabled:
         ids = (f"{app.group_id}/providers/Microsoft.Insights/scheduledQueryRules/{name}" for name in disabled)
         return failed(

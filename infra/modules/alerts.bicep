@@ -3,8 +3,8 @@ metadata description = 'Who is told (the action group), of what (four query rule
 
 import { AlertGrouping, Tags } from 'types.bicep'
 
-@description('Required. What the rules\' names begin with.')
-param prefix string
+@description('Required. What the rules\' names begin with: no other deployment of the group has it.')
+param suffix string
 
 @description('Required. The action group\'s name.')
 param actionGroupName string
@@ -72,7 +72,7 @@ resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
 
 resource queryRules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
   for (rule, index) in rules: {
-    name: '${prefix}-${rule.name}'
+    name: '${suffix}-${rule.name}'
     location: location
     tags: tags
     kind: 'LogAlert'
@@ -117,7 +117,7 @@ resource queryRules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
 
 // Azure disables a rule whose query fails for a week.
 resource ruleDisabled 'Microsoft.Insights/activityLogAlerts@2020-10-01' = {
-  name: '${prefix}-rule_disabled'
+  name: '${suffix}-rule_disabled'
   location: 'global'
   tags: tags
   properties: {

@@ -93,14 +93,21 @@ def test_an_alert_rule_that_is_disabled_is_enabled(patient):
     patient.hourly(1)
     patient.sim.arm.disabled_rules = {"check_silent"}
     told = patient.the_failure("Alert rules")
-    assert told["said"].startswith("contoso-check_silent is disabled")
-    assert "/scheduledQueryRules/contoso-check_silent --set properties.enabled=true" in told["command"]
+    assert told["said"].startswith(f"{arm.SUFFIX}-check_silent is disabled")
+    assert f"/scheduledQueryRules/{arm.SUFFIX}-check_silent --set properties.enabled=true" in told["command"]
 
 
 def test_an_alert_rule_that_is_missing_is_deployed(patient):
     patient.hourly(1)
     patient.sim.arm.missing_rules = {"token_warning"}
     assert "token_warning is missing" in patient.the_failure("Alert rules")["said"]
+
+
+def test_alert_rules_of_another_deployment_in_the_group_are_not_taken_for_the_app_s(patient):
+    patient.hourly(1)
+    other = arm.APP_ID.replace(arm.SUFFIX, "contoso-another00000")
+    told = patient.failing(FUNCTION_APP_ID=other)["Alert rules"]
+    assert "token_critical, token_warning, check_failing and check_silent are missing" in told["said"]
 
 
 def test_what_the_operator_may_not_see_is_not_tried_and_fails_nothing(patient):

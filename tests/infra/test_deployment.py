@@ -96,6 +96,9 @@ LIMITS = {
 are not on that page (facts from the field)."""
 
 
+EAST = "param namePrefix = 'contoso-endpoints-east'"
+
+
 @pytest.mark.parametrize(
     ("prefix", "kept"),
     [
@@ -117,12 +120,13 @@ def test_names_fit_their_services_whatever_the_prefix(prefix, kept):
     assert found.one("Microsoft.Web/sites")["name"].startswith(f"func-{kept}-")
 
 
-def test_two_prefixes_that_look_alike_give_two_names():
-    names = {
-        variant(f"param namePrefix = '{prefix}'").one("Microsoft.Storage/storageAccounts")["name"]
-        for prefix in ("contoso-endpoints-east", "contoso-endpoints-west")
-    }
-    assert len(names) == 2
+@pytest.mark.parametrize(
+    "other", ["param namePrefix = 'contoso-endpoints-west'", f"{EAST}\nparam location = 'northeurope'"]
+)
+def test_two_deployments_in_one_group_share_no_resource(other):
+    """Neither prefixes whose kept characters are the same nor one prefix in two regions."""
+    east, west = ([resource["id"] for resource in variant(one).resources] for one in (EAST, other))
+    assert len(east) == len(west) == len({*east, *west}) / 2
 
 
 # What security depends on
