@@ -153,8 +153,6 @@ def _default(parameter: Mapping[str, Any]) -> str:
     if "defaultValue" not in parameter:
         return "**required**"
     value = parameter["defaultValue"]
-    if isinstance(value, str) and value.startswith("["):
-        return "now"
     return f"`{json.dumps(value)}`" if value not in ("", {}) else "none"
 
 

@@ -80,11 +80,6 @@ param documentsUrl string = 'https://github.com/ade-token-monitor/ade-token-moni
 @description('Optional. Tags of every resource.')
 param tags Tags = {}
 
-@description('Optional. The instant of this deployment; the alert for silence counts from it until the first check.')
-@minLength(20)
-@maxLength(20)
-param deployedOn string = utcNow('yyyy-MM-ddTHH:mm:ssZ')
-
 @description('Endpoints that Azure does not tell: https://learn.microsoft.com/graph/deployments and the portals\' addresses.')
 var clouds = {
   AzureCloud: { graph: 'https://graph.microsoft.com', portal: 'https://portal.azure.com' }
@@ -283,7 +278,7 @@ module alerts 'modules/alerts.bicep' = {
     grouping: alertGrouping
     deploymentId: deploymentId
     documentsUrl: documentsUrl
-    deployedOn: deployedOn
+    createdOn: storage.outputs.createdOn
   }
   dependsOn: [roles]
 }

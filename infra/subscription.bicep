@@ -87,11 +87,6 @@ param documentsUrl string = 'https://github.com/ade-token-monitor/ade-token-moni
 @description('Optional. Tags of every resource.')
 param tags Tags = {}
 
-@description('Optional. The instant of this deployment; the alert for silence counts from it until the first check.')
-@minLength(20)
-@maxLength(20)
-param deployedOn string = utcNow('yyyy-MM-ddTHH:mm:ssZ')
-
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: resourceGroupName
   location: location
@@ -122,7 +117,6 @@ module monitor 'main.bicep' = {
     graphEndpoint: graphEndpoint
     documentsUrl: documentsUrl
     tags: tags
-    deployedOn: deployedOn
   }
 }
 

@@ -15,4 +15,3 @@ param thresholds = {
   syncStaleWarningHours: 48
 }
 param syncErrorNames = { '5': 'Access denied' }
-param deployedOn = '2026-11-23T08:00:00Z'

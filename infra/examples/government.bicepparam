@@ -10,4 +10,3 @@ param identityResourceId = '/subscriptions/22222222-2222-4222-8222-222222222222/
 param packageUrl = 'https://github.com/ade-token-monitor/ade-token-monitor/releases/latest/download/ade-token-monitor.zip'
 param readerGroupId = '33333333-3333-4333-8333-333333333333'
 param tags = { owner: 'endpoint-team' }
-param deployedOn = '2026-11-23T08:00:00Z'

@@ -5,4 +5,3 @@ param namePrefix = 'contoso'
 param location = 'westeurope'
 param alertEmails = ['intune-admins@contoso.com']
 param cloud = 'AzureCloud'
-param deployedOn = '2026-11-23T08:00:00Z'

@@ -37,8 +37,8 @@ param deploymentId string
 @description('Required. Where the project\'s documents are; a rule\'s runbook is a page of them.')
 param documentsUrl string
 
-@description('Required. The instant of this deployment, which is no silence yet: yyyy-MM-ddTHH:mm:ssZ.')
-param deployedOn string
+@description('Required. When the deployment was created, which is no silence yet; an upgrade that changed it would edit a rule.')
+param createdOn string
 
 @description('What the rules are, as data that the tests read, too.')
 var rules = loadJsonContent('../alert-rules.json')
@@ -48,7 +48,7 @@ var queries = {
   token_warning: loadTextContent('../queries/token_warning.kql')
   check_failing: loadTextContent('../queries/check_failing.kql')
   // The instant that stands in the file is an example.
-  check_silent: replace(loadTextContent('../queries/check_silent.kql'), '2000-01-01T00:00:00Z', deployedOn)
+  check_silent: replace(loadTextContent('../queries/check_silent.kql'), '2000-01-01T00:00:00Z', createdOn)
 }
 
 @description('What each rule splits by, and how its mails are headed, in the grouping that was chosen.')

@@ -52,6 +52,8 @@ resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
 
 @description('The account\'s name.')
 output name string = account.name
+@description('When it was created: the same at every upgrade, and later after a removal.')
+output createdOn string = account.properties.creationTime
 @description('Where the app keeps the record.')
 output tablesEndpoint string = account.properties.primaryEndpoints.table
 @description('Where the host keeps its locks.')

@@ -129,6 +129,11 @@ def test_two_deployments_in_one_group_share_no_resource(other):
     assert len(east) == len(west) == len({*east, *west}) / 2
 
 
+def test_an_upgrade_with_the_same_parameters_changes_nothing():
+    """The compiler takes seconds, so an instant of the deployment would differ."""
+    assert azd().resources == azd().resources
+
+
 # What security depends on
 
 

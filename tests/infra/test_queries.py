@@ -111,8 +111,8 @@ def test_a_rule_has_no_more_dimensions_than_azure_takes(rule):
 
 def test_the_deployment_finds_one_place_for_its_instant(analysed):
     assert [rule.kql.count(EXAMPLE_INSTANT) for rule in RULES] == [0, 0, 0, 1]
-    assert SILENT.kql.startswith(f"let DeployedOn = datetime({EXAMPLE_INSTANT});\n")
-    assert SILENT.deployed(NOW).kql.startswith("let DeployedOn = datetime(2026-03-04T12:00:00Z);\n")
+    assert f'let CreatedOn = todatetime("{EXAMPLE_INSTANT}");\n' in SILENT.kql
+    assert 'let CreatedOn = todatetime("2026-03-04T12:00:00Z");\n' in SILENT.deployed(NOW).kql
     assert complaints(analysed["deployed"], SILENT) == []
 
 
@@ -506,6 +506,14 @@ def test_a_fresh_deployment_has_four_hours_for_its_first_check(log):
     rule = SILENT.deployed(NOW)
     assert log.fires(rule, NOW + 4 * HOUR) == []
     assert log.fires(rule, NOW + 4 * HOUR + timedelta(seconds=1)) == [{}]
+
+
+@pytest.mark.parametrize(
+    ("created", "silent"), [("2026-03-04T11:59:59.1234567Z", False), ("4/3/2026 11:59:59 sometime", True), ("", True)]
+)
+def test_a_creation_of_any_form_is_read_or_counts_as_long_ago(log, created, silent):
+    rule = SILENT._replace(kql=SILENT.kql.replace(EXAMPLE_INSTANT, created))
+    assert bool(log.fires(rule, NOW)) is silent
 
 
 def test_rows_that_have_left_the_window_are_silence(log):

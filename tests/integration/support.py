@@ -25,7 +25,7 @@ from shared.inspection import inspect
 from shared.rows import FINDINGS, RUNS
 from shared.settings import Settings
 from simulator.host import WorkerResult, run_worker
-from simulator.rules import EXAMPLE_INSTANT, FREQUENCY, RULES, RULES_BY_CONNECTOR, AlertEngine, Rule, firing
+from simulator.rules import FREQUENCY, RULES, RULES_BY_CONNECTOR, AlertEngine, Rule, firing
 from simulator.server import Recorded, Server
 from simulator.stack import Simulator, applied
 from simulator.tenant import Tenant, ade_token, push_certificate, vpp_token
@@ -62,8 +62,7 @@ def rules(grouping: Literal["Token", "Connector"] = "Token") -> tuple[Rule, ...]
     """The alert rules as they would be deployed; where the Bicep compiler is missing, as their files say."""
     if compiler.find() is None:
         return RULES if grouping == "Token" else RULES_BY_CONNECTOR
-    lines = f"param alertGrouping = '{grouping}'\nparam deployedOn = '{EXAMPLE_INSTANT}'"
-    return deployment.variant(lines).rules
+    return deployment.variant(f"param alertGrouping = '{grouping}'").rules
 
 
 class Monitor:
