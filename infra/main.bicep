@@ -157,10 +157,13 @@ var contradictions = problems(
 
 @description('Whether only private endpoints reach the storage account.')
 var isPrivate = !empty(network.?endpointSubnetId)
-@description('The parts of the private link scope\'s address.')
-var linkScopeParts = split(network.?privateLinkScopeId ?? '', '/')
-@description('Whether logs come in through it alone.')
-var hasLinkScope = length(linkScopeParts) == 9
+@description('Whether logs come in through a private link scope alone.')
+var hasLinkScope = length(split(network.?privateLinkScopeId ?? '', '/')) == 9
+@description('The parts of its address. Azure reads the group of a module that is not deployed, too, so there has to be one.')
+var linkScopeParts = split(
+  hasLinkScope ? network.?privateLinkScopeId ?? '' : '${resourceGroup().id}/providers/none/none/none',
+  '/'
+)
 
 @description('Whether a workspace was named.')
 var usesTheirWorkspace = length(split(workspaceResourceId, '/')) == 9
