@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from docs.alerts import alerts
-from docs.costs import EXAMPLES, total
+from docs.costs import bills, cost, further_costs, grants
 from docs.markdown import escaped, table
 from shared.device_rows import DEVICE_INSPECTION
 from shared.rows import CHECK_RUN, FINDINGS, RUNS, TOKEN_HISTORY, TOKEN_STATUS, Table
@@ -156,11 +156,15 @@ def _default(parameter: Mapping[str, Any]) -> str:
     return f"`{json.dumps(value)}`" if value not in ("", {}) else "none"
 
 
+def _type(name: str) -> dict[str, Any]:
+    (found,) = [one for full, one in _template()["definitions"].items() if full.endswith(f".{name}") or full == name]
+    properties: dict[str, Any] = found["properties"]
+    return properties
+
+
 def thresholds() -> str:
     """The table of what the parameter `thresholds` may hold."""
-    found = _template()["definitions"]
-    (limits,) = [one for name, one in found.items() if name.endswith("Thresholds")]
-    described = ((name, one["metadata"]["description"]) for name, one in limits["properties"].items())
+    described = ((name, one["metadata"]["description"]) for name, one in _type("Thresholds").items())
     split = ((name, *about.removeprefix("Optional. ").rpartition(" Default ")) for name, about in described)
     return table(
         ("limit", "default", "what it is"),
@@ -168,26 +172,13 @@ def thresholds() -> str:
     )
 
 
-def bills() -> str:
-    """The table of what a month costs, for each example tenant."""
-    bills = list(EXAMPLES.values())
-    header = ("what", *(part for tokens in EXAMPLES for part in (f"{tokens:,} tokens", "USD")))
-    rows = [
-        (lines[0].what, *(part for line in lines for part in (line.how, _usd(line.usd))))
-        for lines in zip(*bills, strict=True)
-    ]
-    totals = ("**together**", *(part for bill in bills for part in ("", f"**{_usd(total(bill))}**")))
-    return table(header, [*rows, totals])
-
-
-def cost() -> str:
-    """The bill in one sentence."""
-    told = [f"about {round(total(bill)):,} USD a month for {tokens:,} tokens" for tokens, bill in EXAMPLES.items()]
-    return f"At list prices {' and '.join(told)}: [how that is computed](docs/deployment.md#what-it-costs).\n"
-
-
-def _usd(amount: float) -> str:
-    return f"{amount:.2f}" if amount >= 0.005 or not amount else "below 0.01"
+def network() -> str:
+    """The table of what the parameter `network` may hold."""
+    described = ((name, one["metadata"]["description"]) for name, one in _type("Network").items())
+    return table(
+        ("member", "what it is"),
+        ((f"`{name}`", escaped(about.removeprefix("Optional. "))) for name, about in described),
+    )
 
 
 PAGES: Final[dict[Path, Callable[[], str]]] = {
@@ -203,7 +194,16 @@ PAGES: Final[dict[Path, Callable[[], str]]] = {
         },
     ),
     DOCS / "deployment.md": blocks(
-        DOCS / "deployment.md", {"parameters": parameters, "thresholds": thresholds, "costs": bills}
+        DOCS / "deployment.md",
+        {
+            "parameters": parameters,
+            "network": network,
+            "thresholds": thresholds,
+            "grants": grants,
+            "costs FlexConsumption": partial(bills, app_service=False),
+            "costs AppService": partial(bills, app_service=True),
+            "further costs": further_costs,
+        },
     ),
     ROOT / "README.md": blocks(ROOT / "README.md", {"settings": settings, "cost": cost}),
     ROOT / "local.settings.sample.json": local_settings,

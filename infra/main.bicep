@@ -1,7 +1,20 @@
 metadata name = 'ADE Token Monitor'
 metadata description = 'Watches the Apple tokens of an Intune tenant: the app, its record, its logs, the alert rules and the workbook, in one resource group.'
 
-import { AlertGrouping, Cloud, Connectors, Hosting, SyncErrorNames, Tags, Thresholds } from 'modules/types.bicep'
+import {
+  ActionGroupLocation
+  AlertGrouping
+  AppServiceSku
+  Cloud
+  Connectors
+  Hosting
+  Network
+  StorageRedundancy
+  SyncErrorNames
+  Tags
+  Thresholds
+} from 'modules/types.bicep'
+import { problems } from 'modules/checks.bicep'
 
 @description('Required. What the resources\' names begin with. Letters, digits and hyphens are kept, and 12 characters.')
 @minLength(1)
@@ -62,6 +75,24 @@ param readerGroupId string = ''
 @description('Optional. The plan that the app runs on: AppService where a cloud or region has no Flex Consumption.')
 param hosting Hosting = 'FlexConsumption'
 
+@description('Optional. The size of the App Service plan: B1 where it is empty. Flex Consumption has no sizes.')
+param appServiceSku AppServiceSku = ''
+
+@description('Optional. Existing subnets, private DNS zones and private link scope, for a tenant that refuses public services.')
+param network Network = {}
+
+@description('Optional. How many copies of the record Azure keeps, and where. What is deployed already cannot be changed by a deployment.')
+param storageRedundancy StorageRedundancy = 'Standard_LRS'
+
+@description('Optional. Resource id of an existing Log Analytics workspace, also of another resource group or subscription. Empty: the deployment creates one.')
+param workspaceResourceId string = ''
+
+@description('Optional. Where notifications are processed; Azure can process those of a global action group in any geography.')
+param actionGroupLocation ActionGroupLocation = 'global'
+
+@description('Optional. Send the resource logs of the storage account and of the app to the workspace.')
+param diagnosticSettings bool = false
+
 @description('Optional. Address of a release package that is deployed, too. Empty where azd, az or a pipeline deploys the code.')
 param packageUrl string = ''
 
@@ -108,8 +139,39 @@ var unique = uniqueString(resourceGroup().id, namePrefix, location)
 @description('What every name ends with but those of the alert rules, which begin with it. cli/doctor/app.py takes it from the app\'s name.')
 var suffix = '${prefix}-${unique}'
 
+@description('What contradicts itself in the parameters.')
+var contradictions = problems(
+  network,
+  hosting,
+  appServiceSku,
+  storageRedundancy,
+  location,
+  identityResourceId,
+  workspaceResourceId
+)
+
+@description('Whether only private endpoints reach the storage account.')
+var isPrivate = !empty(network.?endpointSubnetId)
+@description('Whether logs come in through a private link scope alone.')
+var hasLinkScope = length(split(network.?privateLinkScopeId ?? '', '/')) == 9
+@description('The parts of its address. Azure reads the group of a module that is not deployed, too, so there has to be one.')
+var linkScopeParts = split(
+  hasLinkScope ? network.?privateLinkScopeId ?? '' : '${resourceGroup().id}/providers/none/none/none',
+  '/'
+)
+
+@description('Whether a workspace was named.')
+var usesTheirWorkspace = length(split(workspaceResourceId, '/')) == 9
+@description('The parts of the workspace\'s address, theirs or ours: \'\', subscriptions, <id>, resourceGroups, <group>, providers, <provider>, <type>, <name>.')
+var workspaceParts = split(
+  usesTheirWorkspace
+    ? workspaceResourceId
+    : '${resourceGroup().id}/providers/Microsoft.OperationalInsights/workspaces/log-${suffix}',
+  '/'
+)
+
 @description('Whether an identity was named.')
-var usesTheirIdentity = !empty(identityResourceId)
+var usesTheirIdentity = length(split(identityResourceId, '/')) == 9
 @description('The parts of its address: \'\', subscriptions, <id>, resourceGroups, <group>, providers, <provider>, <type>, <name>.')
 var identityParts = split(usesTheirIdentity ? identityResourceId : '////////', '/')
 
@@ -144,17 +206,78 @@ module storage 'modules/storage.bicep' = {
     tags: tags
     tableNames: tableNames
     containerName: containerName
+    // A sentence here ends the deployment before it begins.
+    redundancy: empty(contradictions) ? storageRedundancy : fail(contradictions)
+    isPrivate: isPrivate
+  }
+}
+
+module privateEndpoints 'modules/network.bicep' = if (isPrivate) {
+  params: {
+    suffix: suffix
+    location: location
+    tags: tags
+    storageAccountName: storage.outputs.name
+    subnetId: network.?endpointSubnetId ?? ''
+    zoneIds: {
+      blob: network.?blobZoneId ?? ''
+      queue: network.?queueZoneId ?? ''
+      table: network.?tableZoneId ?? ''
+    }
+  }
+}
+
+module ourWorkspace 'modules/workspace.bicep' = if (!usesTheirWorkspace) {
+  params: {
+    name: 'log-${suffix}'
+    location: location
+    tags: tags
+    retentionDays: logRetentionDays
+    isPrivate: hasLinkScope
+  }
+}
+
+resource theirWorkspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' existing = if (usesTheirWorkspace) {
+  name: workspaceParts[8]
+  scope: resourceGroup(workspaceParts[2], workspaceParts[4])
+}
+
+@description('The workspace that holds rows and logs.')
+var workspace = {
+  id: usesTheirWorkspace ? theirWorkspace.id : ourWorkspace!.outputs.id
+  name: usesTheirWorkspace ? theirWorkspace.name : ourWorkspace!.outputs.name
+  location: usesTheirWorkspace ? theirWorkspace!.location : location
+  customerId: usesTheirWorkspace ? theirWorkspace!.properties.customerId : ourWorkspace!.outputs.customerId
+}
+
+module tables 'modules/tables.bicep' = {
+  scope: resourceGroup(workspaceParts[2], workspaceParts[4])
+  params: {
+    workspaceName: workspace.name
+    retentionDays: usesTheirWorkspace ? logRetentionDays : 0
   }
 }
 
 module monitoring 'modules/monitoring.bicep' = {
   params: {
-    workspaceName: 'log-${suffix}'
+    workspaceId: workspace.id
+    workspaceLocation: workspace.location
     appInsightsName: 'appi-${suffix}'
     ruleName: 'dcr-${suffix}'
+    endpointName: 'dce-${suffix}'
+    isPrivate: hasLinkScope
     location: location
     tags: tags
-    retentionDays: logRetentionDays
+  }
+  dependsOn: [tables]
+}
+
+module linkScope 'modules/private-link-scope.bicep' = if (hasLinkScope) {
+  scope: resourceGroup(linkScopeParts[2], linkScopeParts[4])
+  params: {
+    scopeName: linkScopeParts[8]
+    // A workspace that was there before is in it already, or takes rows from anywhere.
+    resourceIds: concat(monitoring.outputs.privateLinkIds, usesTheirWorkspace ? [] : [workspace.id])
   }
 }
 
@@ -164,7 +287,7 @@ module workbook 'modules/workbook.bicep' = {
     displayName: 'Apple tokens (${prefix})'
     location: location
     tags: tags
-    workspaceId: monitoring.outputs.workspaceId
+    workspaceId: workspace.id
     deploymentId: deploymentId
     portalUrl: clouds[cloudName].portal
     documentsUrl: documentsUrl
@@ -178,7 +301,7 @@ module roles 'modules/roles.bicep' = {
     readerGroupId: readerGroupId
     storageAccountName: storage.outputs.name
     tableNames: tableNames
-    workspaceName: monitoring.outputs.workspaceName
+    workspaceId: workspace.id
     appInsightsName: monitoring.outputs.appInsightsName
     ruleName: monitoring.outputs.ruleName
     workbookName: workbook.outputs.name
@@ -248,8 +371,9 @@ module flex 'modules/flex.bicep' = if (hosting == 'FlexConsumption') {
     settings: settings
     containerUrl: storage.outputs.containerUrl
     packageUrl: packageUrl
+    subnetId: network.?appSubnetId ?? ''
   }
-  dependsOn: [roles]
+  dependsOn: [linkScope, privateEndpoints, roles]
 }
 
 module appService 'modules/appservice.bicep' = if (hosting == 'AppService') {
@@ -261,19 +385,31 @@ module appService 'modules/appservice.bicep' = if (hosting == 'AppService') {
     identityId: identity.id
     settings: settings
     packageUrl: packageUrl
+    sku: appServiceSku
+    subnetId: network.?appSubnetId ?? ''
   }
-  dependsOn: [roles]
+  dependsOn: [linkScope, privateEndpoints, roles]
+}
+
+module diagnostics 'modules/diagnostics.bicep' = if (diagnosticSettings) {
+  params: {
+    storageAccountName: storage.outputs.name
+    appName: app.name
+    workspaceId: workspace.id
+  }
+  dependsOn: [appService, flex]
 }
 
 module alerts 'modules/alerts.bicep' = {
   params: {
     suffix: suffix
     actionGroupName: 'ag-${suffix}'
-    location: location
+    actionGroupLocation: actionGroupLocation
+    location: workspace.location
     tags: tags
     emails: alertEmails
     webhook: alertWebhook
-    workspaceId: monitoring.outputs.workspaceId
+    workspaceId: workspace.id
     queryIdentityId: queryIdentity.outputs.id
     grouping: alertGrouping
     deploymentId: deploymentId
@@ -298,7 +434,7 @@ output LOGS_INGESTION_RULE_ID string = monitoring.outputs.ruleImmutableId
 @description('What the deployment\'s rows are known by in the workspace.')
 output DEPLOYMENT string = deploymentId
 @description('The id that queries name the workspace by.')
-output WORKSPACE_ID string = monitoring.outputs.workspaceCustomerId
+output WORKSPACE_ID string = workspace.customerId
 @description('The identity that the app signs in as.')
 output IDENTITY_NAME string = identity.name
 @description('Its resource id.')

@@ -3,7 +3,19 @@ metadata description = 'Makes the resource group and deploys main.bicep into it;
 
 targetScope = 'subscription'
 
-import { AlertGrouping, Cloud, Connectors, Hosting, SyncErrorNames, Tags, Thresholds } from 'modules/types.bicep'
+import {
+  ActionGroupLocation
+  AlertGrouping
+  AppServiceSku
+  Cloud
+  Connectors
+  Hosting
+  Network
+  StorageRedundancy
+  SyncErrorNames
+  Tags
+  Thresholds
+} from 'modules/types.bicep'
 
 @description('Required. The resource group; it is made where it is missing.')
 @minLength(1)
@@ -69,6 +81,24 @@ param readerGroupId string = ''
 @description('Optional. The plan that the app runs on: AppService where a cloud or region has no Flex Consumption.')
 param hosting Hosting = 'FlexConsumption'
 
+@description('Optional. The size of the App Service plan: B1 where it is empty. Flex Consumption has no sizes.')
+param appServiceSku AppServiceSku = ''
+
+@description('Optional. Existing subnets, private DNS zones and private link scope, for a tenant that refuses public services.')
+param network Network = {}
+
+@description('Optional. How many copies of the record Azure keeps, and where. What is deployed already cannot be changed by a deployment.')
+param storageRedundancy StorageRedundancy = 'Standard_LRS'
+
+@description('Optional. Resource id of an existing Log Analytics workspace, also of another resource group or subscription. Empty: the deployment creates one.')
+param workspaceResourceId string = ''
+
+@description('Optional. Where notifications are processed; Azure can process those of a global action group in any geography.')
+param actionGroupLocation ActionGroupLocation = 'global'
+
+@description('Optional. Send the resource logs of the storage account and of the app to the workspace.')
+param diagnosticSettings bool = false
+
 @description('Optional. Address of a release package that is deployed, too. Empty where azd, az or a pipeline deploys the code.')
 param packageUrl string = ''
 
@@ -111,6 +141,12 @@ module monitor 'main.bicep' = {
     logRetentionDays: logRetentionDays
     readerGroupId: readerGroupId
     hosting: hosting
+    appServiceSku: appServiceSku
+    network: network
+    storageRedundancy: storageRedundancy
+    workspaceResourceId: workspaceResourceId
+    actionGroupLocation: actionGroupLocation
+    diagnosticSettings: diagnosticSettings
     packageUrl: packageUrl
     identityResourceId: identityResourceId
     cloud: cloud

@@ -10,7 +10,30 @@ param alertWebhook = readEnvironmentVariable('ALERT_WEBHOOK', '')
 param alertGrouping = readEnvironmentVariable('ALERT_GROUPING', 'Token')
 param readerGroupId = readEnvironmentVariable('READER_GROUP_ID', '')
 param hosting = readEnvironmentVariable('HOSTING', 'FlexConsumption')
+param appServiceSku = readEnvironmentVariable('APP_SERVICE_SKU', '')
+param network = {
+  appSubnetId: readEnvironmentVariable('APP_SUBNET_ID', '')
+  endpointSubnetId: readEnvironmentVariable('ENDPOINT_SUBNET_ID', '')
+  blobZoneId: readEnvironmentVariable('BLOB_ZONE_ID', '')
+  queueZoneId: readEnvironmentVariable('QUEUE_ZONE_ID', '')
+  tableZoneId: readEnvironmentVariable('TABLE_ZONE_ID', '')
+  privateLinkScopeId: readEnvironmentVariable('PRIVATE_LINK_SCOPE_ID', '')
+}
+param storageRedundancy = readEnvironmentVariable('STORAGE_REDUNDANCY', 'Standard_LRS')
+param workspaceResourceId = readEnvironmentVariable('EXISTING_WORKSPACE_ID', '')
+param actionGroupLocation = readEnvironmentVariable('ACTION_GROUP_LOCATION', 'global')
+param diagnosticSettings = bool(readEnvironmentVariable('DIAGNOSTIC_SETTINGS', 'false'))
 param identityResourceId = readEnvironmentVariable('EXISTING_IDENTITY_ID', '')
 param enrollmentEvents = bool(readEnvironmentVariable('ENROLLMENT_EVENTS', 'false'))
 param cloud = readEnvironmentVariable('AZURE_CLOUD', '')
-param tags = { 'azd-env-name': readEnvironmentVariable('AZURE_ENV_NAME', 'ade-token-monitor') }
+param tags = union(
+  { 'azd-env-name': readEnvironmentVariable('AZURE_ENV_NAME', 'ade-token-monitor') },
+  toObject(
+    map(
+      filter(split(readEnvironmentVariable('TAGS', ''), ','), tag => !empty(trim(tag))),
+      tag => contains(tag, '=') ? tag : fail('TAGS must be a list such as owner=endpoint-team,costCenter=4711.')
+    ),
+    tag => trim(first(split(tag, '='))),
+    tag => trim(join(skip(split(tag, '='), 1), '='))
+  )
+)

@@ -1,13 +1,16 @@
 metadata name = 'Alerts'
 metadata description = 'Who is told (the action group), of what (four query rules), and that a rule was disabled (an activity log alert).'
 
-import { AlertGrouping, Tags } from 'types.bicep'
+import { ActionGroupLocation, AlertGrouping, Tags } from 'types.bicep'
 
 @description('Required. What the rules\' names begin with: no other deployment of the group has it.')
 param suffix string
 
 @description('Required. The action group\'s name.')
 param actionGroupName string
+
+@description('Required. Where its notifications are processed.')
+param actionGroupLocation ActionGroupLocation
 
 @description('Required. The rules\' region, which is the workspace\'s.')
 param location string
@@ -56,7 +59,7 @@ var grouped = map(rules, rule => grouping == 'Connector' ? rule.?byConnector ?? 
 
 resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
   name: actionGroupName
-  location: 'global'
+  location: actionGroupLocation
   tags: tags
   properties: {
     enabled: true

@@ -1,7 +1,7 @@
 metadata name = 'App Service'
 metadata description = 'The function app on an App Service plan, and its code where a package is named.'
 
-import { Settings, Tags } from 'types.bicep'
+import { AppServiceSku, Settings, Tags } from 'types.bicep'
 
 @description('Required. The function app\'s name.')
 param name string
@@ -24,6 +24,12 @@ param settings Settings
 @description('Required. Address of the package to deploy; empty where something else deploys the code.')
 param packageUrl string
 
+@description('Required. The size of the plan; empty for B1.')
+param sku AppServiceSku
+
+@description('Required. Resource id of the subnet that all outbound traffic goes through, delegated to Microsoft.Web/serverFarms; empty for none.')
+param subnetId string
+
 @description('Settings that Flex Consumption refuses and this plan needs.')
 var settingsOfThePlan = {
   FUNCTIONS_EXTENSION_VERSION: '~4'
@@ -32,16 +38,16 @@ var settingsOfThePlan = {
   WEBSITE_RUN_FROM_PACKAGE: '1'
 }
 
-resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
+resource plan 'Microsoft.Web/serverfarms@2023-12-01' = {
   name: planName
   location: location
   tags: tags
   kind: 'linux'
-  sku: { name: 'B1', tier: 'Basic' }
+  sku: { name: empty(sku) ? 'B1' : sku }
   properties: { reserved: true }
 }
 
-resource app 'Microsoft.Web/sites@2024-11-01' = {
+resource app 'Microsoft.Web/sites@2023-12-01' = {
   name: name
   location: location
   tags: union(tags, { 'azd-service-name': 'monitor' })
@@ -50,6 +56,8 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
   properties: {
     serverFarmId: plan.id
     httpsOnly: true
+    // Flex Consumption routes everything; App Service has to be asked.
+    ...(empty(subnetId) ? {} : { virtualNetworkSubnetId: subnetId, vnetRouteAllEnabled: true })
     siteConfig: {
       alwaysOn: true
       linuxFxVersion: 'PYTHON|3.13'

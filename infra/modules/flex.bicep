@@ -27,6 +27,9 @@ param containerUrl string
 @description('Required. Address of the package to deploy; empty where something else deploys the code.')
 param packageUrl string
 
+@description('Required. Resource id of the subnet that all outbound traffic goes through, delegated to Microsoft.App/environments; empty for none.')
+param subnetId string
+
 resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
   name: planName
   location: location
@@ -47,6 +50,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
   properties: {
     serverFarmId: plan.id
     httpsOnly: true
+    ...(empty(subnetId) ? {} : { virtualNetworkSubnetId: subnetId })
     functionAppConfig: {
       deployment: {
         storage: {

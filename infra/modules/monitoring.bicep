@@ -1,10 +1,13 @@
 metadata name = 'Monitoring'
-metadata description = 'Workspace, Application Insights, the two custom tables and the data collection rule that fills them.'
+metadata description = 'Application Insights, and the data collection rule that fills the two custom tables, with an endpoint of its own where the network is private.'
 
 import { Tags } from 'types.bicep'
 
-@description('Required. The workspace\'s name.')
-param workspaceName string
+@description('Required. Resource id of the workspace.')
+param workspaceId string
+
+@description('Required. The region of the workspace, where a rule and its endpoint have to be.')
+param workspaceLocation string
 
 @description('Required. The name of Application Insights.')
 param appInsightsName string
@@ -14,50 +17,22 @@ param appInsightsName string
 @maxLength(30)
 param ruleName string
 
-@description('Required. The region of all of them: a rule lives where its workspace does.')
+@description('Required. The name of the data collection endpoint.')
+@minLength(3)
+@maxLength(44)
+param endpointName string
+
+@description('Required. Whether logs come in through a private link scope alone.')
+param isPrivate bool
+
+@description('Required. The region of Application Insights.')
 param location string
 
 @description('Required. Their tags.')
 param tags Tags
 
-@description('Required. Days that logs and the two tables are kept.')
-@minValue(30)
-@maxValue(730)
-param retentionDays int
-
 @description('The two tables\' columns, written from shared/rows.py, which the app sends its rows by.')
 var tables = loadJsonContent('../columns.json')
-
-resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' = {
-  name: workspaceName
-  location: location
-  tags: tags
-  properties: {
-    sku: { name: 'PerGB2018' }
-    retentionInDays: retentionDays
-    features: { disableLocalAuth: true, enableLogAccessUsingOnlyResourcePermissions: true }
-  }
-}
-
-// One at a time: the service refuses two changes of a workspace at once.
-@batchSize(1)
-resource customTables 'Microsoft.OperationalInsights/workspaces/tables@2025-02-01' = [
-  for table in items(tables): {
-    parent: workspace
-    name: table.key
-    properties: {
-      plan: 'Analytics'
-      schema: {
-        name: table.key
-        columns: map(table.value, column => {
-          name: column.name
-          type: column.type == 'datetime' ? 'dateTime' : column.type
-          description: column.description
-        })
-      }
-    }
-  }
-]
 
 resource appInsights 'Microsoft.Insights/components@2020-02-02' = {
   name: appInsightsName
@@ -66,25 +41,34 @@ resource appInsights 'Microsoft.Insights/components@2020-02-02' = {
   kind: 'web'
   properties: {
     Application_Type: 'web'
-    WorkspaceResourceId: workspace.id
+    WorkspaceResourceId: workspaceId
     DisableLocalAuth: true
+    ...(isPrivate ? { publicNetworkAccessForIngestion: 'Disabled' } : {})
   }
+}
+
+resource endpoint 'Microsoft.Insights/dataCollectionEndpoints@2023-03-11' = if (isPrivate) {
+  name: endpointName
+  location: workspaceLocation
+  tags: tags
+  properties: { networkAcls: { publicNetworkAccess: 'Disabled' } }
 }
 
 // A rule's creation checks that the tables exist, and they can be seconds behind.
 @retryOn(['InvalidOutputTable', 'InvalidPayload'], 5)
 resource rule 'Microsoft.Insights/dataCollectionRules@2023-03-11' = {
   name: ruleName
-  location: location
+  location: workspaceLocation
   tags: tags
   kind: 'Direct'
   properties: {
     description: 'Rows of ADE Token Monitor, into its two tables.'
+    ...(isPrivate ? { dataCollectionEndpointId: endpoint.id } : {})
     streamDeclarations: toObject(items(tables), table => 'Custom-${table.key}', table => {
       columns: map(table.value, column => { name: column.name, type: column.type })
     })
     destinations: {
-      logAnalytics: [{ name: 'workspace', workspaceResourceId: workspace.id }]
+      logAnalytics: [{ name: 'workspace', workspaceResourceId: workspaceId }]
     }
     dataFlows: map(items(tables), table => {
       streams: ['Custom-${table.key}']
@@ -93,15 +77,10 @@ resource rule 'Microsoft.Insights/dataCollectionRules@2023-03-11' = {
       outputStream: 'Custom-${table.key}'
     })
   }
-  dependsOn: [customTables]
 }
 
-@description('The workspace\'s resource id.')
-output workspaceId string = workspace.id
-@description('The workspace\'s name.')
-output workspaceName string = workspace.name
-@description('The id that queries name the workspace by.')
-output workspaceCustomerId string = workspace.properties.customerId
+@description('What a private link scope has to let in.')
+output privateLinkIds string[] = [appInsights.id, ...(isPrivate ? [endpoint.id] : [])]
 @description('The name of Application Insights.')
 output appInsightsName string = appInsights.name
 @description('Where the host sends its logs. It names a place and lets nobody in: local authentication is off.')
@@ -109,6 +88,8 @@ output appInsightsConnection string = appInsights.properties.ConnectionString
 @description('The data collection rule\'s name.')
 output ruleName string = rule.name
 @description('Where the app sends its rows.')
-output ingestionEndpoint string = rule.properties.endpoints.logsIngestion
+output ingestionEndpoint string = isPrivate
+  ? endpoint!.properties.logsIngestion.endpoint
+  : rule.properties.endpoints.logsIngestion
 @description('The id that the app names the rule by.')
 output ruleImmutableId string = rule.properties.immutableId

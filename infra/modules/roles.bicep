@@ -16,8 +16,8 @@ param storageAccountName string
 @description('Required. The app\'s tables in it.')
 param tableNames string[]
 
-@description('Required. The workspace.')
-param workspaceName string
+@description('Required. Resource id of the workspace, which can be in another resource group.')
+param workspaceId string
 
 @description('Required. Application Insights.')
 param appInsightsName string
@@ -30,7 +30,6 @@ param workbookName string
 
 @description('Built-in roles: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles')
 var roles = {
-  logAnalyticsReader: '73c42c96-874c-492b-b04d-ab87d138a893'
   monitoringMetricsPublisher: '3913510d-42f4-4e42-8a64-420c390055eb'
   storageBlobDataOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
   storageTableDataContributor: '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
@@ -48,10 +47,6 @@ resource account 'Microsoft.Storage/storageAccounts@2024-01-01' existing = {
   }
 }
 
-resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' existing = {
-  name: workspaceName
-}
-
 resource appInsights 'Microsoft.Insights/components@2020-02-02' existing = {
   name: appInsightsName
 }
@@ -62,6 +57,14 @@ resource rule 'Microsoft.Insights/dataCollectionRules@2023-03-11' existing = {
 
 resource workbook 'Microsoft.Insights/workbooks@2023-06-01' existing = {
   name: workbookName
+}
+
+@description('The parts of the workspace\'s address: \'\', subscriptions, <id>, resourceGroups, <group>, providers, <provider>, <type>, <name>.')
+var workspaceParts = split(workspaceId, '/')
+
+module workspaceRoles 'workspace-roles.bicep' = {
+  scope: resourceGroup(workspaceParts[2], workspaceParts[4])
+  params: { workspaceName: workspaceParts[8], queryPrincipalId: queryPrincipalId, readerGroupId: readerGroupId }
 }
 
 resource hostStorage 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
@@ -119,17 +122,6 @@ resource logs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-resource queries 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  scope: workspace
-  name: guid(workspace.id, queryPrincipalId, roles.logAnalyticsReader)
-  properties: {
-    description: 'ADE Token Monitor: the alert rules query the two tables.'
-    principalId: queryPrincipalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.logAnalyticsReader)
-  }
-}
-
 resource statusReaders 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for (tableName, index) in tableNames: if (!empty(readerGroupId)) {
     scope: account::tableService::tables[index]
@@ -151,16 +143,5 @@ resource workbookReaders 'Microsoft.Authorization/roleAssignments@2022-04-01' = 
     principalId: readerGroupId
     principalType: 'Group'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.workbookReader)
-  }
-}
-
-resource workbookQueries 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(readerGroupId)) {
-  scope: workspace
-  name: guid(workspace.id, readerGroupId, roles.logAnalyticsReader)
-  properties: {
-    description: 'ADE Token Monitor: the workbook queries with the rights of whoever looks at it.'
-    principalId: readerGroupId
-    principalType: 'Group'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.logAnalyticsReader)
   }
 }

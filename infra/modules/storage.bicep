@@ -1,7 +1,7 @@
 metadata name = 'Storage'
 metadata description = 'The account that holds the record (four tables), the host\'s locks and the code package. It has no keys in use.'
 
-import { Tags } from 'types.bicep'
+import { StorageRedundancy, Tags } from 'types.bicep'
 
 @description('Required. The account\'s name.')
 param name string
@@ -18,12 +18,18 @@ param tableNames string[]
 @description('Required. The container that the code is deployed into.')
 param containerName string
 
+@description('Required. How many copies Azure keeps, and where.')
+param redundancy StorageRedundancy
+
+@description('Required. Whether only private endpoints reach the account.')
+param isPrivate bool
+
 resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
   name: name
   location: location
   tags: tags
   kind: 'StorageV2'
-  sku: { name: 'Standard_LRS' }
+  sku: { name: redundancy }
   properties: {
     accessTier: 'Hot'
     allowBlobPublicAccess: false
@@ -32,6 +38,7 @@ resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
     defaultToOAuthAuthentication: true
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
+    ...(isPrivate ? { publicNetworkAccess: 'Disabled', networkAcls: { bypass: 'None', defaultAction: 'Deny' } } : {})
   }
 
   resource blobs 'blobServices' = {

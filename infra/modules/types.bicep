@@ -80,6 +80,52 @@ type AlertGrouping = 'Token' | 'Connector'
 type Hosting = 'FlexConsumption' | 'AppService'
 
 @export()
+@description('The size of the App Service plan; empty for B1. Flex Consumption has no sizes.')
+type AppServiceSku = '' | 'B1' | 'B2' | 'B3' | 'S1' | 'P0v3' | 'P1v3' | 'P0v4' | 'P1v4'
+
+@export()
+@description('How many copies of the record Azure keeps: in one datacenter, in three zones of the region, and each of them with copies in the paired region.')
+type StorageRedundancy = 'Standard_LRS' | 'Standard_ZRS' | 'Standard_GRS' | 'Standard_GZRS'
+
+@export()
+@description('Where notifications are stored and processed. Azure can process those of a global action group in any geography.')
+type ActionGroupLocation =
+  | 'global'
+  | 'centralindia'
+  | 'eastus'
+  | 'eastus2'
+  | 'germanywestcentral'
+  | 'northcentralus'
+  | 'southcentralus'
+  | 'southindia'
+  | 'swedencentral'
+  | 'westus'
+  | 'westus2'
+
+@export()
+@description('Existing network resources, each a resource id. An empty object keeps every service public; an empty id counts as missing.')
+@sealed()
+type Network = {
+  @description('Optional. The subnet of the app, which no other app uses. It is delegated: to Microsoft.App/environments on Flex Consumption, to Microsoft.Web/serverFarms on App Service.')
+  appSubnetId: string?
+
+  @description('Optional. The subnet of the private endpoints; a delegated subnet takes none.')
+  endpointSubnetId: string?
+
+  @description('Optional. The private DNS zone privatelink.blob.core.windows.net, or the one of your cloud. Leave it out where a policy registers private endpoints.')
+  blobZoneId: string?
+
+  @description('Optional. The private DNS zone privatelink.queue.core.windows.net, or the one of your cloud.')
+  queueZoneId: string?
+
+  @description('Optional. The private DNS zone privatelink.table.core.windows.net, or the one of your cloud.')
+  tableZoneId: string?
+
+  @description('Optional. The Azure Monitor private link scope of your network, where logs must not cross the internet.')
+  privateLinkScopeId: string?
+}
+
+@export()
 @description('What is watched: Automated Device Enrollment, the Apple MDM push certificate, Apps and Books.')
 @minLength(1)
 type Connectors = ('ade' | 'apns' | 'vpp')[]

@@ -269,9 +269,9 @@ def test_what_needs_a_role_waits_for_it(template):
         assert "roles" in modules[module]["dependsOn"], module
 
 
-def test_every_role_is_granted_in_one_file():
-    others = [path.name for path in INFRA.rglob("*.bicep") if "roleAssignments@" in path.read_text("utf-8")]
-    assert others == ["roles.bicep"]
+def test_every_role_is_granted_in_one_file_and_its_part_for_the_workspace():
+    others = {path.name for path in INFRA.rglob("*.bicep") if "roleAssignments@" in path.read_text("utf-8")}
+    assert others == {"roles.bicep", "workspace-roles.bicep"}
 
 
 # The plans
@@ -358,7 +358,7 @@ def test_the_tables_of_the_record_are_made(example):
 
 def test_few_parameters_and_three_of_them_required(template):
     parameters = template["parameters"]
-    assert len(parameters) <= 25
+    assert len(parameters) <= 32
     assert {name for name, one in parameters.items() if "defaultValue" not in one} == {
         "namePrefix",
         "location",
@@ -415,6 +415,7 @@ def test_azd_deploys_what_the_public_example_does(monkeypatch):
     assert group["tags"] == {"azd-env-name": "ade-token-monitor"}
 
 
+HUB = "/subscriptions/55555555-5555-4555-8555-555555555555/resourceGroups"
 AZD = {
     "AZURE_ENV_NAME": "contoso-prod",
     "AZURE_LOCATION": "northeurope",
@@ -429,6 +430,18 @@ AZD = {
         "Microsoft.ManagedIdentity/userAssignedIdentities/id-apple-tokens"
     ),
     "ENROLLMENT_EVENTS": "true",
+    "APP_SERVICE_SKU": "P0v3",
+    "APP_SUBNET_ID": f"{HUB}/rg-network/providers/Microsoft.Network/virtualNetworks/vnet/subnets/app",
+    "ENDPOINT_SUBNET_ID": f"{HUB}/rg-network/providers/Microsoft.Network/virtualNetworks/vnet/subnets/endpoints",
+    "BLOB_ZONE_ID": f"{HUB}/rg-dns/providers/Microsoft.Network/privateDnsZones/blob",
+    "QUEUE_ZONE_ID": f"{HUB}/rg-dns/providers/Microsoft.Network/privateDnsZones/queue",
+    "TABLE_ZONE_ID": f"{HUB}/rg-dns/providers/Microsoft.Network/privateDnsZones/table",
+    "PRIVATE_LINK_SCOPE_ID": f"{HUB}/rg-monitor/providers/Microsoft.Insights/privateLinkScopes/ampls",
+    "STORAGE_REDUNDANCY": "Standard_ZRS",
+    "EXISTING_WORKSPACE_ID": f"{HUB}/rg-logs/providers/Microsoft.OperationalInsights/workspaces/log-central",
+    "ACTION_GROUP_LOCATION": "swedencentral",
+    "DIAGNOSTIC_SETTINGS": "true",
+    "TAGS": "owner=endpoint-team,costCenter=4711",
 }
 
 
@@ -442,7 +455,14 @@ def test_azd_hands_its_environment_on(monkeypatch):
     assert (found.settings["ENROLLMENT_EVENTS"], found.settings["AZURE_CLOUD"]) == ("true", "AzureUSGovernment")
     group = found.one("Microsoft.Insights/actionGroups")["properties"]
     assert [mail["emailAddress"] for mail in group["emailReceivers"]] == ["a@contoso.com", "b@contoso.com"]
-    assert found.one("Microsoft.Web/serverfarms")["sku"]["name"] == "B1"
+    assert found.one("Microsoft.Web/serverfarms")["sku"]["name"] == "P0v3"
+    assert app["properties"]["virtualNetworkSubnetId"] == AZD["APP_SUBNET_ID"]
+    assert found.one("Microsoft.Storage/storageAccounts")["sku"]["name"] == "Standard_ZRS"
+    assert found.one("Microsoft.Insights/actionGroups")["location"] == "swedencentral"
+    assert len(found.all("Microsoft.Insights/diagnosticSettings")) == 3
+    assert app["tags"]["costCenter"] == "4711"
+    everything = json.dumps(found.resources)
+    assert [name for name, value in AZD.items() if name.endswith("_ID") and value not in everything] == []
     assert {rule.dimensions[0] for rule in found.rules if rule.dimensions} == {"Connector"}
     assert AZD["READER_GROUP_ID"] in {who for who, _, _, _ in assignments(found)}
     assert found.one("Microsoft.Resources/resourceGroups")["name"] == "rg-contoso-prod"

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,6 +19,11 @@ IDENTITY = (
     "/subscriptions/22222222-2222-4222-8222-222222222222/resourceGroups/rg/providers/"
     "Microsoft.ManagedIdentity/userAssignedIdentities/id-apple-tokens"
 )
+HUB = "/subscriptions/22222222-2222-4222-8222-222222222222/resourceGroups/rg-hub/providers"
+SUBNET = f"{HUB}/Microsoft.Network/virtualNetworks/vnet-hub/subnets/snet-app"
+ZONE = f"{HUB}/Microsoft.Network/privateDnsZones/privatelink.blob.core.windows.net"
+SCOPE = f"{HUB}/Microsoft.Insights/privateLinkScopes/ampls-hub"
+WORKSPACE = f"{HUB}/Microsoft.OperationalInsights/workspaces/log-central"
 
 
 def allowed(parameter: str) -> list[str] | None:
@@ -34,29 +40,37 @@ def test_the_form_fills_every_required_parameter_and_knows_no_other_than_the_tem
 
 
 def test_every_field_goes_somewhere_and_every_output_comes_from_a_field():
-    used = re.findall(r"basics\('(\w+)'\)|steps\('options'\)\.(\w+)", " ".join(FORM["outputs"].values()))
-    assert {one or other for one, other in used} == set(FIELDS)
+    used = set(re.findall(r"(basics|steps\('\w+'\))[.(]'?(\w+)", " ".join(FORM["outputs"].values())))
+    places = {("basics", element["name"]) for element in FORM["basics"]} | {
+        (f"steps('{step['name']}')", element["name"]) for step in FORM["steps"] for element in step["elements"]
+    }
+    assert used == {(step, name) for step, name in places if name in FIELDS}
     assert FORM["outputs"]["location"] == "[location()]"
 
 
 def test_the_form_asks_for_little_and_explains_each_field():
-    assert len(FIELDS) <= 9
-    assert sum(field["constraints"]["required"] for field in FORM["basics"] if "constraints" in field) == 2
+    assert all(len(step["elements"]) <= 9 for step in FORM["steps"])
+    required = [field["name"] for field in FORM["basics"] if field.get("constraints", {}).get("required")]
+    assert required == ["namePrefix", "alertEmails", "identityResourceId"]
     for name, field in FIELDS.items():
         assert len(field["toolTip"]) > 30, name
         assert field["label"], name
+        # What has to be filled in outside of the first page has a default, or is hidden until somebody asks for it.
+        assert (
+            field in FORM["basics"] or not field["constraints"]["required"] or {"defaultValue", "visible"} & set(field)
+        )
 
 
 @pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if field["type"].endswith("DropDown")])
 def test_a_choice_offers_what_the_template_takes(name):
     offered = FIELDS[name]["constraints"]["allowedValues"]
-    assert sorted(one["value"] for one in offered) == sorted(allowed(name) or [])
+    assert sorted(one["value"] for one in offered) == sorted(filter(None, allowed(name) or []))
     default = FIELDS[name]["defaultValue"]
     labels = [one["label"] for one in offered]
     assert set([default] if isinstance(default, str) else default) <= set(labels)
     default_value = TEMPLATE["parameters"][name]["defaultValue"]
     chosen = [one["value"] for one in offered if one["label"] in default]
-    assert chosen == (default_value if isinstance(default_value, list) else [default_value])
+    assert chosen == (default_value if isinstance(default_value, list) else [default_value or "B1"])
 
 
 @pytest.mark.parametrize(
@@ -68,8 +82,20 @@ def test_a_choice_offers_what_the_template_takes(name):
             ["a@contoso.com", " a@contoso.com , b@contoso.co.uk "],
             ["", "a", "a@b", "a@contoso.com,", "a@contoso.com b@contoso.com", "a@contoso.com;b@contoso.com"],
         ),
-        ("identityResourceId", ["", IDENTITY], ["id-apple-tokens", f"{IDENTITY}/x", IDENTITY.replace("/sub", "sub")]),
+        ("identityResourceId", [IDENTITY], ["", "id-apple-tokens", f"{IDENTITY}/x", IDENTITY.replace("/sub", "sub")]),
         ("readerGroupId", ["", "33333333-3333-4333-8333-333333333333"], ["Intune admins", "33333333"]),
+        ("appSubnetId", [SUBNET], ["", "snet-app", SUBNET.rpartition("/subnets")[0], f"{SUBNET}/x"]),
+        ("endpointSubnetId", [SUBNET], ["", "snet-app"]),
+        ("blobZoneId", ["", ZONE], ["privatelink.blob.core.windows.net", SUBNET]),
+        ("queueZoneId", ["", ZONE], ["privatelink.queue.core.windows.net"]),
+        ("tableZoneId", ["", ZONE], ["privatelink.table.core.windows.net"]),
+        ("privateLinkScopeId", ["", SCOPE], ["ampls-hub", ZONE]),
+        ("workspaceResourceId", ["", WORKSPACE], ["log-central", SCOPE]),
+        (
+            "tags",
+            ["", "owner=team", "owner=endpoint team,costCenter=", "a=1, b=2"],
+            ["owner", "=team", "a=b=c", "a=1,", ",a=1", 'a="1"', "a=\\"],
+        ),
         ("packageUrl", ["", "https://example.com/a.zip"], ["http://example.com/a.zip", "a.zip", "https://a b"]),
     ],
 )
@@ -79,6 +105,80 @@ def test_a_text_is_checked_before_anything_is_deployed(name, good, bad):
     assert [text for text in bad if re.search(constraints["regex"], text)] == []
     assert constraints["required"] is ("" in bad)
     assert constraints["validationMessage"].endswith(".")
+
+
+# What it hands over
+
+
+def answers(**given: object) -> dict[str, object]:
+    """The value of each field when a person leaves everything else as it is."""
+    filled: dict[str, object] = {"alertEmails": "a@contoso.com", "identityResourceId": IDENTITY}
+    for name, field in FIELDS.items():
+        values = {one["label"]: one["value"] for one in field["constraints"].get("allowedValues", [])}
+        default = field.get("defaultValue", "")
+        chosen = [values[one] for one in default] if isinstance(default, list) else values.get(default, default)
+        filled.setdefault(name, chosen)
+    return filled | given
+
+
+def handed_over(**given: object) -> dict[str, object]:
+    """The template's parameters as the form's expressions make them: but for `if`, they are Python's, too."""
+    filled = answers(**given)
+    functions = {
+        "_if": lambda condition, yes, no: yes if condition else no,
+        "basics": filled.get,
+        "concat": lambda *parts: "".join(parts),
+        "empty": lambda value: not value,
+        "equals": lambda one, other: one == other,
+        "location": lambda: "westeurope",
+        "parse": json.loads,
+        "replace": str.replace,
+        "split": str.split,
+        "steps": lambda _: SimpleNamespace(**filled),
+    }
+    return {
+        name: eval(re.sub(r"\bif\(", "_if(", text[1:-1]), {"__builtins__": {}}, functions)  # noqa: S307 - our own file
+        for name, text in FORM["outputs"].items()
+    }
+
+
+def test_a_form_that_is_left_as_it_is_hands_over_the_templates_defaults():
+    given = handed_over()
+    defaults = {name: one["defaultValue"] for name, one in TEMPLATE["parameters"].items() if "defaultValue" in one}
+    asked = ("identityResourceId", "packageUrl")
+    assert {name: value for name, value in given.items() if name in defaults and name not in asked} == {
+        name: value for name, value in defaults.items() if name in given and name not in asked
+    }
+
+
+NETWORK = {
+    "appSubnetId": SUBNET,
+    "endpointSubnetId": f"{SUBNET}-endpoints",
+    "blobZoneId": ZONE,
+    "queueZoneId": "",
+    "tableZoneId": ZONE,
+    "privateLinkScopeId": SCOPE,
+}
+
+
+def test_network_tags_and_size_are_handed_over_as_the_template_takes_them():
+    given = handed_over(
+        isPrivate=True,
+        **NETWORK,
+        tags="owner=endpoint team, costCenter=4711",
+        hosting="AppService",
+        appServiceSku="P0v3",
+    )
+    assert given["network"] == NETWORK
+    (members,) = [one["properties"] for name, one in TEMPLATE["definitions"].items() if name.endswith("Network")]
+    assert set(NETWORK) == set(members)
+    assert given["tags"] == {"owner": "endpoint team", "costCenter": "4711"}
+    assert given["appServiceSku"] == "P0v3"
+
+
+def test_what_was_filled_in_and_then_hidden_is_not_handed_over():
+    given = handed_over(isPrivate=False, **NETWORK, hosting="FlexConsumption", appServiceSku="P0v3")
+    assert (given["network"], given["appServiceSku"]) == ({}, "")
 
 
 def test_the_link_in_the_readme_leads_to_template_and_form():

@@ -4,7 +4,7 @@ import json
 
 from support import NOW
 
-from docs.costs import PRICES, SIZES, Sizes, costs, total
+from docs.costs import PRICES, SIZES, Sizes, costs, examples, total, total_with_free_logs
 from shared.rows import FINDINGS, RUNS, TOKEN_HISTORY, TOKEN_STATUS
 from simulator.tenant import many
 
@@ -34,3 +34,16 @@ def test_a_bill_grows_with_tokens_alerts_and_seconds():
     assert round(total(costs(**{**base, "open_alerts": 10})) - total(costs(**base)), 6) == 10 * PRICES.series_month
     lines = {line.what: line.usd for line in costs(**{**base, "check_seconds": 100})}
     assert lines["Flex Consumption"] > 0
+
+
+def test_another_plan_changes_its_own_line_and_free_logs_only_those_of_logs():
+    for flex, app_service in zip(
+        examples(app_service=False).values(), examples(app_service=True).values(), strict=True
+    ):
+        different = [other for one, other in zip(flex, app_service, strict=True) if one != other]
+        assert [line.usd for line in different] == [PRICES.b1_month]
+        logs = [line.usd for line in flex if line.what in ("rows for the rules", "logs of host and worker")]
+        assert round(total(flex) - total_with_free_logs(flex), 6) == round(sum(logs), 6) > 0
+    many_tokens = costs(100_000, open_alerts=0, check_seconds=5, inspect_seconds=60)
+    free = PRICES.free_ingestion_gb * PRICES.ingestion_gb
+    assert round(total(many_tokens) - total_with_free_logs(many_tokens), 6) == round(free, 6)
