@@ -1,6 +1,6 @@
-"""Microsoft Graph, as much of it as the app asks for, over plain HTTP on the loopback.
+"""Microsoft Graph, as much of it as the app asks for, over HTTP/2 as the SDK speaks it.
 
-The SDK allows plain HTTP for 127.0.0.1. What is answered follows public payloads and error messages; what goes wrong
+What is answered follows public payloads and error messages; what goes wrong
 on demand is in `simulator.faults`.
 """
 

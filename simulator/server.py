@@ -8,9 +8,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from aiohttp import web
+
+from simulator.http2 import Http2
 
 HOST: Final = "127.0.0.1"
 
@@ -79,7 +82,8 @@ class Server(ABC):
         self._planned: list[_Planned] = []
         self._lock = threading.Lock()
         self._runner: web.AppRunner | None = None
-        self._site: web.BaseSite | None = None
+        self._listening: asyncio.Server | None = None
+        self._connections: set[Http2] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -135,6 +139,7 @@ class Server(ABC):
     async def stop(self) -> None:
         """Ends whatever is being answered and listens no more; does nothing on a server that never started."""
         if self._runner is not None:
+            await self._close()
             await self._runner.cleanup()
             self._runner = None
 
@@ -144,14 +149,17 @@ class Server(ABC):
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((HOST, self.port))
         self.port = listening.getsockname()[1]
-        self._site = web.SockSite(self._runner, listening, ssl_context=self.tls)
-        await self._site.start()
+        handlers = self._runner.server
+        assert handlers is not None  # noqa: S101 (set up)
+        self._listening = await asyncio.get_running_loop().create_server(
+            partial(Http2, handlers, self._connections) if self.tls else handlers, sock=listening, ssl=self.tls
+        )
 
     async def _close(self) -> None:
         assert self._runner is not None  # noqa: S101 (started)
-        assert self._site is not None  # noqa: S101
-        await self._site.stop()
-        for connection in self._runner.server.connections if self._runner.server else ():
+        assert self._listening is not None  # noqa: S101
+        self._listening.close()
+        for connection in (*self._connections, *(self._runner.server.connections if self._runner.server else ())):
             if connection.transport is not None:
                 connection.transport.abort()
 

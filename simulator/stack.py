@@ -189,7 +189,7 @@ class Simulator:
     async def _open(self, work: Path) -> None:
         self._on_step("identity, Graph and Logs Ingestion")
         self.identity = Identity()
-        self.graph = TenantGraph()
+        self.graph = TenantGraph(tls=self.tls.server_of_http2)
         self.ingestion = Ingestion(tls=self.tls.server, con=self.con)
         self.arm = Arm(tls=self.tls.server, settings=self.env)
         self.authority = Authority(tls=self.tls.server)

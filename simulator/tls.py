@@ -7,6 +7,8 @@ from pathlib import Path
 import aiohttp.connector
 import trustme
 
+from simulator.http2 import ALPN
+
 
 @dataclass(frozen=True)
 class Tls:
@@ -17,6 +19,8 @@ class Tls:
     cert_file: Path
     key_file: Path
     server: ssl.SSLContext
+    server_of_http2: ssl.SSLContext
+    """Also lets a client choose HTTP/2."""
 
     def client(self) -> ssl.SSLContext:
         """A context that trusts this run's servers and nothing else."""
@@ -32,13 +36,16 @@ def make_tls(folder: Path) -> Tls:
         cert_file=folder / "server.pem",
         key_file=folder / "server-key.pem",
         server=ssl.create_default_context(ssl.Purpose.CLIENT_AUTH),
+        server_of_http2=ssl.create_default_context(ssl.Purpose.CLIENT_AUTH),
     )
     authority.cert_pem.write_to_path(str(made.ca_file))
     made.key_file.touch(mode=0o600)
     certificate.private_key_pem.write_to_path(str(made.key_file))
     for number, blob in enumerate(certificate.cert_chain_pems):
         blob.write_to_path(str(made.cert_file), append=number > 0)
-    certificate.configure_cert(made.server)
+    for context in (made.server, made.server_of_http2):
+        certificate.configure_cert(context)
+    made.server_of_http2.set_alpn_protocols(ALPN)
     return made
 
 

@@ -373,7 +373,7 @@ async def test_a_foreign_next_page_is_refused_and_no_request_is_sent_there(known
         run = await known.check(HOUR)
         assert met == []
     assert known.run_rows(run.id)["ade"]["Outcome"] == "failed"
-    expect_unread(known, run, f"next page lies elsewhere, at http://127.0.0.1:{port}", "was not asked for")
+    expect_unread(known, run, f"next page lies elsewhere, at https://127.0.0.1:{port}", "was not asked for")
 
 
 @pytest.mark.parametrize(
@@ -390,14 +390,14 @@ async def test_a_foreign_next_page_is_refused_and_no_request_is_sent_there(known
 )
 async def test_no_spelling_of_a_foreign_address_gets_a_request(known, sim, link):
     with counting() as (port, met):
-        sim.graph.fail(ADE, faults.next_link(link.format(port=port, graph=sim.graph.url.removeprefix("http://"))))
+        sim.graph.fail(ADE, faults.next_link(link.format(port=port, graph=sim.graph.url.removeprefix("https://"))))
         run = await known.check(HOUR)
         assert met == []
     expect_unread(known, run)
 
 
 async def test_a_next_page_with_a_password_in_its_address_is_refused(known, sim):
-    sim.graph.fail(ADE, faults.next_link(f"http://user:secret@{sim.graph.url.removeprefix('http://')}{ADE}?x=1"))
+    sim.graph.fail(ADE, faults.next_link(f"https://user:secret@{sim.graph.url.removeprefix('https://')}{ADE}?x=1"))
     run = await known.check(HOUR)
     expect_unread(known, run, "next page lies elsewhere")
     assert len([request for request in sim.graph.requests if request.path == ADE]) == 1
@@ -406,9 +406,9 @@ async def test_a_next_page_with_a_password_in_its_address_is_refused(known, sim)
 async def test_a_next_page_of_another_scheme_is_refused(known, sim):
     sim.graph.page_size = 1
     sim.graph.tenant = tenant(ade("Contoso HQ", expires=10 * DAY, synced=40 * HOUR), ade("Contoso Labs"))
-    sim.graph.fail(ADE, faults.next_link_elsewhere(scheme="https"))
+    sim.graph.fail(ADE, faults.next_link_elsewhere(scheme="http"))
     run = await known.check(HOUR)
-    expect_unread(known, run, "next page lies elsewhere, at https://127.0.0.1")
+    expect_unread(known, run, "next page lies elsewhere, at http://127.0.0.1")
 
 
 async def test_a_circle_over_several_pages_ends_and_no_page_is_asked_for_twice(known, sim):

@@ -205,7 +205,7 @@ async def test_a_next_page_elsewhere_is_not_asked_for_and_fails_the_look(monitor
     sim.graph.largest_page = 10
     await monitor.check()
     with counting() as (port, met):
-        graph = sim.graph.url.removeprefix("http://")
+        graph = sim.graph.url.removeprefix("https://")
         target = link.format(port=port, graph=graph, path=f"{ADE}/{HQ}/{DEVICES}")
         sim.graph.fail(of("Contoso HQ"), faults.next_link(target))
         assert await monitor.inspect() == {"complete": 1, "failed": 1, "not_reached": 0}

@@ -249,7 +249,7 @@ async def test_a_place_that_was_tampered_with_is_not_asked_for_and_the_list_star
     again(monitor)
     await half_done(monitor)
     with counting() as (port, met):
-        graph = sim.graph.url.removeprefix("http://")
+        graph = sim.graph.url.removeprefix("https://")
         where = place.format(port=port, graph=graph, path=f"{ADE}/{HQ}/{DEVICES}")
         forge(monitor, pause={"position": where, "counts": {"devices": 999}})
         assert await monitor.inspect(HOUR) == {"complete": 2, "not_reached": 0}

@@ -140,7 +140,7 @@ async def test_the_push_certificate_has_another_id_at_each_reading(graph):
 
 async def fetch(sim, path, **headers):
     token, _ = bearer.issue(bearer.GRAPH, roles=[bearer.SERVICE_ROLE])
-    async with httpx.AsyncClient(trust_env=False, timeout=1) as client:
+    async with httpx.AsyncClient(verify=sim.tls.client(), trust_env=False, timeout=1) as client:
         return await client.get(f"{sim.graph.url}{path}", headers={"Authorization": f"Bearer {token}", **headers})
 
 
@@ -213,7 +213,7 @@ async def test_a_trickle_outlasts_a_read_timeout(sim):
     sim.graph.fail("", faults.trickle(0.1))
     started = time.monotonic()
     async with (
-        httpx.AsyncClient(trust_env=False, timeout=0.3) as client,
+        httpx.AsyncClient(verify=sim.tls.client(), trust_env=False, timeout=0.3) as client,
         client.stream("GET", f"{sim.graph.url}{ADE}") as answer,
     ):
         async for _part in answer.aiter_raw():

@@ -39,7 +39,7 @@ def at(token_id=ID, part=""):
 
 @pytest.fixture
 async def get(sim):
-    async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+    async with httpx.AsyncClient(verify=sim.tls.client(), trust_env=False, timeout=10) as client:
 
         async def ask(path, roles=BOTH, **query):
             token, _ = bearer.issue(bearer.GRAPH, roles=roles)
