@@ -25,10 +25,6 @@ gc.enable()
 app = func.FunctionApp()
 _log = logging.getLogger(__name__)
 
-# These log each request, or repeat what our own errors say.
-for name, level in (("azure", logging.WARNING), ("azure.identity", logging.ERROR), ("httpx", logging.WARNING)):
-    logging.getLogger(name).setLevel(level)
-
 
 @app.function_name("check_tokens")
 @app.timer_trigger(schedule="%CHECK_SCHEDULE%", arg_name="timer", run_on_startup=False, use_monitor=True)

@@ -111,7 +111,7 @@ async def send(http: httpx.AsyncClient, bearer: dict[str, str], table: str, rows
 async def check(rows: dict[str, list[dict[str, Any]]]) -> None:
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     run = str(uuid.uuid4())
-    async with httpx.AsyncClient(timeout=60, http2=False) as http:
+    async with httpx.AsyncClient(timeout=60, http2=True) as http:
         graph, tables = await asyncio.gather(
             token(http, "https://graph.microsoft.com"), token(http, "https://storage.azure.com")
         )

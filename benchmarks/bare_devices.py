@@ -46,7 +46,7 @@ class Page(msgspec.Struct):
 
 
 async def inspect(token_id: str) -> int:
-    async with httpx.AsyncClient(timeout=60, http2=False) as http:
+    async with httpx.AsyncClient(timeout=60, http2=True) as http:
         signed_in = await http.get(
             os.environ["IDENTITY_ENDPOINT"],
             params={

@@ -32,5 +32,7 @@ async def send(places: Places, credential: AsyncTokenCredential, table: str, row
 
     """
     endpoint, rule_id = (places.required(f"LOGS_INGESTION_{name}") for name in ("ENDPOINT", "RULE_ID"))
-    async with LogsIngestionClient(endpoint, credential, credential_scopes=[scope(places)]) as client:
+    async with LogsIngestionClient(
+        endpoint, credential, credential_scopes=[scope(places)], permit_redirects=False
+    ) as client:
         await client.upload(rule_id, f"Custom-{table}", [row])

@@ -147,7 +147,12 @@ async def open_records(places: Places) -> AsyncIterator[Records]:
         )
         credential = await stack.enter_async_context(default_credential(transport))
         tables = TableServiceClient(
-            endpoint, credential=credential, audience=cloud.tables, transport=transport, retry_total=_RETRIES
+            endpoint,
+            credential=credential,
+            audience=cloud.tables,
+            transport=transport,
+            retry_total=_RETRIES,
+            permit_redirects=False,
         )
         yield Records(await stack.enter_async_context(tables), credential, place)
 

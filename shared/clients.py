@@ -29,6 +29,7 @@ from shared import __version__
 from shared.connectors import EVENTS_ROLE, ROLE
 from shared.graph import Graph
 from shared.graph_credential import GraphCredential, forms
+from shared.quiet import quiet
 from shared.settings import Settings, SettingsError
 from shared.text import bounded
 from shared.transactions import Transactions
@@ -56,6 +57,7 @@ async def open_clients(
         SettingsError: where the SDK's own settings cannot be used.
 
     """
+    quiet()
     async with AsyncExitStack() as stack:
         # As the SDK would make one for each of its clients; shared, they connect once.
         session = aiohttp.ClientSession(trust_env=True, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False)
@@ -63,7 +65,11 @@ async def open_clients(
         credential = await stack.enter_async_context(_credential(settings, transport))
         tables = await stack.enter_async_context(
             TableServiceClient(
-                settings.tables_endpoint, credential=credential, audience=settings.cloud.tables, transport=transport
+                settings.tables_endpoint,
+                credential=credential,
+                audience=settings.cloud.tables,
+                transport=transport,
+                permit_redirects=False,
             )
         )
         logs = await stack.enter_async_context(
@@ -72,6 +78,7 @@ async def open_clients(
                 credential,
                 credential_scopes=[f"{settings.cloud.logs}/.default"],
                 transport=transport,
+                permit_redirects=False,
             )
         )
         batches = await stack.enter_async_context(_batches(credential, settings, transport))
@@ -104,7 +111,7 @@ def _credential(settings: Settings, transport: AioHttpTransport) -> DefaultAzure
 def _batches(
     credential: AsyncTokenCredential, settings: Settings, transport: AioHttpTransport
 ) -> AsyncPipelineClient[HttpRequest, AsyncHttpResponse]:
-    """The SDK's pipeline alone, which signs in and tries again."""
+    """The SDK's pipeline alone, which signs in and tries again, and has no policy that follows a redirect."""
     policies = [
         UserAgentPolicy(f"ade-token-monitor/{__version__}"),
         AsyncRetryPolicy(),

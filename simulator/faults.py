@@ -98,9 +98,9 @@ def broken_json() -> Fault:
     return text(200, '{"value": [{"id": "', "application/json")
 
 
-def redirect(to: str) -> Fault:
-    """302 to that address."""
-    return reply(lambda _: web.Response(status=302, headers={"Location": to}))
+def redirect(to: str, code: int = 302) -> Fault:
+    """A redirect to that address."""
+    return reply(lambda _: web.Response(status=code, headers={"Location": to}))
 
 
 def delay(seconds: float) -> Fault:
