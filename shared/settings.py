@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+from shared.clouds import CLOUDS, Cloud
 from shared.tokens import Connector
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -17,27 +18,6 @@ _LONGEST_RUN: Final = 570
 """Seconds; the host ends an invocation after `functionTimeout` of host.json (10 minutes)."""
 _LONGEST_DAYS: Final = 3_650
 _LOOKS_SECRET: Final = re.compile(r"sig=|key=|secret|password|token=|eyJ|//[^/]*@", re.IGNORECASE)
-
-
-class Cloud(NamedTuple):
-    """The audiences of one Azure cloud, from the cloud's endpoint lists.
-
-    https://learn.microsoft.com/graph/deployments, https://learn.microsoft.com/azure/azure-monitor/logs/logs-ingestion-api-overview
-    """
-
-    graph: tuple[str, ...]
-    """Graph's roots; the first is the default."""
-    logs: str
-    tables: str = "https://storage.azure.com"
-
-
-CLOUDS: Final[Mapping[str, Cloud]] = {
-    "AzureCloud": Cloud(("https://graph.microsoft.com",), "https://monitor.azure.com"),
-    "AzureUSGovernment": Cloud(
-        ("https://graph.microsoft.us", "https://dod-graph.microsoft.us"), "https://monitor.azure.us"
-    ),
-    "AzureChinaCloud": Cloud(("https://microsoftgraph.chinacloudapi.cn",), "https://monitor.azure.cn"),
-}
 
 
 class SettingsError(ValueError):

@@ -6,7 +6,8 @@ import compiler
 import pytest
 from deployment import EXAMPLES, TENANT_ID, deployment, variant
 
-from shared.settings import CLOUDS, SETTINGS, Settings
+from shared.clouds import CLOUDS
+from shared.settings import SETTINGS, Settings
 
 pytestmark = compiler.needed
 
