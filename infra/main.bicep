@@ -87,9 +87,21 @@ param deployedOn string = utcNow('yyyy-MM-ddTHH:mm:ssZ')
 
 @description('Addresses that Azure does not report: of Microsoft Graph, the Azure portal, and the Intune admin center, as in shared/clouds.py.')
 var clouds = {
-  AzureCloud: { graph: 'https://graph.microsoft.com', portal: 'https://portal.azure.com', intune: 'https://intune.microsoft.com' }
-  AzureUSGovernment: { graph: 'https://graph.microsoft.us', portal: 'https://portal.azure.us', intune: 'https://intune.microsoft.us' }
-  AzureChinaCloud: { graph: 'https://microsoftgraph.chinacloudapi.cn', portal: 'https://portal.azure.cn', intune: 'https://intune.microsoftonline.cn' }
+  AzureCloud: {
+    graph: 'https://graph.microsoft.com'
+    portal: 'https://portal.azure.com'
+    intune: 'https://intune.microsoft.com'
+  }
+  AzureUSGovernment: {
+    graph: 'https://graph.microsoft.us'
+    portal: 'https://portal.azure.us'
+    intune: 'https://intune.microsoft.us'
+  }
+  AzureChinaCloud: {
+    graph: 'https://microsoftgraph.chinacloudapi.cn'
+    portal: 'https://portal.azure.cn'
+    intune: 'https://intune.microsoftonline.cn'
+  }
 }
 
 @description('The cloud that this is deployed in.')
