@@ -107,9 +107,9 @@ class Guidance:
         if status.finding(Code.EXPIRED):
             return None
         if status.finding(Code.SYNC_STALE):
-            return "probably the token was replaced or revoked on Apple's side (pressing Download Token does that)"
+            return "probably the token was replaced or revoked at Apple (selecting Download Token does that)"
         if token.last_successful_sync and token.last_successful_sync > error.since:
-            return "probably a value in an enrollment profile is wrong, and not the token, since it still syncs"
+            return "probably a value in an enrollment policy is wrong, not the token, because it still syncs"
         return None
 
     def _written(self, code: str, connector: Connector, token: Token | None) -> Entry:

@@ -426,7 +426,7 @@ def test_an_unknown_error_with_a_stale_sync_suggests_a_replaced_token():
     token = a_token(sync_error_code=7, expires_on=in_(days=90), last_successful_sync=ago(days=4))
     told = summary(token, a_finding(Code.SYNC_ERROR), a_finding(Code.SYNC_STALE))
     assert told.endswith(
-        "probably the token was replaced or revoked on Apple's side (pressing Download Token does that)."
+        "probably the token was replaced or revoked at Apple (selecting Download Token does that)."
     )
 
 
@@ -435,7 +435,7 @@ def test_an_unknown_error_with_a_stale_sync_suggests_a_replaced_token():
 )
 def test_a_success_after_the_error_began_suggests_a_wrong_value_in_a_profile(last, told):
     status = a_status(a_token(sync_error_code=7, last_successful_sync=last), a_finding(Code.SYNC_ERROR))
-    assert ("a value in an enrollment profile is wrong" in (Guidance().probable_cause(status) or "")) is told
+    assert ("a value in an enrollment policy is wrong" in (Guidance().probable_cause(status) or "")) is told
 
 
 @pytest.mark.parametrize(("findings", "names"), [
