@@ -21,14 +21,8 @@ from cli import CommandError
 from cli.places import Places
 from cli.refusals import signed_out
 from shared import __version__
+from shared.clouds import CLOUDS
 from shared.text import bounded
-
-ENDPOINTS: Final[Mapping[str, str]] = {
-    "AzureCloud": "https://management.azure.com",
-    "AzureUSGovernment": "https://management.usgovcloudapi.net",
-    "AzureChinaCloud": "https://management.chinacloudapi.cn",
-}
-"""By cloud; tokens are asked for the same address. https://learn.microsoft.com/azure/azure-government/compare-azure-government-global-azure"""
 
 FUNCTIONS: Final[Mapping[str, str]] = {"check": "check_tokens", "inspect": "inspect_devices", "prune": "prune_history"}
 """The app's functions, by what an operator calls them."""
@@ -208,7 +202,7 @@ async def open_arm(places: Places, credential: AsyncTokenCredential) -> AsyncIte
 
     """
     app_id = places.required("FUNCTION_APP_ID")
-    audience = ENDPOINTS[places.checked("AZURE_CLOUD", "AzureCloud")]
+    audience = CLOUDS[places.checked("AZURE_CLOUD", "AzureCloud")].arm
     endpoint = (places.value("ARM_ENDPOINT") or audience).rstrip("/")
     if urlsplit(endpoint).scheme != "https":
         raise CommandError(f"ARM_ENDPOINT cannot be used: {bounded(endpoint, 100)!r}.", "Expected: an https address.")

@@ -18,7 +18,8 @@ from cli.rows import InspectionRow, RunRow
 from cli.session import Session
 from cli.sign_in import GraphSignIn, graph_credential
 from shared.clients import Clients, open_clients
-from shared.settings import CLOUDS, SETTINGS, Settings, SettingsError
+from shared.clouds import CLOUDS
+from shared.settings import SETTINGS, Settings, SettingsError
 from shared.store import StoreError
 
 RUN: Final = "cli-"

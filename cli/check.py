@@ -101,7 +101,7 @@ async def _run(session: Session, sign_in: GraphSignIn, *, write: bool) -> int:
     async with open_by_hand(session, sign_in, needs=needs) as by_hand:
         with session.working("Asking Graph and reading the tables"):
             seen = await _look(session, by_hand)
-        _print(session, seen, Guidance(by_hand.settings.sync_error_names))
+        _print(session, seen, Guidance(by_hand.settings.sync_error_names, by_hand.settings.cloud))
         session.out.print(view.told(by_hand.limits.told))
         if not write:
             session.out.print(view.told("Nothing was written; --write stores and publishes it."))

@@ -184,7 +184,7 @@ def _print(session: Session, looked: Looked, by_hand: ByHand) -> None:
         _print_symptom(session, counts, symptom, what)
     if looked.after.error:
         out.print(view.told(looked.after.error, warning=True))
-    guidance = Guidance(by_hand.settings.sync_error_names)
+    guidance = Guidance(by_hand.settings.sync_error_names, by_hand.settings.cloud)
     before, after = _found(looked, by_hand)
     known = {(one.code, one.severity) for one in before}
     came = [one for one in after if (one.code, one.severity) not in known]

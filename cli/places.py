@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from cli import CommandError
+from shared.clouds import CLOUDS, Cloud
 from shared.settings import BY_NAME, LOOPBACK
 from shared.text import bounded
 
@@ -53,32 +54,6 @@ KNOWN: Final = (
 
 ABOUT: Final = {known.name: known for known in KNOWN}
 """The same by name."""
-
-_HOSTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
-    "AzureCloud": {
-        "TABLES_ENDPOINT": (".table.core.windows.net", ".table.storage.azure.net"),
-        "LOGS_INGESTION_ENDPOINT": (".ingest.monitor.azure.com",),
-        "GRAPH_ENDPOINT": ("graph.microsoft.com",),
-        "ARM_ENDPOINT": ("management.azure.com",),
-    },
-    "AzureUSGovernment": {
-        "TABLES_ENDPOINT": (".table.core.usgovcloudapi.net",),
-        "LOGS_INGESTION_ENDPOINT": (".ingest.monitor.azure.us",),
-        "GRAPH_ENDPOINT": ("graph.microsoft.us", "dod-graph.microsoft.us"),
-        "ARM_ENDPOINT": ("management.usgovcloudapi.net",),
-    },
-    "AzureChinaCloud": {
-        "TABLES_ENDPOINT": (".table.core.chinacloudapi.cn",),
-        "LOGS_INGESTION_ENDPOINT": (".ingest.monitor.azure.cn",),
-        "GRAPH_ENDPOINT": ("microsoftgraph.chinacloudapi.cn",),
-        "ARM_ENDPOINT": ("management.chinacloudapi.cn",),
-    },
-}
-"""The hosts of each cloud that are sent a bearer token: names, and suffixes that begin with a dot.
-
-https://learn.microsoft.com/azure/azure-government/compare-azure-government-global-azure,
-https://learn.microsoft.com/azure/china/resources-developer-guide
-"""
 
 _HOST: Final = re.compile(r"[a-z0-9.-]+")
 _LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*", re.ASCII)
@@ -194,7 +169,7 @@ class Places:
 
 def _belongs_to(cloud: str, place: Place) -> bool:
     """Return whether a bearer token may be sent to `place` without a notice; other places get none."""
-    suffixes = _HOSTS.get(cloud, _HOSTS["AzureCloud"]).get(place.name)
+    suffixes = _hosts(CLOUDS.get(cloud, CLOUDS["AzureCloud"])).get(place.name)
     if suffixes is None:
         return True
     try:
@@ -204,6 +179,16 @@ def _belongs_to(cloud: str, place: Place) -> bool:
     plain = _HOST.fullmatch(host)  # clients may read anything else as another host than `urlsplit` does
     known = plain and any(host == one or (one[0] == "." and host.endswith(one)) for one in suffixes)
     return host in LOOPBACK or bool(known)
+
+
+def _hosts(cloud: Cloud) -> Mapping[str, tuple[str, ...]]:
+    """Return the hosts of `cloud` that are sent a bearer token, by the place that names one."""
+    return {
+        "TABLES_ENDPOINT": cloud.table_hosts,
+        "LOGS_INGESTION_ENDPOINT": cloud.log_hosts,
+        "GRAPH_ENDPOINT": tuple(root.removeprefix("https://") for root in cloud.graph),
+        "ARM_ENDPOINT": (cloud.arm.removeprefix("https://"),),
+    }
 
 
 def option(name: str) -> str:

@@ -6,8 +6,8 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.monitor.ingestion.aio import LogsIngestionClient
 
 from cli.places import Places
+from shared.clouds import CLOUDS
 from shared.rows import Row
-from shared.settings import CLOUDS
 
 PUBLISHER: Final = "Monitoring Metrics Publisher"
 """The role that it takes on the rule."""

@@ -34,7 +34,7 @@ class StatusRow:
     row_key: str
     name: str
     label: str
-    """The name; with the id's first 8 characters where two tokens share it."""
+    """The name; with the start of the id, or the whole id, where tokens share it."""
     type: str | None
     apple_id: str | None
     health: Health

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from cli import view
 from cli.places import Places
+from shared.clouds import CLOUDS
 from shared.guidance import Guidance
 from shared.settings import BY_NAME
 from shared.text import bounded
@@ -96,9 +97,11 @@ class Session:
 
     @cached_property
     def guidance(self) -> Guidance:
-        """The catalogue in words, with the tenant's own names for sync errors."""
+        """Return the catalogue in words, with the tenant's own names for sync errors and the links of its cloud."""
         setting = BY_NAME["SYNC_ERROR_NAMES"]
-        return Guidance(setting.parse(self.places.checked(setting.name, "")))  # type: ignore[arg-type] # the table's
+        names = setting.parse(self.places.checked(setting.name, ""))
+        cloud = CLOUDS[self.places.checked("AZURE_CLOUD", "AzureCloud")]
+        return Guidance(names, cloud)  # type: ignore[arg-type] # the table's parser gives a mapping
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:

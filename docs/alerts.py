@@ -1,14 +1,16 @@
 # ruff: noqa: INP001 - imported by docs.generate; docs/ is no package of the app
-"""docs/alerts.md: what each finding means and who mends it how, from the guidance catalogue."""
+"""Writes docs/alerts.md from the guidance catalogue: what each finding means, and who resolves it how."""
 
 from collections.abc import Iterator
 from typing import Final
 
 from docs.markdown import escaped, table
-from shared.catalogue import CATALOGUE, Entry, Severity, SyncCode, Topic
+from shared.catalogue import CATALOGUE, Entry, Severity, Step, SyncCode, Topic, with_defaults
+from shared.clouds import CLOUDS
 from shared.guidance import Guidance
 from shared.tokens import Code, Connector, Token
 
+_KEYS: Final = {source: key for key, source in CATALOGUE.sources.items()}
 _NAMES: Final = {Connector.ADE: "ADE token", Connector.APNS: "Push certificate", Connector.VPP: "VPP token"}
 
 _INTRODUCTION: Final = """\
@@ -16,15 +18,16 @@ _INTRODUCTION: Final = """\
 
 <!-- Written by `make docs` from shared/guidance.json; do not edit. -->
 
-Each alert names a token, a finding and an action. Look the finding up here. Just woken? Begin with \
+Each alert names a token, a finding, and an action. This page explains each finding. If an alert just arrived, start with \
 [operations.md](operations.md).
 
-- `critical` and `warning` raise an alert, and so does `unknown`, except `unread`, which is told once for its connector, or once for all inspections of devices. `info` raises none.
-- A finding that another one causes raises no alert of its own.
-- An alert resolves itself once the finding is gone: checks run every hour, so within about an hour and a half of what is said under *Clears*.
-- An expiry that moves later is recorded in the history as *renewed*; it is never a finding.
-- **Never delete a token to mend it.** Devices would leave ADE management, and VPP apps would lose their assignments.
-- **Never create a push certificate anew.** Renew it with the same Apple ID.
+- `critical` and `warning` raise an alert, and so does `unknown`, except `unread`, which is raised once for its connector, or once for all inspections of devices. `info` raises no alert.
+- A finding that another finding explains raises no alert of its own.
+- An alert resolves by itself after the finding clears. Checks run every hour, so this takes at most about an hour and a half after the event named under *Clears*.
+- When an expiry date moves later, the history records *renewed*. This is never a finding.
+- **Don't delete a token to resolve a finding.** Devices would leave ADE management, and VPP apps would lose their assignments.
+- **Don't create a new push certificate.** Renew the existing one with the same Apple Account.
+- Each step names the role that it takes and its [source](#sources). Where Apple Business and Apple School Manager differ, alerts and commands choose the wording by the type of the token; this page gives both.
 """  # noqa: E501 - one line a paragraph
 
 _MONITOR: Final = """\
@@ -32,15 +35,15 @@ _MONITOR: Final = """\
 
 ## The monitor's own alerts
 
-These name no token. The first two are query rules like the others; the third is an activity log alert, and Azure itself raises it.
+These alerts name no token. The first two come from query rules like the others; the third is an activity log alert that Azure itself raises.
 
-| alert | what it says | do |
+| alert | what it means | what to do |
 | --- | --- | --- |
-| `check_failing` | One part of the check has failed for half an hour or longer. `Connector` says which: `ade`, `apns` or `vpp` (could not be read), `devices` (not inspected), `all` (not stored or not published). | The column `Error` of the newest row of `AppleTokenRun_CL` with `Outcome` `failed` says why and what mends it; `python -m cli runs` shows it, and the workbook under *Failures*. Most often the Graph role is missing: `infra/grant-graph-role.sh` grants it. For `devices` it names the token that was not inspected for the longest, and [`DeviceInspection`](tables.md#deviceinspection) says of each token what failed (`Error`); where nothing was ever inspected, see whether `inspect_devices` runs. |
-| `check_silent` | No check has come to its end for more than four hours. | `python -m cli doctor` says why. Without it, open the function app in the portal: is it running, and what do *Invocations* of `check_tokens` say? Restart it. If it was just deployed: was the code deployed, too? |
-| `rule_disabled` | Azure has disabled one of the alert rules, which it does when a query fails for a week. | Open the rule under *Monitor, Alerts, Alert rules*, run its query to see the error, mend it (deploy again), and enable the rule. |
+| `check_failing` | One part of the check has failed for half an hour or longer. `Connector` names it: `ade`, `apns`, or `vpp` (could not be read), `devices` (not inspected), `all` (not stored or not published). | Read the column `Error` of the newest row of `AppleTokenRun_CL` with `Outcome` `failed`: it names the reason and the remedy. `python -m cli runs` shows it, and so does the workbook under *Failures*. Most often the Graph role is missing: `infra/grant-graph-role.sh` grants it. For `devices`, the row names the token with the oldest inspection, and [`DeviceInspection`](tables.md#deviceinspection) holds the failure of each token (`Error`). If nothing was ever inspected, verify that `inspect_devices` runs. |
+| `check_silent` | No check has completed for more than four hours. | Run `python -m cli doctor`. Without it, open the function app in the portal, verify that it runs, and read *Invocations* of `check_tokens`. Restart the app. If you just deployed it, verify that you also deployed the code. |
+| `rule_disabled` | Azure has disabled one of the alert rules, which it does when a query fails for a week. | Open the rule under *Monitor > Alerts > Alert rules*, run its query to read the error, correct it (deploy again), and enable the rule. |
 
-While a check fails or is silent, alerts about tokens stay as they are for two days: what is open stays open, and nothing new is told.
+While a check fails or is silent, alerts about tokens stay as they are for two days: open alerts stay open, and no new alert is raised.
 """  # noqa: E501 - one line a paragraph
 
 _DEVICES: Final = """\
@@ -48,23 +51,24 @@ _DEVICES: Final = """\
 
 ## Findings about devices
 
-A token can look fine while its devices do not. `inspect_devices` looks at each ADE token's devices once a day \
-(`INSPECT_EVERY_HOURS`) and counts; every check judges what the last complete inspection counted. So a limit that is \
-moved works at the next check, and what is mended shows after the next inspection. `INSPECT_EVERY_HOURS` = 0 inspects \
-at minute 37 of every hour, if you want to know sooner.
+A token can be healthy while its devices are not. `inspect_devices` counts each ADE token's devices every \
+{INSPECT_EVERY_HOURS} hours by default (`INSPECT_EVERY_HOURS`); every check evaluates the counts of the last complete \
+inspection. A limit that you change applies at the next check, and a correction shows after the next inspection. With \
+`INSPECT_EVERY_HOURS` = 0, inspections run at minute 37 of every hour.
 
-| finding | what is counted | limit | at night |
+| finding | what is counted | default limit | at night |
 | --- | --- | --- | --- |
-| [`devices_without_profile`](#devices_without_profile) | Devices without an enrollment profile, not enrolled, in the list for more than a day | `DEVICES_WITHOUT_PROFILE_MINIMUM` (1) | It can wait. A device that is set up meanwhile is not managed and has to be reset, so if some are handed out before the morning, assign the profile now. |
-| [`enrollment_failing`](#enrollment_failing) | Devices whose enrollment failed or is blocked | both `ENROLLMENT_FAILING_MINIMUM` (3) and `ENROLLMENT_FAILING_PERCENT` (5 percent of the devices) | It can wait. In the middle of a rollout, stop handing out devices until the reason is known. |
-| [`devices_missing`](#devices_missing) | The token's own count of devices against the list | apart by more than 10 and by more than a tenth, for more than 7 days | It can wait: it took a week to tell. |
-| [`no_default_profile`](#no_default_profile) | Platforms that the token has devices of, and no default profile for | one | It raises no alert. |
+| [`devices_without_profile`](#devices_without_profile) | Devices without an enrollment policy, not enrolled, in the list for more than a day | `DEVICES_WITHOUT_PROFILE_MINIMUM` ({DEVICES_WITHOUT_PROFILE_MINIMUM}) | It can wait. A device that is set up in the meantime is not managed and must be wiped, so if devices are handed out before the morning, assign the policy now. |
+| [`enrollment_failing`](#enrollment_failing) | Devices whose enrollment failed or is blocked | both `ENROLLMENT_FAILING_MINIMUM` ({ENROLLMENT_FAILING_MINIMUM}) and `ENROLLMENT_FAILING_PERCENT` ({ENROLLMENT_FAILING_PERCENT} percent of the devices) | It can wait. During a rollout, stop handing out devices until you know the reason. |
+| [`devices_missing`](#devices_missing) | The token's own count of devices, compared with the list | a difference of more than 10 and of more than a tenth, for more than 7 days | It can wait: the finding appears after a week. |
+| [`no_default_profile`](#no_default_profile) | Platforms that the token has devices of, and no default policy for | one | It raises no alert. |
 
-Devices that are enrolled go on working under all four. The numbers stand in the finding's sentence, and more of them, \
-with some serial numbers to start with, in [`DeviceInspection`](tables.md#deviceinspection). How many devices Apple has \
-for the MDM server, and what Apple did with a profile, Graph does not tell: compare with Apple Business or School Manager.
+Enrolled devices continue to work under all four findings. The finding's summary has the most important numbers; \
+[`DeviceInspection`](tables.md#deviceinspection) has all of them and some serial numbers. Graph doesn't report how many \
+devices Apple has for the device management service, or what Apple did with a policy: compare with Apple Business or \
+Apple School Manager.
 
-Where devices were not inspected for 48 hours, their findings stay as they are, the token gains `unread`, and \
+If devices were not inspected for 48 hours, their findings stay as they are, the token gains `unread`, and \
 `check_failing` fires once for all of them, with `Connector` `devices`.
 """  # noqa: E501 - one line a paragraph
 
@@ -73,11 +77,11 @@ _SYNC_ERRORS: Final = """\
 
 ## Sync errors
 
-An ADE token's last sync ends with a number, `lastSyncErrorCode`. Graph does not say what the numbers mean; the Intune \
-console shows words. Nothing public ties the words to the numbers, except for 0 and 3. So an unknown number is shown \
-as "Sync error (code N)" and never guessed.
+An ADE token's last sync ends with a number, `lastSyncErrorCode`. Graph doesn't document the numbers; the Intune \
+admin center shows words. No public source connects the words with the numbers, except for 0 and 3. The monitor shows \
+an unknown number as "Sync error (code N)" and never guesses.
 
-### What is known of the numbers
+### What is known about the numbers
 """
 
 _NAMING: Final = """\
@@ -85,22 +89,30 @@ _NAMING: Final = """\
 
 ### Naming a number: SYNC_ERROR_NAMES
 
-When the console has told you what a number means, set `SYNC_ERROR_NAMES`, for instance to \
-`5=Access denied;9=Invalid cursor`. No release is needed.
+When the Intune admin center shows you what a number means, set `SYNC_ERROR_NAMES`, for example to \
+`5=Access denied;9=Invalid cursor`. You don't need a new release.
 
-- A name that equals the title of an error below, or one of its other names, brings that error's meaning, steps and \
-action. Capitals and surrounding spaces do not matter.
-- Any other name is shown beside the number, and changes nothing else.
-- A name changes the action, and an action is part of an alert's identity: open alerts of that number resolve and are \
-told again, once.
+- A name that equals the title of an error below, or one of its other names, selects that error's meaning, steps, and \
+action. Case and surrounding spaces don't matter.
+- Any other name is shown next to the number and changes nothing else.
+- A name changes the action, and an action is part of an alert's identity: open alerts with that number resolve and \
+fire again, once.
 
-### What the console can show
+### What the Intune admin center can show
 """
 
 
 def alerts() -> str:
-    """The text of docs/alerts.md."""
-    return "\n".join((_INTRODUCTION, *_contents(), _MONITOR, _DEVICES, *_findings(), *_sync_errors()))
+    """Return the text of docs/alerts.md."""
+    devices = with_defaults(_DEVICES)
+    parts = (_INTRODUCTION, _consoles(), *_contents(), _MONITOR, devices, *_findings(), *_sync_errors(), *_sources())
+    return "\n".join(parts)
+
+
+def _consoles() -> str:
+    public, *others = CLOUDS.items()
+    told = " and ".join(f"<{cloud.intune}> for `{name}`" for name, cloud in others)
+    return f"The links here lead to <{public[1].intune}>. Alerts and commands use {told} (`AZURE_CLOUD`).\n"
 
 
 def _contents() -> Iterator[str]:
@@ -141,25 +153,31 @@ def _entries(code: str, topic: Topic) -> Iterator[str]:
 
 def _entry(entry: Entry) -> Iterator[str]:
     later = "".join(f"\n- **Action, from tier {tier}:** {escaped(action)}" for tier, action in entry.actions.items())
-    source = f"<{entry.source}>" if entry.source.startswith("https://") else escaped(entry.source)
     yield (
         f"- **Action:** {escaped(entry.action)}{later}\n"
         f"- **Meaning:** {escaped(entry.meaning)}\n"
         f"- **Likely cause:** {escaped(entry.cause)}\n"
         f"- **Where:** [{escaped(entry.place)}]({entry.link})\n"
         f"- **Clears:** {escaped(entry.clears)}\n"
-        f"- **Source:** {source}\n"
     )
     yield table(
-        ("step", "do", "role"),
-        ((str(number), escaped(step.text), escaped(step.role)) for number, step in enumerate(entry.steps, start=1)),
+        ("step", "do", "role", "source"),
+        (
+            (str(number), escaped(step.text), escaped(step.role), _source(step))
+            for number, step in enumerate(entry.steps, start=1)
+        ),
     )
+
+
+def _source(step: Step) -> str:
+    key = _KEYS[step.source]
+    return f"[{key}](#source-{key})"
 
 
 def _sync_errors() -> Iterator[str]:
     yield _SYNC_ERRORS
     yield table(("code", "meaning", "evidence", "source"), map(_sync_code, CATALOGUE.sync_codes))
-    yield "Any other number: nothing is known, and the number is shown.\n"
+    yield "Nothing is known about any other number; the number is shown.\n"
     yield _NAMING
     for key, error in CATALOGUE.sync_errors.items():
         yield f'<a id="{key}"></a>\n\n#### {escaped(error.title)}\n'
@@ -174,4 +192,18 @@ def _sync_code(code: SyncCode) -> tuple[str, str, str, str]:
     return str(code.code), meaning, code.evidence, escaped(code.source)
 
 
-# ---------------------------------------------------------------- settings
+def _sources() -> Iterator[str]:
+    yield '<a id="sources"></a>\n\n## Sources\n'
+    yield "Unless the note says otherwise, the steps agreed with these pages on the date given.\n"
+    yield table(
+        ("source", "page", "checked", "note"),
+        (
+            (
+                f'<a id="source-{key}"></a>{key}',
+                f"[{escaped(one.title)}]({one.url})",
+                str(one.checked),
+                escaped(one.note),
+            )
+            for key, one in CATALOGUE.sources.items()
+        ),
+    )

@@ -111,11 +111,23 @@ param documentsUrl string = 'https://github.com/ade-token-monitor/ade-token-moni
 @description('Optional. Tags of every resource.')
 param tags Tags = {}
 
-@description('Endpoints that Azure does not tell: https://learn.microsoft.com/graph/deployments and the portals\' addresses.')
+@description('Addresses that Azure does not report: of Microsoft Graph, the Azure portal, and the Intune admin center, as in shared/clouds.py.')
 var clouds = {
-  AzureCloud: { graph: 'https://graph.microsoft.com', portal: 'https://portal.azure.com' }
-  AzureUSGovernment: { graph: 'https://graph.microsoft.us', portal: 'https://portal.azure.us' }
-  AzureChinaCloud: { graph: 'https://microsoftgraph.chinacloudapi.cn', portal: 'https://portal.azure.cn' }
+  AzureCloud: {
+    graph: 'https://graph.microsoft.com'
+    portal: 'https://portal.azure.com'
+    intune: 'https://intune.microsoft.com'
+  }
+  AzureUSGovernment: {
+    graph: 'https://graph.microsoft.us'
+    portal: 'https://portal.azure.us'
+    intune: 'https://intune.microsoft.us'
+  }
+  AzureChinaCloud: {
+    graph: 'https://microsoftgraph.chinacloudapi.cn'
+    portal: 'https://portal.azure.cn'
+    intune: 'https://intune.microsoftonline.cn'
+  }
 }
 
 @description('The cloud that this is deployed in.')

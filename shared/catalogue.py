@@ -1,19 +1,38 @@
 """The guidance catalogue: the texts of `guidance.json`, typed, and checked when the module is imported."""
 
+import re
+from datetime import date
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
 
+from shared.settings import BY_NAME
 from shared.tokens import Connector
+
+_SETTING: Final = re.compile(r"\{([A-Z_]+)\}")
+"""Where a text takes in the default of a setting."""
+
+
+class Source(Struct, frozen=True, forbid_unknown_fields=True):
+    """A public page that steps follow."""
+
+    title: str
+    url: str
+    """An https address, or a page of docs/."""
+    checked: date
+    """When somebody last compared the steps with the page."""
+    note: str = ""
+    """The edition of the page, and what is not verified."""
 
 
 class Step(Struct, frozen=True, forbid_unknown_fields=True):
-    """One thing to do, and who may: `place: role`."""
+    """One thing to do, the role that it takes (`place: role`), and where that is documented."""
 
     text: str
     role: str
+    source: Source
 
 
 class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,16 +49,20 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cause: str
     steps: tuple[Step, ...]
     place: str
-    """Where to look in the Intune admin center."""
+    """The place in the Intune admin center."""
     link: str
+    """The address of that place; its `{intune}` is the admin center of the cloud."""
     clears: str
-    source: str
-    """A URL, or words."""
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The roles that its steps need, each once, in the order of the steps."""
+        """Return the roles that its steps need, each once, in the order of the steps."""
         return tuple(dict.fromkeys(step.role for step in self.steps))
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Return the pages that its steps follow, each once, in the order of the steps."""
+        return tuple(dict.fromkeys(step.source for step in self.steps))
 
     def action_at(self, tier: str | None) -> str:
         """The action for a tier, which need not be a number."""
@@ -83,23 +106,37 @@ class Topic(Struct, frozen=True, forbid_unknown_fields=True):
 class Catalogue(Struct, frozen=True, forbid_unknown_fields=True):
     """The data file, with the texts that it holds once put wherever they are used."""
 
-    managers: dict[str, str]
-    any_manager: str
+    sources: dict[str, Source]
+    token_types: dict[str, str]
+    """The key in `managers` for a token's type; `either` for any other type."""
+    managers: dict[str, dict[str, str]]
+    """Apple's portal, its roles, and its menus, in words: what a text calls `{manager}`, `{services}`, and so on."""
     findings: dict[str, Topic]
     unknown: dict[Connector, Entry]
     sync_codes: tuple[SyncCode, ...]
     sync_errors: dict[str, SyncError]
 
 
+def with_defaults(text: str) -> str:
+    """Return `text` with the default of each setting in place of `{ITS_NAME}`."""
+    return _SETTING.sub(lambda found: (BY_NAME[found[1]].default or "").replace(",", ", "), text)
+
+
 def _read(path: Path) -> Catalogue:
-    """The catalogue in `path`; a mistake there is a KeyError or msgspec.ValidationError at import."""
-    file: dict[str, Any] = msgspec.json.decode(path.read_bytes())
+    """Return the catalogue in `path`; a mistake there is a KeyError or msgspec.ValidationError at import."""
+    file: dict[str, Any] = msgspec.json.decode(with_defaults(path.read_text("utf-8")))
     roles, defaults, recipes = file.pop("roles"), file.pop("defaults"), file.pop("recipes")
 
     def whole(entry: dict[str, Any], default: str) -> dict[str, Any]:
         parts = [recipes[part] if isinstance(part, str) else [part] for part in entry["steps"]]
-        steps = [{"text": step["text"], "role": roles[step["role"]]} for part in parts for step in part]
-        return {**defaults[default], **entry, "steps": steps}
+        steps = [
+            {**step, "role": roles[step["role"]], "source": file["sources"][step["source"]]}
+            for part in parts
+            for step in part
+        ]
+        merged = {**defaults[default], **entry, "steps": steps}
+        filled = msgspec.json.encode(merged).replace(b"{place}", merged["place"].encode())
+        return msgspec.json.decode(filled, type=dict[str, Any])
 
     for topic in file["findings"].values():
         topic["entries"] = {connector: whole(entry, connector) for connector, entry in topic["entries"].items()}

@@ -57,7 +57,7 @@ class _Check:
     def __init__(
         self, settings: Settings, clients: Clients, run_id: str, now: datetime, *, past_due: bool, by_hand: bool
     ) -> None:
-        guidance = Guidance(settings.sync_error_names)
+        guidance = Guidance(settings.sync_error_names, settings.cloud)
         self._settings = settings
         self._graph = clients.graph
         self._store = Store(clients.tables, clients.transactions, guidance)

@@ -11,7 +11,8 @@ from typing import Final
 
 from msgspec import structs
 
-from shared.catalogue import CATALOGUE, Entry, Step
+from shared.catalogue import CATALOGUE, Entry
+from shared.clouds import CLOUDS, Cloud
 from shared.tokens import Change, Code, Connector, FieldChange, Finding, FindingState, Status, Token
 
 _NAME: Final = 80
@@ -32,12 +33,17 @@ _UNITS: Final = (("day", timedelta(days=1)), ("hour", timedelta(hours=1)), ("min
 
 
 class Guidance:
-    """Findings in words. `sync_error_names` are a tenant's own names for codes (setting `SYNC_ERROR_NAMES`)."""
+    """Puts findings into words.
 
-    def __init__(self, sync_error_names: Mapping[int, str] | None = None) -> None:
+    `sync_error_names` are a tenant's own names for codes (setting `SYNC_ERROR_NAMES`); links lead to the Intune admin
+    center of `cloud`.
+    """
+
+    def __init__(self, sync_error_names: Mapping[int, str] | None = None, cloud: Cloud = CLOUDS["AzureCloud"]) -> None:
         errors = CATALOGUE.sync_errors.values()
         known = {name.casefold(): error for error in errors for name in (error.title, *error.aliases)}
         names = {code: name.strip() for code, name in (sync_error_names or {}).items() if name.strip()}
+        self._intune = cloud.intune
         self._names = {code: _short(name, _ERROR_NAME) for code, name in names.items()}
         self._errors = {code: known[name.casefold()] for code, name in names.items() if name.casefold() in known}
         self._errors |= {code.code: CATALOGUE.sync_errors[code.error] for code in CATALOGUE.sync_codes if code.error}
@@ -52,7 +58,10 @@ class Guidance:
         texts = {name: _filled(text, values) for name, text in structs.asdict(entry).items() if isinstance(text, str)}
         texts |= {"summary": entry.summary}
         actions = {tier: _filled(text, values) for tier, text in entry.actions.items()}
-        steps = tuple(Step(_filled(step.text, values), _filled(step.role, values)) for step in entry.steps)
+        steps = tuple(
+            structs.replace(step, text=_filled(step.text, values), role=_filled(step.role, values))
+            for step in entry.steps
+        )
         return structs.replace(entry, **texts, actions=actions, steps=steps)
 
     def action(self, token: Token, finding: Finding) -> str:
@@ -98,9 +107,9 @@ class Guidance:
         if status.finding(Code.EXPIRED):
             return None
         if status.finding(Code.SYNC_STALE):
-            return "probably the token was replaced or revoked on Apple's side (pressing Download Token does that)"
+            return "probably the token was replaced or revoked at Apple (selecting Download Token does that)"
         if token.last_successful_sync and token.last_successful_sync > error.since:
-            return "probably a value in an enrollment profile is wrong, and not the token, since it still syncs"
+            return "probably a value in an enrollment policy is wrong, not the token, because it still syncs"
         return None
 
     def _written(self, code: str, connector: Connector, token: Token | None) -> Entry:
@@ -111,10 +120,11 @@ class Guidance:
         return (topic and topic.entries.get(connector)) or CATALOGUE.unknown[connector]
 
     def _values(self, token: Token | None) -> dict[str, str]:
-        kind, code = (None, None) if token is None else (token.type, token.sync_error_code)
+        kind, code = ("", None) if token is None else (token.type or "", token.sync_error_code)
         name = self._names.get(code) if code is not None else None
         return {
-            "manager": CATALOGUE.managers.get(kind or "", CATALOGUE.any_manager),
+            **CATALOGUE.managers[CATALOGUE.token_types.get(kind, "either")],
+            "intune": self._intune,
             "error": f"Sync error {f"'{name}' " if name else ''}(code {'N' if code is None else code})",
         }
 

@@ -287,10 +287,20 @@ def _told_health(status: Status) -> Health:
     return Health.worst(finding.severity for finding in status.findings if finding.code != Code.UNREAD)
 
 
-def _labelled(statuses: list[Status]) -> Iterable[Status]:
-    """Two tokens of one name are told apart by the first 8 characters of their ids."""
-    names = Counter((status.token.connector, status.token.name) for status in statuses)
-    for status in statuses:
-        token = status.token
-        shared = names[token.connector, token.name] > 1
-        yield replace(status, label=f"{token.name} ({bounded(token.id[:8])})" if shared else token.name)
+def _labelled(statuses: list[Status]) -> list[Status]:
+    """Return the statuses with labels that differ within a connector.
+
+    A label is the name; where that is shared, the name and the first 8 characters of the id; where that is shared too,
+    the name and the whole id, which stays the same when a third token appears. The last pass is for a token whose name
+    is the label of another.
+    """
+    labelled = [replace(status, label=status.token.name) for status in statuses]
+    for length in (8, None, None):
+        shared = Counter((status.token.connector, status.label) for status in labelled)
+        labelled = [
+            replace(status, label=f"{status.token.name} ({bounded(status.token.id[:length])})")
+            if shared[status.token.connector, status.label] > 1
+            else status
+            for status in labelled
+        ]
+    return labelled

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+from shared.clouds import CLOUDS, Cloud
 from shared.tokens import Connector
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -17,27 +18,6 @@ _LONGEST_RUN: Final = 570
 """Seconds; the host ends an invocation after `functionTimeout` of host.json (10 minutes)."""
 _LONGEST_DAYS: Final = 3_650
 _LOOKS_SECRET: Final = re.compile(r"sig=|key=|secret|password|token=|eyJ|//[^/]*@", re.IGNORECASE)
-
-
-class Cloud(NamedTuple):
-    """The audiences of one Azure cloud, from the cloud's endpoint lists.
-
-    https://learn.microsoft.com/graph/deployments, https://learn.microsoft.com/azure/azure-monitor/logs/logs-ingestion-api-overview
-    """
-
-    graph: tuple[str, ...]
-    """Graph's roots; the first is the default."""
-    logs: str
-    tables: str = "https://storage.azure.com"
-
-
-CLOUDS: Final[Mapping[str, Cloud]] = {
-    "AzureCloud": Cloud(("https://graph.microsoft.com",), "https://monitor.azure.com"),
-    "AzureUSGovernment": Cloud(
-        ("https://graph.microsoft.us", "https://dod-graph.microsoft.us"), "https://monitor.azure.us"
-    ),
-    "AzureChinaCloud": Cloud(("https://microsoftgraph.chinacloudapi.cn",), "https://monitor.azure.cn"),
-}
 
 
 class SettingsError(ValueError):
@@ -242,7 +222,7 @@ SETTINGS: Final = (
     Setting("DEPLOYMENT", None, _word, "the deployment's output DEPLOYMENT", "Goes into every row that the alert rules read: a workspace can hold rows of several deployments.", required=True),
     Setting("AZURE_CLIENT_ID", None, _word, "a GUID", "The user-assigned identity's client id. In Azure, `AZURE_TOKEN_CREDENTIALS=ManagedIdentityCredential` beside it makes the credential use only that."),
     Setting("GRAPH_ENDPOINT", "https://graph.microsoft.com", _root, "an https address without a path", "Microsoft Graph; other clouds have their own."),
-    Setting("AZURE_CLOUD", "AzureCloud", _cloud, "AzureCloud, AzureUSGovernment or AzureChinaCloud", "Whom tokens are asked for."),
+    Setting("AZURE_CLOUD", "AzureCloud", _cloud, "AzureCloud, AzureUSGovernment or AzureChinaCloud", "The Azure cloud: whom tokens are asked for, and which consoles links lead to."),
     Setting("CONNECTORS", "ade,apns,vpp", _connectors, "a list of ade, apns and vpp", "What is watched. A connector that is not listed leaves the status at once."),
     Setting("EXPIRY_WARNING_DAYS", "60,30,14", _descending_days, f"{_DAYS} 60,30,14", "Days before an expiry at which a warning is told."),
     Setting("EXPIRY_CRITICAL_DAYS", "7,1", _descending_days, f"{_DAYS} 7,1, all smaller than the warning days", "Days before an expiry at which it is critical."),

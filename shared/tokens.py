@@ -210,7 +210,7 @@ class Status(_Value, frozen=True, kw_only=True):
     token: Token
     """With the last readable value in place of one that could not be read."""
     label: str
-    """The token's name as people read it: with the id's first 8 characters where a name is shared."""
+    """The token's name as people read it: with the start of the id, or the whole id, where a name is shared."""
     health: Health
     health_since: Instant
     findings: tuple[Finding, ...] = ()

@@ -18,10 +18,10 @@ from cli.doctor.facts import Directory, Grant, Principal
 from cli.doctor.lines import Found, Untried
 from cli.places import Places
 from shared.clients import open_graph
+from shared.clouds import CLOUDS
 from shared.graph import Graph
 from shared.graph_credential import GRAPH_APP_ID, GraphCredential
 from shared.pages import GraphError, decoded
-from shared.settings import CLOUDS
 
 _PRINCIPALS: Final = "/v1.0/servicePrincipals"
 

@@ -92,7 +92,7 @@ def _finding(row: StatusRow, finding: FindingRow, guidance: Guidance) -> Markup:
                     (
                         ("Where", link(written.link, written.place, class_="named")),
                         ("When it clears", written.clears),
-                        ("Read more", link(written.source, written.source)),
+                        ("Read more", [tag("span", link(one.url, one.title), " ") for one in written.sources]),
                     )
                 ),
             ),

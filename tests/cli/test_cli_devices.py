@@ -10,10 +10,10 @@ from cli_scene import CHECKED, DAY, HOUR, Scene, now
 from simulator.tenant import default_tenant
 
 FINDINGS = {
-    "Fabrikam Academy": ("devices_without_profile", "has 9 of 120 devices waiting without an enrollment profile"),
+    "Fabrikam Academy": ("devices_without_profile", "has 9 of 120 devices waiting without an enrollment policy"),
     "Contoso Field Service": ("enrollment_failing", "has 16 of 120 devices that do not enroll (11 failed, 5 blocked)"),
-    "Contoso Warehouse": ("devices_missing", "says that 120 devices synced, while Intune lists 74"),
-    "Contoso Labs": ("no_default_profile", "has devices and no default enrollment profile for macOS"),
+    "Contoso Warehouse": ("devices_missing", "reports 120 synced devices, while Intune lists 74"),
+    "Contoso Labs": ("no_default_profile", "has devices and no default enrollment policy for macOS"),
 }
 FACTS = {
     "devices_without_profile": {"waiting": 9, "without_profile": 20, "devices": 120},

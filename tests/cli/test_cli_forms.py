@@ -41,7 +41,7 @@ def test_json_has_a_shape_that_a_program_can_go_by(scene):
     )
     (finding,) = first["findings"]
     assert (finding["code"], finding["severity"], finding["tier"]) == ("expiring", "critical", "7")
-    assert finding["action"].startswith("Choose Download Token")
+    assert finding["action"].startswith("As Apple Business Organization Administrator, ")
     assert done.stderr == ""
 
 

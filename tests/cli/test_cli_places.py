@@ -3,10 +3,9 @@
 import pytest
 
 from cli import CommandError
-from cli.arm import ENDPOINTS
-from cli.places import _HOSTS, KNOWN, Places
+from cli.places import KNOWN, Places
 from cli.session import Session
-from shared.settings import CLOUDS, SETTINGS
+from shared.settings import SETTINGS
 
 URL = "https://contoso.table.core.windows.net"
 
@@ -166,10 +165,6 @@ def test_each_cloud_has_hosts_of_its_own(tmp_path):
     (tmp_path / ".azure" / "one" / ".env").write_text(text.format("windows.net"), "utf-8")
     with pytest.raises(CommandError, match="TABLES_ENDPOINT is not used"):
         Places.find({}, {}, tmp_path)
-    assert _HOSTS.keys() == CLOUDS.keys() == ENDPOINTS.keys()
-    for cloud, hosts in _HOSTS.items():
-        assert ENDPOINTS[cloud] == f"https://{hosts['ARM_ENDPOINT'][0]}"
-        assert tuple(f"https://{host}" for host in hosts["GRAPH_ENDPOINT"]) == CLOUDS[cloud].graph
 
 
 def test_a_notice_names_a_host_outside_the_cloud_that_an_option_names(capsys):

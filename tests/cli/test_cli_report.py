@@ -96,11 +96,11 @@ def test_each_token_stands_with_what_is_wrong_the_steps_and_its_history(scene):
         "Nothing to do (3)",
         "Enrollment token expired",
         "'Contoso Retail' expired 3 days ago",
-        "Choose Download Token for the same MDM server",
-        "Nobody renewed the token within its year.",
-        "Open the MDM server that the token belongs to, never a new one",
-        "Apple Business Manager: Administrator or Device Enrollment Manager",
-        "The first check after the upload",
+        "select Download Token for the same service",
+        "The token wasn't renewed within its year.",
+        "Go to Devices > Management Services and select the device management service of this token.",
+        "Apple Business: Organization Administrator, or a role",
+        "The finding clears at the first check after the upload",
         "'Contoso Retail' was seen for the first time",
         "1 check in the last 7 days: 1 succeeded.",
         "3 tokens expire within a year and 1 has expired.",
@@ -118,7 +118,18 @@ def test_links_lead_to_the_consoles_and_within_the_page(scene):
     assert inner <= set(ids)
     outer = [one for one in links if not one["href"].startswith("#")]
     assert any(one["href"].startswith("https://intune.microsoft.com/") for one in outer)
+    assert any(one["href"].startswith("https://support.apple.com/") for one in outer)
     assert all(one["href"].startswith("https://") and one["rel"] == "noreferrer" for one in outer)
+
+
+@pytest.mark.parametrize(("cloud", "console"), [
+    ("AzureUSGovernment", "https://intune.microsoft.us/"), ("AzureChinaCloud", "https://intune.microsoftonline.cn/"),
+])  # fmt: skip
+def test_links_lead_to_the_console_of_the_cloud(scene, cloud, console):
+    scene.check(ade("Contoso HQ", expires=-HOUR))
+    done = scene.run("report", "--output", "-", AZURE_CLOUD=cloud)
+    assert f'href="{console}#view/' in done.stdout
+    assert "https://intune.microsoft.com/" not in done.stdout
 
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"' onload=x &amp; javascript:x"

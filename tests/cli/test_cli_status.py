@@ -139,7 +139,7 @@ def test_the_worst_stands_first_with_what_is_wrong_and_what_to_do(scene):
     places = [text.index(told) for told in ("✖ critical  Contoso Labs", "▲ warning   Contoso Retail", "● healthy")]
     assert places == sorted(places)
     assert "'Contoso Labs' expires in 3 days" in text
-    assert "    → Choose Download Token" in text
+    assert "    → As Apple Business Organization Administrator, " in text
     assert "5 tokens: 1 critical, 1 warning, 3 healthy." in text
     assert "Checked 12 minutes ago (" in text
 

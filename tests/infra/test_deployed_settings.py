@@ -6,7 +6,8 @@ import compiler
 import pytest
 from deployment import EXAMPLES, TENANT_ID, deployment, variant
 
-from shared.settings import CLOUDS, SETTINGS, Settings
+from shared.clouds import CLOUDS
+from shared.settings import SETTINGS, Settings
 
 pytestmark = compiler.needed
 
@@ -78,6 +79,12 @@ def test_each_cloud_has_its_own_graph_portal_and_storage(example, cloud):
     found = deployment(example)
     assert (found.settings["AZURE_CLOUD"], found.settings["GRAPH_ENDPOINT"]) == (cloud, CLOUDS[cloud].graph[0])
     assert "core.windows.net" not in json.dumps(found.resources)
+
+
+def test_the_template_knows_the_addresses_of_each_cloud_that_the_app_knows():
+    template = json.loads((compiler.ROOT / "infra" / "azuredeploy.json").read_text("utf-8"))
+    known = {name: {"graph": one.graph[0], "portal": one.portal, "intune": one.intune} for name, one in CLOUDS.items()}
+    assert template["variables"]["clouds"] == known, "var clouds in infra/main.bicep repeats shared/clouds.py"
 
 
 def test_the_cloud_is_the_one_that_azure_says_unless_it_is_named():

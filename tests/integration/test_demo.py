@@ -29,15 +29,15 @@ def test_the_demo_shows_tokens_the_run_and_the_alerts_and_exits_with_0():
     assert done.returncode == 0, done.stderr
     for told in (
         "✖ critical  Fabrikam Logistics",
-        "Accept Apple's new terms as Administrator",
+        "sign in and accept Apple's terms",
         "succeeded, started",
         "Sev 1 (error)    token_critical  Fabrikam Logistics",
         "Not firing: check_failing, check_silent.",
         # Of each symptom: the finding, the number beside which it stands, and the alert.
-        "'Fabrikam Academy' has 9 of 120 devices waiting without an enrollment profile",
+        "'Fabrikam Academy' has 9 of 120 devices waiting without an enrollment policy",
         "'Contoso Field Service' has 16 of 120 devices that do not enroll (11 failed, 5 blocked)",
-        "'Contoso Warehouse' says that 120 devices synced, while Intune lists 74",
-        "'Contoso Labs' has devices and no default enrollment profile for macOS",
+        "'Contoso Warehouse' reports 120 synced devices, while Intune lists 74",
+        "'Contoso Labs' has devices and no default enrollment policy for macOS",
         "token_warning   Fabrikam Academy            devices_without_profile",
         "token_warning   Contoso Field Service       enrollment_failing",
         "token_warning   Contoso Warehouse           devices_missing",

@@ -6,15 +6,17 @@
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import shared
 from docs import generate, markdown
-from shared.catalogue import CATALOGUE
+from shared.catalogue import CATALOGUE, with_defaults
+from shared.clouds import CLOUDS
 from shared.guidance import Guidance
 from shared.tokens import (
     PUSH_CERTIFICATE_NAME,
@@ -29,7 +31,9 @@ from shared.tokens import (
     Token,
 )
 
+ROOT = Path(__file__).parents[2]
 ACTIONS = Path(__file__).with_name("actions.json")
+TEXTS = (ROOT / "shared" / "guidance.json").read_text("utf-8")
 NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)
 ADE, APNS, VPP = Connector.ADE, Connector.APNS, Connector.VPP
 
@@ -172,16 +176,81 @@ def test_an_entry_is_whole_and_general_without_a_token(code, connector):
     texts += [step.text for step in entry.steps]
     assert entry.steps
     assert all(text and "{" not in text for text in texts)
-    assert entry.link.startswith("https://intune.microsoft.com/#view/")
-    assert re.match(r"https://learn\.microsoft\.com/\S+$", entry.source)
+    assert entry.sources
 
 
-def test_a_step_names_the_role_that_it_needs():
-    roles = Guidance().entry(Code.EXPIRED, ADE, a_token(type="dep")).roles
-    assert roles == (
-        "Apple Business Manager: Administrator or Device Enrollment Manager",
-        "Intune: a role that may edit enrollment",
-    )
+@pytest.mark.parametrize(("cloud", "console"), [
+    ("AzureCloud", "https://intune.microsoft.com/#view/"),
+    ("AzureUSGovernment", "https://intune.microsoft.us/#view/"),
+    ("AzureChinaCloud", "https://intune.microsoftonline.cn/#view/"),
+])  # fmt: skip
+@pytest.mark.parametrize("connector", Connector)
+def test_links_lead_to_the_console_of_the_cloud(connector, cloud, console):
+    assert Guidance(cloud=CLOUDS[cloud]).entry(Code.EXPIRED, connector).link.startswith(console)
+    assert "intune.microsoft" not in TEXTS, "a link in shared/guidance.json begins with {intune}"
+
+
+ROLES = (
+    r"Apple (Business|School Manager): (Organization )?Administrator",
+    r"Apple Support: Apple (Business Organization|School Manager) Administrator",
+    r"Apple Push Certificates Portal: the Apple Account that created the certificate",
+    r"Intune: Intune Administrator",
+    r"Microsoft Entra: (Intune Administrator|Privileged Role Administrator)",
+    r"Azure: (Contributor|Storage Table Data Reader) on ",
+)
+"""The roles that exist, as the pages of `sources` name them."""
+
+
+@pytest.mark.parametrize(("code", "connector"), PAIRS)
+@pytest.mark.parametrize("school", [True, False, None])
+def test_every_step_names_a_role_that_exists_and_the_page_that_it_follows(code, connector, school):
+    kinds = {None: None, True: "education" if connector is VPP else "appleSchoolManager", False: TYPES[connector][0]}
+    entry = Guidance().entry(code, connector, a_token(connector, type=kinds[school]))
+    for step in entry.steps:
+        assert re.match("|".join(ROLES), step.role), step.role
+        assert step.source in CATALOGUE.sources.values()
+
+
+@pytest.mark.parametrize(("key", "source"), CATALOGUE.sources.items())
+def test_a_source_is_a_page_of_apple_or_microsoft_or_of_this_project(key, source):
+    public = re.fullmatch(r"https://(learn\.microsoft\.com|support\.apple\.com)/\S+", source.url)
+    assert public or (ROOT / "docs" / source.url).is_file(), key
+    assert f'"source": "{key}"' in TEXTS, f"no step follows {key}: remove it"
+
+
+def outdated(released):
+    """Return the sources that were not checked in the year before `released`."""
+    year = timedelta(days=365)
+    return [key for key, one in CATALOGUE.sources.items() if not released - year <= one.checked <= released]
+
+
+def test_every_source_was_checked_in_the_year_before_the_release():
+    """The release date is that of the version in CHANGELOG.md; a version that is not released is released today."""
+    changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    (dated,) = re.findall(rf"^## \[{re.escape(shared.__version__)}\] - (\S+)$", changes, re.MULTILINE)
+    released = datetime.now(UTC).date() if dated == "Unreleased" else date.fromisoformat(dated)
+    assert outdated(released) == [], "compare the steps with these pages, and date them in shared/guidance.json"
+
+
+def test_a_source_is_outdated_after_a_year():
+    checked = min(source.checked for source in CATALOGUE.sources.values())
+    assert outdated(checked + timedelta(days=365)) == []
+    assert outdated(checked + timedelta(days=366)) != []
+
+
+def test_a_limit_named_in_the_texts_is_the_default_of_its_setting():
+    written = re.findall(r"\b\d+ [^.()]{0,30}\([A-Z]+(?:_[A-Z]+)+", TEXTS)
+    assert written == [], "write {ITS_NAME} for the number in shared/guidance.json"
+    assert with_defaults("{EXPIRY_WARNING_DAYS} days, {SYNC_STALE_WARNING_HOURS} hours") == "60, 30, 14 days, 36 hours"
+
+
+@pytest.mark.parametrize(("code", "connector"), [
+    (Code.DEVICES_WITHOUT_PROFILE, ADE), (Code.ENROLLMENT_FAILING, ADE),
+])  # fmt: skip
+def test_a_content_token_is_among_the_causes_of_devices_that_do_not_enroll(code, connector):
+    entry = Guidance().entry(code, connector)
+    assert re.search(r"expired content \(VPP\) token, or one without Company Portal licenses left", entry.cause)
+    assert any("Company Portal has licenses left" in step.text for step in entry.steps)
 
 
 def test_all_errors_of_the_console_are_there():
@@ -199,59 +268,80 @@ def test_a_meaning_of_a_number_has_its_evidence_beside_it():
     assert {code.code for code in CATALOGUE.sync_codes if code.error} == {3}
 
 
-@pytest.mark.parametrize(("kind", "manager"), [
-    ("dep", "Apple Business Manager"),
-    ("appleSchoolManager", "Apple School Manager"),
-    ("none", "Apple Business or School Manager"),
-    (None, "Apple Business or School Manager"),
+BUSINESS = {
+    ADE: {"Apple Business Organization Administrator", "Devices > Management Services"},
+    VPP: {"Apple Business Organization Administrator", "Settings > Payments & Billing > Apps and Books"},
+}
+SCHOOL = {
+    ADE: {"Apple School Manager Administrator", "your name > Preferences > Your MDM servers"},
+    VPP: {"Apple School Manager Administrator", "your name > Preferences > Payments & Billing > Content Tokens"},
+}
+
+
+@pytest.mark.parametrize(("connector", "kind", "portals"), [
+    (ADE, "dep", (BUSINESS,)),
+    (ADE, "appleSchoolManager", (SCHOOL,)),
+    (ADE, "none", (BUSINESS, SCHOOL)),
+    (ADE, None, (BUSINESS, SCHOOL)),
+    (VPP, "business", (BUSINESS,)),
+    (VPP, "education", (SCHOOL,)),
+    (VPP, "of_a_later_release", (BUSINESS, SCHOOL)),
+    (VPP, None, (BUSINESS, SCHOOL)),
 ])  # fmt: skip
-def test_the_manager_is_named_by_the_type_of_the_token(kind, manager):
-    token = a_token(type=kind)
-    assert f" {manager} " in Guidance().action(token, a_finding(Code.EXPIRED))
-    assert f" {manager} " in Guidance().entry(Code.EXPIRED, ADE, token).steps[0].text
-    assert f"in {manager}," in summary(token, a_finding(Code.TERMS_NOT_ACCEPTED))
+def test_the_type_of_the_token_decides_between_business_and_school_and_another_type_gives_both(
+    connector, kind, portals
+):
+    token = a_token(connector, type=kind)
+    steps = Guidance().entry(Code.EXPIRED, connector, token).steps
+    told = " ".join([Guidance().action(token, a_finding(Code.EXPIRED)), *(step.text for step in steps)])
+    known = BUSINESS[connector] | SCHOOL[connector]
+    assert {part for part in known if part in told} == set().union(*(portal[connector] for portal in portals))
 
 
 @pytest.mark.parametrize("code", [Code.EXPIRED, Code.EXPIRING, Code.SYNC_STALE])
 def test_whoever_renews_an_enrollment_token_reads_what_must_not_go_wrong(code):
     steps = " ".join(step.text for step in Guidance().entry(code, ADE).steps)
-    assert "Never delete the token to mend it" in steps
-    assert "From then on the token in use is invalid" in steps
-    assert "managed Apple ID" in steps
+    assert "Don't delete the token" in steps
+    assert "This step invalidates the token that Intune uses now" in steps
+    assert "Managed Apple Account" in steps
+    assert "Assign scope tags" in steps
     assert "at most every 15 minutes" in steps
 
 
 @pytest.mark.parametrize("code", [Code.EXPIRED, Code.EXPIRING, Code.INVALID, Code.REMOVED])
 def test_nobody_is_told_to_create_a_push_certificate(code):
     entry = Guidance().entry(code, APNS)
-    assert re.search("never create one|Do not create", entry.action)
-    assert any("never Create a Certificate" in step.text for step in entry.steps)
+    assert "enew (never create)" in entry.action
+    assert any("Never select Create a Certificate" in step.text for step in entry.steps)
 
 
 def test_an_expired_push_certificate_is_renewed_within_apples_grace_and_then_apple_is_asked():
     actions = [
         Guidance().action(a_token(APNS), a_finding(Code.EXPIRED, tier=tier)) for tier in (None, "0", "30", "360")
     ]
-    assert ["within 30 days" in action for action in actions] == [True, True, False, False]
-    assert ["ask Apple" in action for action in actions] == [False, False, True, True]
+    assert ["Within 30 days" in action for action in actions] == [True, True, False, False]
+    assert ["contact Apple Support" in action for action in actions] == [False, False, True, True]
 
 
 def test_a_changed_topic_never_means_to_enroll_anew():
     action = Guidance().action(a_token(APNS), a_finding(Code.PUSH_TOPIC_CHANGED))
-    assert action.startswith("Do not enroll devices anew but renew the old certificate")
+    assert action.startswith("Don't enroll devices again: renew the old certificate")
 
 
 # Actions
 
 
 @pytest.mark.parametrize(("key", "action"), frozen_actions().items())
-def test_an_action_is_one_sentence_of_at_most_200_characters_that_says_where_to_go(key, action):
+def test_an_action_is_one_sentence_of_at_most_200_characters_that_names_place_and_role(key, action):
     assert len(action) <= 200, key
     assert action.endswith(".")
     assert not re.search(r"[.!?]\s", action)
     assert "{" not in action
     assert not re.search(r"\d{4}-\d\d|\bago\b|1234|Contoso", action)
-    assert re.search(r"Intune|Devices > |Tenant administration > ", action)
+    assert "in Intune" in action or "Intune under" in action
+    assert re.search(
+        r"(?i)\bas (Intune Administrator|Apple (Business Organization|School Manager) Administrator)\b", action
+    )
 
 
 def test_an_action_stays_in_its_bounds_with_the_longest_name_and_number():
@@ -288,7 +378,7 @@ def test_an_unknown_code_shows_its_number_and_no_guess(number):
     token = a_token(sync_error_code=number)
     entry = Guidance().entry(Code.SYNC_ERROR, ADE, token)
     assert entry.title == f"Sync error (code {number})"
-    assert Guidance().action(token, a_finding(Code.SYNC_ERROR)).startswith(f"Sync error (code {number}): open ")
+    assert Guidance().action(token, a_finding(Code.SYNC_ERROR)).startswith(f"Sync error (code {number}): as Intune ")
     assert f"reports Sync error (code {number}), " in summary(token, a_finding(Code.SYNC_ERROR))
 
 
@@ -336,7 +426,7 @@ def test_an_unknown_error_with_a_stale_sync_suggests_a_replaced_token():
     token = a_token(sync_error_code=7, expires_on=in_(days=90), last_successful_sync=ago(days=4))
     told = summary(token, a_finding(Code.SYNC_ERROR), a_finding(Code.SYNC_STALE))
     assert told.endswith(
-        "probably the token was replaced or revoked on Apple's side (pressing Download Token does that)."
+        "probably the token was replaced or revoked at Apple (selecting Download Token does that)."
     )
 
 
@@ -345,7 +435,7 @@ def test_an_unknown_error_with_a_stale_sync_suggests_a_replaced_token():
 )
 def test_a_success_after_the_error_began_suggests_a_wrong_value_in_a_profile(last, told):
     status = a_status(a_token(sync_error_code=7, last_successful_sync=last), a_finding(Code.SYNC_ERROR))
-    assert ("a value in an enrollment profile is wrong" in (Guidance().probable_cause(status) or "")) is told
+    assert ("a value in an enrollment policy is wrong" in (Guidance().probable_cause(status) or "")) is told
 
 
 @pytest.mark.parametrize(("findings", "names"), [
@@ -391,23 +481,23 @@ def test_an_expiry_ahead_is_told_in_days_then_hours_then_minutes(expires_on, tol
 ])  # fmt: skip
 def test_an_expiry_behind_is_told_with_what_it_broke(expires_on, told):
     token = a_token(VPP, expires_on=expires_on)
-    assert summary(token, a_finding(Code.EXPIRED)) == f"'Contoso' {told}; app licences are no longer assigned."
+    assert summary(token, a_finding(Code.EXPIRED)) == f"'Contoso' {told}; app licenses are no longer assigned."
 
 
 @pytest.mark.parametrize(("code", "connector", "told"), [
-    ("terms_not_accepted", ADE, "cannot sync: Apple's terms are not accepted in Apple Business Manager, last successful sync 92 days ago; new devices do not reach Intune"),
+    ("terms_not_accepted", ADE, "cannot sync, because Apple's terms are not accepted in Apple Business; last successful sync 92 days ago; new devices do not reach Intune"),
     ("sync_error", VPP, "failed at its last sync, last successful sync 92 days ago"),
-    ("sync_stale", VPP, "is not in sync with Apple, last successful sync 92 days ago; new licences may be missing in Intune"),
+    ("sync_stale", VPP, "is not in sync with Apple, last successful sync 92 days ago; new licenses may be missing in Intune"),
     ("never_synced", ADE, "has never synced; known since 2026-11-14"),
     ("not_set_up", ADE, "is not set up: Intune has no token from Apple for it"),
-    ("invalid", VPP, "cannot be used, its state is invalid; app licences are no longer assigned"),
+    ("invalid", VPP, "cannot be used, its state is invalid; app licenses are no longer assigned"),
     ("invalid", APNS, "could not be uploaded: The certificate does not match the request; a renewal may not have taken effect"),
     ("unreadable", ADE, "cannot be judged as a whole: tokenExpirationDateTime is missing"),
     ("unread", ADE, "was not read: missing from the list; it was last seen 1 hour ago"),
     ("removed", ADE, "is no longer in Intune; it was last seen 1 hour ago"),
     ("removed", APNS, "is no longer in Intune, last seen 1 hour ago, topic com.apple.mgmt.1, serial number 0A1B; no Apple device can be managed"),
     ("apple_id_changed", VPP, "changed its Apple ID from old@contoso.com to new@contoso.com"),
-    ("push_topic_changed", APNS, "was created anew, not renewed, so every enrolled device is cut off: topic com.apple.mgmt.1 (serial number 0A1B) became com.apple.mgmt.2"),
+    ("push_topic_changed", APNS, "was created again, not renewed, so every enrolled device is cut off: topic com.apple.mgmt.1 (serial number 0A1B) became com.apple.mgmt.2"),
     ("devices_dropped", ADE, "fell from 40 to 3 devices after a sync"),
     ("of_a_later_release", VPP, "has the finding 'of_a_later_release', which this release does not know"),
 ])  # fmt: skip

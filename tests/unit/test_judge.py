@@ -533,6 +533,22 @@ def test_two_tokens_of_one_name_keep_it_and_people_read_the_start_of_their_ids()
     ]
 
 
+@pytest.mark.parametrize("number", [2, 3, 7])
+def test_tokens_whose_ids_begin_alike_too_are_read_with_their_whole_ids(number):
+    tokens = [ade(id=f"aaaaaaaa-{index}") for index in range(number)] + [ade(id="bbbbbbbb-1")]
+    labels = [status.label for status in judged(at(NOTHING, *tokens))[-1].statuses]
+    assert labels == [f"Contoso iPads (aaaaaaaa-{index})" for index in range(number)] + ["Contoso iPads (bbbbbbbb)"]
+
+
+def test_a_name_that_looks_like_the_label_of_another_token_is_told_apart():
+    lookalikes = ("Contoso iPads (aaaaaaaa)", "Contoso iPads (aaaaaaaa-1)")
+    tokens = [ade(id="aaaaaaaa-1"), ade(id="aaaaaaaa-2")]
+    tokens += [ade(id=f"cccccccc-{index}", name=name) for index, name in enumerate(lookalikes)]
+    labels = {status.label for status in judged(at(NOTHING, *tokens))[-1].statuses}
+    assert len(labels) == len(tokens)
+    assert "Contoso iPads (aaaaaaaa-2)" in labels
+
+
 def test_a_name_that_a_token_has_to_itself_again_is_read_without_its_id():
     tokens = (ade(id="aaaaaaaa-1"), ade(id="bbbbbbbb-2"))
     statuses = judged(at(NOTHING, *tokens), at(HOUR, tokens[0], ade(id="bbbbbbbb-2", name="Other")))[-1].statuses

@@ -26,7 +26,7 @@ FILES = ("requirements", "requirements-cli", "requirements-dev")
 WORKFLOWS = {path.stem: path.read_text("utf-8") for path in (ROOT / ".github" / "workflows").glob("*.yml")}
 
 OURS = {"benchmarks", "cli", "docs", "function_app", "infra", "shared", "simulator", "tests"}
-PURE = {"device_findings", "findings", "guidance", "judge", "rows", "settings", "text", "tokens"}
+PURE = {"clouds", "device_findings", "findings", "guidance", "judge", "rows", "settings", "text", "tokens"}
 DEPLOYED = {".python_packages", "LICENSE", "function_app.py", "host.json", "requirements.txt", "shared"}
 
 

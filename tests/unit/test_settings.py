@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.settings import BY_NAME, CLOUDS, SETTINGS, Settings, SettingsError
+from shared.clouds import CLOUDS
+from shared.settings import BY_NAME, SETTINGS, Settings, SettingsError
 from shared.tokens import Connector
 from tests.unit.builders import ADE, APNS, ENVIRONMENT, VPP, settings
 

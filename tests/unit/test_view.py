@@ -46,8 +46,8 @@ def shown(rows, width=80):
 
 def test_the_worst_token_stands_first_with_what_is_wrong_and_what_to_do():
     text = shown([row("Contoso HQ"), row("Contoso Retail", "critical", [finding(tier="0")])])
-    assert text.index("Contoso Retail") < text.index("It expired.") < text.index("→ Choose Download Token")
-    assert text.index("→ Choose Download Token") < text.index("Contoso HQ")
+    assert text.index("Contoso Retail") < text.index("It expired.") < text.index("→ As Apple Business ")
+    assert text.index("→ As Apple Business ") < text.index("Contoso HQ")
 
 
 def test_a_finding_that_another_explains_asks_for_nothing_of_its_own():
