@@ -7,7 +7,8 @@ Property names and shapes are those of Microsoft Graph's reference: `depOnboardi
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -32,6 +33,24 @@ _GRANTS: Final[Mapping[str, str]] = {ROLE: GRANT_SCRIPT, EVENTS_ROLE: f"{GRANT_S
 """What grants each role."""
 
 _VPP_STATES: Final = frozenset({"valid", "expired", "invalid", "assignedToExternalMDM", "duplicateLocationId"})
+_VPP_SYNC_STATUSES: Final = frozenset({"none", "inProgress", "completed", "failed"})
+"""https://learn.microsoft.com/graph/api/resources/intune-onboarding-vpptokensyncstatus"""
+
+_NOTHING: Final = frozenset(
+    {"", "none", "null", "nil", "n/a", "na", "-", "undefined", "notapplicable", "not applicable"}
+)
+"""What an upload's status and reason hold where there is nothing to say, in lower case."""
+_UPLOADED: Final = re.compile(r"\b(success|succeed|complete|uploaded|valid|active|ok)", re.IGNORECASE)
+_NOT_UPLOADED: Final = re.compile(r"fail|error|denied|reject|invalid|expired|revoked|\bun|\bnot", re.IGNORECASE)
+"""No page lists an upload's statuses: https://learn.microsoft.com/graph/api/resources/intune-devices-applepushnotificationcertificate"""
+
+_MODIFIED: Final = "lastModifiedDateTime"
+_UPLOAD: Final = ("certificateUploadStatus", "certificateUploadFailureReason")
+
+_LOST: Final = (
+    "The other tokens were checked; none counts as removed, since it can be one of these. "
+    "If it lasts, open the entries in Intune and report them to Microsoft."
+)
 
 
 class Source(NamedTuple):
@@ -42,6 +61,8 @@ class Source(NamedTuple):
     """What is asked for with `$select`: everything needed, and no secret."""
     decode: Callable[["Item"], Token]
     is_list: bool = True
+    may_be_whole: bool = False
+    """Whether it holds no secret, so that it may be read without `$select`."""
 
     @property
     def address(self) -> str:
@@ -50,11 +71,11 @@ class Source(NamedTuple):
 
 
 async def read(graph: Graph, connector: Connector, seconds: float) -> Reading:
-    """Everything that the connector holds, or why it could not be read within `seconds`; never a part of it."""
+    """Return everything that the connector holds, or why it could not be read within `seconds`; see `Reading`."""
     source = SOURCES[connector]
     try:
         async with asyncio.timeout(seconds):
-            tokens = await _tokens(graph, source)
+            tokens, lost = await _tokens(graph, source)
     except TimeoutError:
         reason = f"no whole answer within {seconds:g} seconds"
         late = GraphError(f"GET {source.path}", reason, "Graph was slow or asked to wait; the next check asks again.")
@@ -66,31 +87,59 @@ async def read(graph: Graph, connector: Connector, seconds: float) -> Reading:
         reason = f"a fault of the monitor or of a library ({type(error).__name__})"
         fault = GraphError(f"GET {source.path}", reason, "The log of the app tells where; please report it.")
         return Reading(connector=connector, failure=failure(graph, connector, fault))
-    return Reading(connector=connector, tokens=tokens)
+    unread = failure(graph, connector, lost) if lost else None
+    return Reading(connector=connector, tokens=tokens, failure=unread)
 
 
-async def _tokens(graph: Graph, source: Source) -> tuple[Token, ...]:
-    """By id: one that is seen twice counts once, and the last one wins."""
-    found: dict[str, Token] = {}
+async def _tokens(graph: Graph, source: Source) -> tuple[tuple[Token, ...], GraphError | None]:
+    """Return the tokens, and why some entries of the list are none.
+
+    A token that is seen twice counts once, and the last one wins.
+    """
     asked = f"GET {source.path}"
     if not source.is_list:
         try:
             token = source.decode(Item(msgspec.Raw(await graph.get(source.address)), asked))
         except GraphError as error:
             if error.status == 404 and error.code == "ResourceNotFound":
-                return ()  # no push certificate is set up; any other 404 is a failure
+                return (), None  # no push certificate is set up; any other 404 is a failure
             raise
-        return (token,)
-    async for page in graph.pages(source.address):
+        return (token,), None
+    found: dict[str, Token] = {}
+    number, lost, first = 0, 0, None
+    async for page in _pages(graph, source):
         for raw in page:
-            token = source.decode(Item(raw, asked))
-            found[token.id] = token
-    return tuple(found.values())
+            number += 1
+            try:
+                token = source.decode(Item(raw, asked))
+                found[token.id] = token
+            except GraphError as error:
+                lost, first = lost + 1, first or error.reason
+    if first is None:
+        return tuple(found.values()), None
+    reason = f"{lost} of {number} entries of the list could not be read: {first}"
+    return tuple(found.values()), GraphError(asked, reason, _LOST)
+
+
+async def _pages(graph: Graph, source: Source) -> AsyncIterator[list[msgspec.Raw]]:
+    """The list's pages; without `$select` where Graph refuses that and the list holds no secret."""
+    begun = False
+    try:
+        async for page in graph.pages(source.address):
+            begun = True
+            yield page
+    except GraphError as error:
+        if begun or not (source.may_be_whole and error.refuses_option):
+            raise
+    else:
+        return
+    async for page in graph.pages(source.path):
+        yield page
 
 
 def failure(graph: Graph, connector: Connector, error: GraphError, role: str = ROLE) -> Failure:
     """`error` as a failure; of a refusal it says whether the app's own token has `role`."""
-    remedy = _refusal_remedy(graph, role) if error.status in {401, 403} else error.remedy
+    remedy = _refusal_remedy(graph, role) if error.by_roles else error.remedy
     return Failure(
         connector=connector,
         asked=error.asked,
@@ -116,7 +165,7 @@ def _refusal_remedy(graph: Graph, role: str) -> str:
         )
     return (
         f"The app's token (until {until}) has the role {role}, and Graph refuses all the same: check that the tenant "
-        "has an active Intune licence and that no Conditional Access policy for workload identities blocks the app."
+        "has an active Intune license and that no Conditional Access policy for workload identities blocks the app."
     )
 
 
@@ -152,9 +201,22 @@ def _apns(item: Item) -> Token:
         expires_on=item.instant("expires_on", "expirationDateTime", required=True),
         topic=item.text("topic", "topicIdentifier", required=True),
         serial_number=item.text("serial_number", "certificateSerialNumber"),
-        upload_failure=item.text("upload_failure", "certificateUploadFailureReason"),
+        upload_failure=_upload_failure(item),
         unreadable=tuple(item.unreadable),
     )
+
+
+def _upload_failure(item: Item) -> str | None:
+    """Return why the certificate could not be uploaded: the reason, or the status where that says so alone."""
+    status, reason = (
+        None if text is None or text.strip().casefold() in _NOTHING else text
+        for text in (item.text("upload_failure", name) for name in _UPLOAD)
+    )
+    if status is None or _NOT_UPLOADED.search(status):
+        return reason or status
+    if reason or not _UPLOADED.search(status):  # they contradict each other, or nobody knows what the status means
+        item.cannot_read("upload_failure", _UPLOAD[0])
+    return None
 
 
 def _vpp(item: Item) -> Token:
@@ -164,8 +226,9 @@ def _vpp(item: Item) -> Token:
     if state is not None and state not in _VPP_STATES:
         item.cannot_read("state", "state")
     status = item.text("sync_status", "lastSyncStatus", required=True)
-    # The last sync is the last success only where it was completed.
-    last_sync = item.instant("last_successful_sync", "lastSyncDateTime") if status == "completed" else None
+    if status is not None and status not in _VPP_SYNC_STATUSES:
+        item.cannot_read("sync_status", "lastSyncStatus")
+    last_sync = item.instant("last_sync", "lastSyncDateTime")
     return Token(
         connector=Connector.VPP,
         id=token_id,
@@ -173,7 +236,10 @@ def _vpp(item: Item) -> Token:
         type=item.text("type", "vppTokenAccountType"),
         apple_id=item.text("apple_id", "appleId"),
         expires_on=item.instant("expires_on", "expirationDateTime", required=True),
-        last_successful_sync=last_sync,
+        last_sync=last_sync,
+        last_successful_sync=last_sync if status == "completed" else None,
+        # It dates what others say, and is no loss where Graph leaves it out.
+        last_modified=item.instant("last_modified", _MODIFIED) if item.has(_MODIFIED) else None,
         sync_status=status,
         state=state,
         unreadable=tuple(item.unreadable),
@@ -201,17 +267,11 @@ SOURCES: Final[Mapping[Connector, Source]] = {
             "syncedDeviceCount",
         ),
         _ade,
+        may_be_whole=True,
     ),
     Connector.APNS: Source(
         "/v1.0/deviceManagement/applePushNotificationCertificate",
-        (
-            "id",
-            "appleIdentifier",
-            "expirationDateTime",
-            "topicIdentifier",
-            "certificateSerialNumber",
-            "certificateUploadFailureReason",
-        ),
+        ("id", "appleIdentifier", "expirationDateTime", "topicIdentifier", "certificateSerialNumber", *_UPLOAD),
         _apns,
         is_list=False,
     ),
@@ -226,6 +286,7 @@ SOURCES: Final[Mapping[Connector, Source]] = {
             "vppTokenAccountType",
             "appleId",
             "expirationDateTime",
+            _MODIFIED,
             "lastSyncDateTime",
             "lastSyncStatus",
             "state",

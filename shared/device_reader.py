@@ -1,7 +1,7 @@
 """What Graph holds of a token's devices: where, what is asked for, and how a request is tried again.
 
 Addresses and properties are those of Microsoft Graph's reference (beta), below https://learn.microsoft.com/graph/api.
-No page promises that lists take `$select` or large pages, so both are tried, and left out where Graph answers 400; but
+No page promises that lists take `$select` or large pages, so both are tried, and left out where Graph refuses them; but
 enrollment profiles, which can hold a password, are not read without `$select`.
 """
 
@@ -14,8 +14,9 @@ from urllib.parse import quote
 from msgspec import Struct, field
 from msgspec.structs import fields
 
-from shared.connectors import SOURCES
+from shared.connectors import SOURCES, failure
 from shared.counts import Pause
+from shared.dates import plausible
 from shared.devices import PROPERTIES, Device, Event, devices, events, has_profile
 from shared.graph import Graph
 from shared.pace import Pace
@@ -30,6 +31,9 @@ _TRIES: Final = 4
 """Of one request that Graph throttles: as many as the SDK makes."""
 _REST: Final = 4.0
 """Seconds to wait where Graph does not say how long: about what the SDK waits; doubled each time."""
+
+_CAN_PASS: Final = frozenset({500, 502})
+"""HTTP statuses that do not say that Graph refuses the same query of another token."""
 
 _TOKENS: Final = SOURCES[Connector.ADE].path
 _EVENTS: Final = "/beta/deviceManagement/troubleshootingEvents"
@@ -72,6 +76,8 @@ class DeviceReader:
         self._graph = graph
         self._pace = pace
         self._query = 0
+        self.ends = pace.ends
+        """When nobody waits for Graph any more, on the event loop's clock."""
 
     async def first(self, token_id: str) -> tuple[Pages, list[Device | None]]:
         """A token's list of devices, and its first page."""
@@ -89,31 +95,25 @@ class DeviceReader:
         """The next page of a list of devices."""
         return await self._page(pages, devices)
 
-    async def profiles(self, token_id: str) -> int | None:
-        """How many enrollment profiles a token has; None where Graph does not tell."""
+    async def profiles(self, token_id: str) -> int:
+        """How many enrollment profiles a token has."""
         address = f"{token_address(token_id)}/enrollmentProfiles"
-        try:
-            _, pages, page = await self._opened(address, (f"?$select=id&{_LARGE}", "?$select=id"), encoded)
-            number = len(page)
-            while pages.position is not None:
-                number += len(await self._page(pages, encoded))
-        except GraphError as error:
-            if error.status == 400:
-                return None
-            raise
+        _, pages, page = await self._opened(address, (f"?$select=id&{_LARGE}", "?$select=id"), encoded)
+        number = len(page)
+        while pages.position is not None:
+            number += len(await self._page(pages, encoded))
         return number
 
-    async def defaults(self, token_id: str) -> dict[str, str | None] | None:
-        """The name of the default profile by platform, None for none; None where Graph does not tell."""
+    async def defaults(self, token_id: str) -> dict[str, str | None]:
+        """The name of the default profile by platform, None for none."""
         address = token_address(token_id)
         asked, query = f"GET {address}", f"?$select=id&$expand={_EXPANDED}"
-        try:
-            body = await self._asked(asked, lambda: self._graph.get(f"{address}{query}", repeats=False))
-        except GraphError as error:
-            if error.status == 400:
-                return None
-            raise
+        body = await self._asked(asked, lambda: self._graph.get(f"{address}{query}", repeats=False))
         return decoded(body, _Defaults, asked).names()
+
+    def explained(self, error: GraphError) -> str:
+        """The error in words, with what to do about it."""
+        return str(failure(self._graph, Connector.ADE, error))
 
     async def events(self, since: datetime) -> list[Event]:
         """The failed Apple bulk enrollments after `since`, of the whole tenant; needs `connectors.EVENTS_ROLE`."""
@@ -127,16 +127,22 @@ class DeviceReader:
     async def _opened[T](
         self, address: str, queries: Sequence[str], decode: Callable[[bytes, str], Page[T]], start: int = 0
     ) -> tuple[int, Pages, list[T]]:
-        """The first of `queries` from `start` on that Graph takes, the list, and its first page."""
-        number = start
+        """Return which of `queries` Graph is known to take, the list, and its first page.
+
+        A query that Graph calls wrong leads to the next one; any other error leads to the last one, and once. From a
+        fault of Graph's, which can pass, nothing is known.
+        """
+        number = known = start
         while True:
             pages = self._graph.listing(f"{address}{queries[number]}", repeats=False)
             try:
-                return number, pages, await self._page(pages, decode)
+                return known, pages, await self._page(pages, decode)
             except GraphError as error:
-                number += 1
-                if error.status != 400 or number == len(queries):
+                last = len(queries) - 1
+                if number == last or not error.refuses_option:
                     raise
+                number = number + 1 if error.status == 400 else last
+                known = known if error.status in _CAN_PASS else number
 
     async def _page[T](self, pages: Pages, decode: Callable[[bytes, str], Page[T]]) -> list[T]:
         return await self._asked(pages.asked, lambda: pages.next(decode))
@@ -182,4 +188,6 @@ def _name(profile: _Profile | None) -> str | None:
 
 
 def _failed(page: Sequence[Event | None], since: datetime) -> list[Event]:
-    return [event for event in page if event is not None and event.of_apple and event.event_date_time > since]
+    """Return the page's failed Apple bulk enrollments that can have happened after `since`."""
+    of_apple = (event for event in page if event is not None and event.of_apple)
+    return [event for event in of_apple if event.event_date_time > since and plausible(event.event_date_time, since)]

@@ -17,6 +17,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from shared.counts import Counts
+from shared.dates import FIRST, FURTHEST, plausible
 from shared.pages import Page, readable
 from shared.text import bounded
 from shared.tokens import Instant
@@ -41,10 +42,6 @@ _NO_PROFILE: Final = ("00000000-0000-0000-0000-000000000000", "_")
 
 _IN_THE_LIST: Final = timedelta(days=1)
 """A device that came later than that may still be on its way to a profile."""
-
-_FIRST_YEAR: Final = 1970
-"""Before it lies only Graph's "never", year 1."""
-_EPOCH: Final = datetime(_FIRST_YEAR, 1, 1, tzinfo=UTC)
 
 
 class Device(Struct, gc=False, rename="camel", kw_only=True):
@@ -122,7 +119,9 @@ class Tally:
         self._states = Counter(before.by_state)
         self._platforms = Counter(before.by_platform)
         self._sources = Counter(before.by_source)
-        self._newest = before.newest_on or _EPOCH
+        self._newest = before.newest_on or FIRST
+        self._now = now
+        self._too_far = (now + FURTHEST).toordinal()
         self._examples = {symptom: list(some)[:examples] for symptom, some in before.examples.items()}
 
     def add(self, page: Sequence[Device | None]) -> None:
@@ -141,7 +140,11 @@ class Tally:
         self._symptom("waiting", [device for device in without if self._waits(device)])
         # Instants of different offsets compare slowly (measured: 0.6 microseconds), so their days go first.
         last_day = self._silent_since.toordinal() + 1
-        quiet = [one for one in own if one.contacted_on is None or one.contacted_on.toordinal() <= last_day]
+        quiet = [
+            one
+            for one in own
+            if one.contacted_on is None or not last_day < one.contacted_on.toordinal() <= self._too_far
+        ]
         silent = [one for one in quiet if one.requested_enrollment_profile_id not in none and self._is_silent(one)]
         self._symptom("not_contacted", silent)
         for state in ("failed", "blocked"):
@@ -163,18 +166,19 @@ class Tally:
             by_state=dict(self._states),
             by_platform=dict(self._platforms),
             by_source=dict(self._sources),
-            newest_on=self._newest.astimezone(UTC) if self._newest > _EPOCH else None,
+            newest_on=self._newest.astimezone(UTC) if self._newest > FIRST else None,
             examples={symptom: tuple(some) for symptom, some in self._examples.items() if some},
         )
 
     def _waits(self, device: Device) -> bool:
         """Whether a device without a profile matters. One whose age Graph does not tell is taken for an old one."""
-        created = device.created_on
+        created = plausible(device.created_on, self._now)
         return device.enrollment_state != "enrolled" and (created is None or _before(created, self._listed_since))
 
     def _is_silent(self, device: Device) -> bool:
         """Whether a device with a profile was not heard of; one that never was, since it was assigned."""
-        last = known(device.contacted_on) or known(device.assigned_on) or known(device.created_on)
+        dates = (device.contacted_on, device.assigned_on, device.created_on)
+        last = next((date for date in dates if plausible(date, self._now)), None)
         return last is not None and _before(last, self._silent_since)
 
     def _symptom(self, name: str, found: Sequence[Device]) -> None:
@@ -247,8 +251,8 @@ def by_category(found: Sequence[Event], since: datetime) -> dict[str, int]:
 
 
 def known(instant: datetime | None) -> datetime | None:
-    """An instant that Graph tells; None for its "never", too."""
-    return instant if instant is not None and instant.year >= _FIRST_YEAR else None
+    """Return an instant that Graph tells; None for its "never", and for one before there were such devices."""
+    return instant if instant is not None and instant >= FIRST else None
 
 
 def has_profile(profile: str | None) -> bool:

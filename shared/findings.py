@@ -5,7 +5,7 @@ of N is reached at exactly N.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from shared.counts import Inspection
@@ -70,10 +70,26 @@ def expired(subject: Subject) -> Found | None:
     expires_on = subject.token.expires_on
     if expires_on is not None and expires_on <= subject.now:
         days = (subject.now - expires_on) // _DAY
-        return Found(Health.CRITICAL, tier=str(days // 30 * 30))
+        return Found(Health.CRITICAL, tier=str(days // 30 * 30), facts=_renewal(subject))
     if subject.token.state == "expired":
-        return Found(Health.CRITICAL, tier="0")
+        return Found(Health.CRITICAL, tier="0", facts=_renewal(subject))
     return None
+
+
+def _renewal(subject: Subject) -> Mapping[str, Fact]:
+    """Return when Intune changed an expired VPP token, if that can be a renewal that it does not show yet.
+
+    `lastModifiedDateTime` moves at each sync, too, and an expired token does not sync: so the date alone says nothing
+    of a token that Intune calls expired, or whose sync failed.
+    """
+    token, changed = subject.token, subject.token.last_modified
+    if token.connector is not Connector.VPP or changed is None or token.expires_on is None:
+        return {}
+    if token.expires_on > subject.now:  # the state is the older of the two
+        unseen = timedelta() <= subject.now - changed <= _DAY
+    else:
+        unseen = changed > token.expires_on and token.state == "valid" and token.sync_status != "failed"
+    return {"modified": f"{changed.astimezone(UTC):%Y-%m-%d %H:%M UTC}"} if unseen else {}
 
 
 def expiring(subject: Subject) -> Found | None:
@@ -110,11 +126,12 @@ def sync_error(subject: Subject) -> Found | None:
 
 
 def sync_stale(subject: Subject) -> Found | None:
-    """Too long since the last successful sync."""
-    last = subject.token.last_successful_sync
+    """Too long since the last successful sync, or since the last one that can have succeeded."""
+    token = subject.token
+    last = min(filter(None, (token.last_successful_sync, token.last_sync)), default=None)
     if last is None or not_set_up(subject):
         return None
-    warning, critical = subject.settings.stale_after(subject.token.connector)
+    warning, critical = subject.settings.stale_after(token.connector)
     age = subject.now - last
     if age < warning:
         return None
@@ -122,11 +139,12 @@ def sync_stale(subject: Subject) -> Found | None:
 
 
 def never_synced(subject: Subject) -> Found | None:
-    """No successful sync on record, for a token that had the time for one."""
+    """No sync on record, for a token that had the time for one."""
     token = subject.token
-    if token.connector is Connector.APNS or token.last_successful_sync or not_set_up(subject):
+    if token.connector is Connector.APNS or token.last_successful_sync or token.last_sync or not_set_up(subject):
         return None
-    if subject.cannot_tell("last_successful_sync", Code.NEVER_SYNCED):
+    field = "last_sync" if token.connector is Connector.VPP else "last_successful_sync"
+    if subject.cannot_tell(field, Code.NEVER_SYNCED):
         return None
     known_since = min(subject.first_seen, token.last_modified or subject.first_seen)
     warning, _ = subject.settings.stale_after(token.connector)

@@ -23,29 +23,9 @@ from msgraph.graph_request_adapter import GraphRequestAdapter
 
 from shared.graph_credential import GraphCredential
 from shared.pages import REPORT, GraphError, Pages, encoded
+from shared.refusals import explanation, refusal
 from shared.text import bounded
 from shared.tokens import GraphToken
-
-
-class _InnerError(msgspec.Struct):
-    request_id: str | None = msgspec.field(name="request-id", default=None)
-
-
-class _ErrorBody(msgspec.Struct):
-    code: str | None = None
-    message: str | None = None
-    inner_error: _InnerError | None = msgspec.field(name="innerError", default=None)
-
-
-class _ErrorResponse(msgspec.Struct):
-    error: _ErrorBody
-
-
-class _IntuneMessage(msgspec.Struct):
-    """What Intune's services put, as JSON, where others put a sentence."""
-
-    message: str = msgspec.field(name="Message")
-
 
 _NOTHING_TO_DO: Final = "The next run asks again; if it lasts, see the service health of Microsoft 365."
 _NETWORK: Final = "Check that the app may reach Graph (firewall, DNS, GRAPH_ENDPOINT); the next run asks again."
@@ -133,31 +113,22 @@ class Graph:
 
 
 def _refused(response: httpx.Response, asked: str) -> GraphError:
-    """An answer other than 200, with what Graph said of it."""
-    try:
-        body = msgspec.json.decode(response.content, type=_ErrorResponse).error
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        body = _ErrorBody()
-    inner = body.inner_error.request_id if body.inner_error else None
-    request_id = inner or response.headers.get("request-id")
+    """Return an answer other than 200, with what Graph says about it."""
     status, retry_after = response.status_code, response.headers.get("retry-after")
+    said = explanation(response.content)
+    known = refusal(status, said)
+    request_id = said.request_id or response.headers.get("request-id")
     return GraphError(
         asked,
-        _reason(status, retry_after),
-        REPORT if status < 400 else _NOTHING_TO_DO,
+        _reason(status, retry_after, known=known is not None),
+        (known and known.remedy) or (REPORT if status < 400 else _NOTHING_TO_DO),
+        by_roles=known is not None and known.remedy is None,
         status=status,
-        code=body.code and bounded(body.code, 100),
-        message=body.message and bounded(_sentence(body.message)),
+        code=said.code,
+        message=said.message,
         request_id=request_id and bounded(request_id, 100),
         retry_after=retry_after and _seconds(retry_after),
     )
-
-
-def _sentence(message: str) -> str:
-    try:
-        return msgspec.json.decode(message, type=_IntuneMessage).message
-    except (msgspec.MsgspecError, RecursionError):
-        return message
 
 
 def _seconds(retry_after: str) -> float | None:
@@ -177,11 +148,12 @@ _REASONS: Final = {
     404: "Graph does not know it",
     429: "Graph throttled the app",
 }
+_UNDOCUMENTED: Final = "Graph did not answer as documented"
 
 
-def _reason(status: int, retry_after: str | None) -> str:
+def _reason(status: int, retry_after: str | None, *, known: bool) -> str:
     if 300 <= status < 400:
         return "Graph answered with a redirect, which was not followed"
-    reason = _REASONS.get(status) or ("Graph failed" if status >= 500 else "Graph did not answer as documented")
+    other = "Graph failed" if status >= 500 else "Graph refused the request" if known else _UNDOCUMENTED
     wait = f", asking to wait until or for {bounded(retry_after, 40)}" if retry_after else ""
-    return f"{reason}{wait}"
+    return f"{_REASONS.get(status, other)}{wait}"

@@ -190,13 +190,17 @@ def _expiry_and_date(status: Status) -> str:
     expires_on, now, expired = status.token.expires_on, status.checked_on, status.finding(Code.EXPIRED)
     if expires_on is None:
         return f"{'has expired' if expired else 'expires'} on a date that is not known"
+    changed = expired and expired.facts.get("modified")
+    unseen = f", and changed on {changed}: a renewal may not show yet" if changed else ""
     if expired and expires_on > now:
-        return f"has expired, says Intune, although its date is {expires_on.date()}"
-    return f"{_expiry(expires_on, now)}, on {expires_on.date()}"
+        return f"has expired, says Intune, although its date is {expires_on.date()}{unseen}"
+    return f"{_expiry(expires_on, now)}, on {expires_on.date()}{unseen}"
 
 
 def _last_success(status: Status) -> str:
-    last = status.token.last_successful_sync
+    last, other = status.token.last_successful_sync, status.token.last_sync
+    if last is None and other is not None:
+        return f"no successful sync on record, and the last other sync {_ago(other, status.checked_on)}"
     return f"last successful sync {_ago(last, status.checked_on)}" if last else "no successful sync on record"
 
 

@@ -147,12 +147,11 @@ class _Inspector:
         """How it went, and what is to be remembered of the token now."""
         look = Look(self._reader, status, before, self._settings, run_id=self._run_id, now=self._now)
         try:
-            async with asyncio.timeout_at(self._reads_until):
-                return "complete", await look.complete(self._events_of(before))
+            return "complete", await look.complete(self._events_of(before))
         except TimeoutError as error:
             return "unfinished", look.unfinished(self._out_of_time("reading the devices", str(error)))
         except GraphError as error:
-            why = bounded(str(failure(self._graph, Connector.ADE, error)), _LONGEST_ERROR)
+            why = bounded(self._reader.explained(error), _LONGEST_ERROR)
             found = look.unfinished(why)
         except Exception as error:  # noqa: BLE001 # a fault in one token's answer must not keep the others from theirs
             why = _fault("inspecting devices", error)

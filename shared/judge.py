@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from shared.counts import Inspection
+from shared.dates import believable
 from shared.device_findings import DEVICE_FINDINGS, age, lateness, overdue
 from shared.findings import FINDINGS, Found, Subject, another_apple_id, findings, newly_synced, stated
 from shared.settings import Settings
@@ -27,11 +28,7 @@ from shared.tokens import (
     Reading,
     Status,
     Token,
-    Unreadable,
 )
-
-CLOCK_SKEW: Final = timedelta(minutes=5)
-"""A last success this far ahead of now is now; further ahead it is no success."""
 
 REMOVED_AFTER: Final = timedelta(minutes=30)
 """Between the first and the last complete reading that a removed token is missing from."""
@@ -220,14 +217,9 @@ def _with_causes(held: list[Finding]) -> list[Finding]:
 
 
 def _settled(token: Token, before: Status | None, now: datetime) -> Token:
-    """`token` with the last readable value in place of one that cannot be read or that Graph left out."""
-    known = before.token if before else None
+    """Return `token` with the last readable value in place of one that cannot be read, or true, or is left out."""
+    token, known = believable(token, now), believable(before.token, now) if before else None
     values: dict[str, object] = {}
-    if token.last_successful_sync and token.last_successful_sync - now > CLOCK_SKEW:
-        name = "lastSyncDateTime" if token.connector is Connector.VPP else "lastSuccessfulSyncDateTime"
-        raw = token.last_successful_sync.isoformat()
-        ahead = Unreadable(field="last_successful_sync", property=name, raw=raw)
-        token = replace(token, last_successful_sync=None, unreadable=(*token.unreadable, ahead))
     for value in token.unreadable:
         if known is not None or value.field != "name":
             values[value.field] = getattr(known, value.field, None)

@@ -1,17 +1,19 @@
 """One token of an inspection: which are due, where a look begins, how far it came, and what is remembered of it."""
 
+import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec.structs import replace
 
-from shared.counts import Events, Inspected, Inspection, Pause
+from shared.counts import Counts, Events, Inspected, Inspection, Pause
 from shared.device_reader import DeviceReader
 from shared.devices import Device, Tally, disagrees, with_examples
 from shared.pages import REPORT, GraphError, Pages
 from shared.settings import Settings
+from shared.text import bounded
 from shared.tokens import Code, Connector, Status
 
 _log: Final = logging.getLogger(__name__)
@@ -20,6 +22,8 @@ LONGEST_PAUSE: Final = timedelta(days=1)
 """An inspection that was begun earlier is begun anew: its counts would be old before it ended."""
 
 _DAY: Final = timedelta(days=1)
+
+_LONGEST_NOTES: Final = 2_000
 
 _NOT_THE_POSITION: Final = frozenset({401, 403, 408, 429, 503, 504})
 """HTTP statuses that do not say that Graph no longer takes the position which was asked for."""
@@ -71,6 +75,7 @@ class Look:
         self._settings = settings
         self._run_id = run_id
         self._now = now
+        self._notes: list[str] = []
         self._pages: Pages | None = None
         """The list, once a page of it was counted."""
         pause = before.pause if before else None
@@ -78,15 +83,30 @@ class Look:
         self._start_from(None if old else pause)
 
     async def complete(self, events: Events | None) -> Inspection:
-        """Look at everything, and tell what is to be remembered.
+        """Count the devices, read the profiles beside them, and return what is to be remembered.
+
+        That profiles cannot be read takes nothing from the counts.
 
         Raises:
-            GraphError: where Graph does not bring something; see `unfinished`.
-            TimeoutError: where there is no turn for a request before the run's end.
+            GraphError: where Graph does not bring the devices; see `unfinished`.
+            TimeoutError: where these take longer than the run.
 
         """
-        profiles = await self._reader.profiles(self._token_id)
-        defaults = await self._reader.defaults(self._token_id)
+        async with asyncio.timeout_at(self._reader.ends):
+            counts = await self._counted()
+        profiles = await self._beside("enrollment profiles", self._reader.profiles)
+        defaults = await self._beside("default profiles", self._reader.defaults)
+        if counts.unreadable:
+            self._notes.insert(0, f"{counts.unreadable} entries of the list are not what Graph documents.")
+        synced = self._status.token.synced_devices
+        inspected = Inspected(
+            on=self._began_on, counts=counts, profiles=profiles, defaults=defaults, synced_devices=synced, events=events
+        )
+        first, last = self._disagreed(inspected)
+        blank = self._blank(error=bounded(" ".join(self._notes), _LONGEST_NOTES) or None)
+        return replace(blank, complete=True, last=inspected, disagreed_first=first, disagreed_last=last)
+
+    async def _counted(self) -> Counts:
         pages, page = await self._first()
         self._pages = pages
         self._tally.add(page)
@@ -97,19 +117,19 @@ class Look:
         if counts.unreadable > read:
             reason = f"{counts.unreadable} of {counts.unreadable + read} entries are not what Graph documents"
             raise GraphError(pages.asked, reason, REPORT)
-        notes = (
-            counts.unreadable and f"{counts.unreadable} entries of the list are not what Graph documents.",
-            profiles is None and "Graph does not tell the enrollment profiles.",
-            defaults is None and "Graph does not tell the default profiles.",
-        )
-        synced = self._status.token.synced_devices
-        inspected = Inspected(
-            on=self._began_on, counts=counts, profiles=profiles, defaults=defaults, synced_devices=synced, events=events
-        )
-        first, last = self._disagreed(inspected)
-        told = " ".join(note for note in notes if note) or None
-        blank = self._blank(error=told)
-        return replace(blank, complete=True, last=inspected, disagreed_first=first, disagreed_last=last)
+        return counts
+
+    async def _beside[T](self, what: str, read: Callable[[str], Awaitable[T]]) -> T | None:
+        """Return what `read` brings for the token; None, and a note, where it brings nothing."""
+        try:
+            async with asyncio.timeout_at(self._reader.ends):
+                return await read(self._token_id)
+        except GraphError as error:
+            why = self._reader.explained(error)
+        except TimeoutError:
+            why = "The run's time is over."
+        self._notes.append(f"Graph does not tell the {what}: {why}")
+        return None
 
     def _disagreed(self, inspected: Inspected) -> tuple[datetime | None, datetime | None]:
         """The first and the newest inspection, one after the other, whose list disagrees with the token's own count."""

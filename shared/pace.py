@@ -17,8 +17,8 @@ class Pace:
     """Turns, for all who ask Graph; each is one call."""
 
     def __init__(self, ends: float, *, calls: int = CALLS, seconds: float = SECONDS) -> None:
-        """`ends` is when nobody waits any more, on the event loop's clock."""
-        self._ends = ends
+        self.ends = ends
+        """When nobody waits any more, on the event loop's clock."""
         self._calls = calls
         self._seconds = seconds
         self._taken = deque[float](maxlen=calls)
@@ -27,7 +27,7 @@ class Pace:
     @property
     def over(self) -> bool:
         """Whether there will be no turn before the end."""
-        return max(self._next(), asyncio.get_running_loop().time()) >= self._ends
+        return max(self._next(), asyncio.get_running_loop().time()) >= self.ends
 
     async def turn(self) -> None:
         """Wait for a turn.
@@ -39,7 +39,7 @@ class Pace:
         clock = asyncio.get_running_loop().time
         while (wait := self._next() - clock()) > 0:
             if self.over:
-                throttled = self._opens >= self._ends
+                throttled = self._opens >= self.ends
                 raise TimeoutError("Graph throttled the app" if throttled else "so many calls take longer")
             await asyncio.sleep(wait)
         self._taken.append(clock())

@@ -11,10 +11,16 @@ from typing import Final, cast
 import httpx
 import msgspec
 
+from shared import lenient
 from shared.text import bounded
 
 MOST_PAGES: Final = 10_000
 """A list longer than this is none that Graph sends: 200,000 devices at 100 a page are 2,000 pages."""
+
+_WITHOUT_REGARD_TO_OPTIONS: Final = frozenset({401, 408, 429, 503, 504})
+
+MOST_VALUES: Final = 250_000
+"""In one answer, whose size alone does not bound the memory that it takes: a page of 1,000 tokens has 20,000."""
 
 REPORT: Final = "Nothing was taken over. If it lasts, something stands between the app and Graph, or Graph changed."
 """The remedy for what is none of Graph's documented answers."""
@@ -34,6 +40,7 @@ class GraphError(Exception):
         message: str | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
+        by_roles: bool = False,
     ) -> None:
         super().__init__(f"{asked}: {reason}")
         self.asked = asked
@@ -45,6 +52,13 @@ class GraphError(Exception):
         self.request_id = request_id
         self.retry_after = retry_after
         """Seconds that Graph asks to wait."""
+        self.by_roles = by_roles
+        """Whether the remedy depends on the roles that the token in use has."""
+
+    @property
+    def refuses_option(self) -> bool:
+        """Whether the same request without its query options can bring an answer: any error that is not about time."""
+        return self.status is not None and self.status >= 400 and self.status not in _WITHOUT_REGARD_TO_OPTIONS
 
 
 class Page[T](msgspec.Struct):
@@ -117,12 +131,14 @@ def _below(root: httpx.URL, url: str) -> bool:
 
 
 def decoded[T](body: bytes, kind: type[T], asked: str) -> T:
-    """`body` as JSON of that shape.
+    """Return `body` as JSON of that shape.
 
     Raises:
-        GraphError: where it is none.
+        GraphError: where it is none, or has more values than any answer of Graph.
 
     """
+    if body.count(b",") > MOST_VALUES:
+        raise GraphError(asked, f"the answer has more than {MOST_VALUES:,} values", REPORT)
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -140,20 +156,37 @@ def readable[T](body: bytes, page: type[Page[T]], item: type[T], asked: str) -> 
 
     """
     try:
-        return cast("Page[T | None]", msgspec.json.decode(body, type=page))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return cast("Page[T | None]", decoded(body, page, asked))
+    except GraphError:
         raw = encoded(body, asked)
         return Page([_item(one, item) for one in raw.value], raw.next_link)
 
 
 def encoded(body: bytes, asked: str) -> Page[msgspec.Raw]:
-    """`body` as a page whose items are still encoded.
+    """Return `body` as a page whose items are still encoded; one that is malformed loses itself alone.
 
     Raises:
-        GraphError: where it is none.
+        GraphError: where it is no page.
 
     """
-    return decoded(body, Page[msgspec.Raw], asked)
+    try:
+        return decoded(body, Page[msgspec.Raw], asked)
+    except GraphError:
+        page = _taken_apart(body)
+        if page is None:
+            raise
+        return page
+
+
+def _taken_apart(body: bytes) -> Page[msgspec.Raw] | None:
+    """Return a page that no strict decoder takes; None where it could have another list or next page than is seen."""
+    try:
+        found = dict(lenient.members(body))
+        link = msgspec.json.decode(found.get("@odata.nextLink", b"null"), type=str | None)
+        unknown = None in found or body.count(b",") > MOST_VALUES
+        return None if unknown else Page(lenient.items(bytes(found["value"])), link)
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, KeyError):
+        return None
 
 
 def _item[T](raw: msgspec.Raw, kind: type[T]) -> T | None:

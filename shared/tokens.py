@@ -113,6 +113,8 @@ class Token(_Value, frozen=True, kw_only=True):
     apple_id: str | None = None
     expires_on: Instant | None = None
     last_successful_sync: Instant | None = None
+    last_sync: Instant | None = None
+    """VPP's `lastSyncDateTime`, however that sync went: none has succeeded since."""
     last_modified: Instant | None = None
     sync_error_code: int | None = None
     synced_devices: int | None = None
@@ -152,7 +154,11 @@ class Failure(_Value, frozen=True, kw_only=True):
 
 
 class Reading(_Value, frozen=True, kw_only=True):
-    """What Graph said about a connector: complete (every page arrived) or failed, never partial."""
+    """What Graph said about a connector: complete, or failed.
+
+    Without all pages it has no tokens. With all pages, and entries that are no tokens, it has the others beside a
+    failure: what is missing among them is unread, not removed.
+    """
 
     connector: Connector
     tokens: tuple[Token, ...] = ()

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from shared import lenient
 from shared.pages import GraphError, decoded
 from shared.text import LONGEST, bounded
 from shared.tokens import Unreadable
@@ -25,7 +26,7 @@ class Item:
     """One object of Graph, read property by property, so that one bad value does not lose the others."""
 
     def __init__(self, raw: msgspec.Raw, asked: str) -> None:
-        self._values: Mapping[str, msgspec.Raw] = decoded(bytes(raw), dict[str, msgspec.Raw], asked)
+        self._values = _values(bytes(raw), asked)
         self._asked = asked
         self.unreadable: list[Unreadable] = []
 
@@ -92,6 +93,18 @@ class Item:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return raw
         return value
+
+
+def _values(raw: bytes, asked: str) -> Mapping[str, msgspec.Raw]:
+    """Return the properties, still encoded; one whose name cannot be read is passed over."""
+    try:
+        return decoded(raw, dict[str, msgspec.Raw], asked)
+    except GraphError:
+        try:
+            return {name: value for name, value in lenient.members(raw) if name is not None}
+        except ValueError:
+            pass
+        raise
 
 
 def _utc(text: str) -> datetime | None:

@@ -1,5 +1,6 @@
 """Whatever Graph does wrong: that connector is unread, and says so; the others are checked; nothing looks healthy."""
 
+import json
 from datetime import datetime, timedelta
 
 import pytest
@@ -87,7 +88,7 @@ FAULTS = {
     "401": (faults.status(401), ["did not accept the app's sign-in", "HTTP 401", "InvalidAuthenticationToken"]),
     "403 though the role is there": (
         faults.status(403),
-        ["Graph refused the app", "has the role DeviceManagementServiceConfig.Read.All", "Intune licence"],
+        ["Graph refused the app", "has the role DeviceManagementServiceConfig.Read.All", "Intune license"],
     ),
     "204": (faults.empty(204), ["did not answer as documented", "HTTP 204"]),
     "200 with nothing": (faults.empty(200), ["the answer was empty"]),
@@ -128,10 +129,18 @@ async def test_one_connector_that_cannot_be_read_is_told_and_hides_nothing(known
     expect_unread(known, run, *told)
 
 
-async def test_a_fault_of_graph_is_asked_for_once_and_not_again_and_again(known, sim):
-    sim.graph.fail(ADE, faults.status(500))
+@pytest.mark.parametrize(("path", "queries"), [(ADE, [True, False]), (APNS, [True]), (VPP, [True])])
+async def test_a_fault_of_graph_is_asked_for_once_and_without_select_where_no_secret_comes(known, sim, path, queries):
+    sim.graph.fail(path, faults.status(500))
     await known.check(HOUR)
-    assert [request.path for request in sim.graph.requests].count(ADE) == 1
+    assert ["$select" in request.query for request in sim.graph.requests if request.path == path] == queries
+
+
+@pytest.mark.parametrize("code", [400, 403, 404, 500, 501])
+async def test_a_list_of_enrollment_tokens_is_read_without_select_where_graph_refuses_that(known, sim, code):
+    sim.graph.fail(lambda request: request.path == ADE and "$select" in request.query, faults.status(code))
+    run = await known.check(HOUR)
+    assert (run.outcome, set(known.stored())) == ("succeeded", {"expiring", "sync_stale"})
 
 
 async def test_the_log_tells_the_failure_and_the_summary_names_the_connector(known, sim, caplog):
@@ -290,6 +299,14 @@ async def test_the_worker_calls_a_degraded_run_a_success_so_that_the_host_does_n
 
 # Refusals, and what mends them
 
+OPERATION = "ce80e7e8-8a96-4c03-898c-d85f9cdf805a"
+
+
+def nested(message):
+    """A message as Intune's services put it: JSON, with a dump of headers that are JSON again."""
+    headers = json.dumps({"WWW-Authenticate": 'Bearer realm="urn:intune:service"'})
+    return json.dumps({"_version": 3, "Message": message, "RetryAfter": None, "HttpHeaders": headers}, indent=2)
+
 
 @pytest.mark.parametrize("code", [401, 403])
 async def test_a_missing_role_is_named_with_the_script_that_grants_it_and_when_a_grant_works(known, sim, caplog, code):
@@ -321,6 +338,47 @@ async def test_403_for_ade_alone_leaves_the_others_checked_and_says_what_to_chec
     assert bearer.SERVICE_ROLE in warning
     assert "Application is not authorized to perform this operation." in warning
     assert "_version" not in warning, "the sentence, and not the JSON around it"
+
+
+TENANT = "Request not applicable to target tenant."
+SEGMENT = "Resource not found for the segment 'depOnboardingSettings'."
+REFUSED = {
+    "no license": (faults.status(400, error="BadRequest", message=TENANT), "Intune license"),
+    "no license, as 403": (faults.status(403, error="Forbidden", message=TENANT), "Intune license"),
+    "no license, in JSON": (faults.status(400, error="UnknownError", message=nested(nested(TENANT))), "Intune license"),
+    "another cloud": (faults.status(400, error="BadRequest", message=SEGMENT), "GRAPH_ENDPOINT names the cloud"),
+    "another version": (faults.status(404, error="BadRequest", message=SEGMENT), "API version"),
+    "no version": (faults.status(400, error="BadRequest", message="Invalid version."), "API version"),
+}
+
+
+@pytest.mark.parametrize(("fault", "remedy"), REFUSED.values(), ids=REFUSED)
+async def test_a_refusal_that_is_known_says_what_to_do_about_it(known, sim, fault, remedy):
+    sim.graph.fail("", fault)
+    run = await known.check(HOUR)
+    for of in ("ade", "apns", "vpp"):
+        told = known.run_rows(run.id)[of]["Error"]
+        assert remedy in told
+        assert "service health" not in told
+        assert "as documented" not in told
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 5])
+@pytest.mark.parametrize("cut", [False, True], ids=["whole", "cut off"])
+async def test_of_a_message_within_messages_the_innermost_sentence_is_told(known, sim, depth, cut):
+    sentence = f"An error has occurred - Operation ID (for customer support): {OPERATION} - Activity ID: {OPERATION}"
+    message = sentence
+    for _ in range(depth):
+        message = nested(message)
+    if cut and depth:
+        message = message[: message.index(OPERATION) + len(OPERATION)]
+    sim.graph.fail(ADE, faults.status(403, error="UnknownError", message=message))
+    run = await known.check(HOUR)
+    told = known.run_rows(run.id)["ade"]["Error"]
+    assert f"An error has occurred - Operation ID (for customer support): {OPERATION}" in told
+    assert not set("{}\\\ufffd") & set(told)
+    assert "WWW-Authenticate" not in told
+    assert "_version" not in told
 
 
 async def test_a_claims_challenge_gets_a_new_token_and_one_more_try(known, sim):
@@ -453,8 +511,8 @@ def expect_redirected(monitor, run, code):
 
 @pytest.mark.parametrize(
     "fault",
-    [faults.status(500), faults.broken_json(), faults.dropped(), faults.value_missing(), faults.item_without_id()],
-    ids=["500", "broken JSON", "dropped", "no value", "no id"],
+    [faults.status(500), faults.broken_json(), faults.dropped(), faults.value_missing()],
+    ids=["500", "broken JSON", "dropped", "no value"],
 )
 async def test_a_part_of_a_list_is_never_taken_for_the_whole(monitor, sim, fault):
     sim.graph.tenant = tenant(*(ade(f"Contoso {n:03}") for n in range(101)))
@@ -469,6 +527,79 @@ async def test_a_part_of_a_list_is_never_taken_for_the_whole(monitor, sim, fault
 
 
 # Items
+
+
+def first(**values):
+    """Graph with these values in the first of its ADE tokens."""
+    return faults.rewritten(lambda page: page["value"][0].update(values))
+
+
+LOST = {
+    "no id": faults.item_without_id(),
+    "a null for an id": first(id=None),
+    "a number for an id": first(id=7),
+    "half a character in the id": first(id="\ud800"),
+    "no object": faults.item_is("token"),
+    "null": faults.item_is(None),
+}
+
+
+@pytest.mark.parametrize("fault", LOST.values(), ids=LOST)
+async def test_an_entry_without_an_id_loses_one_token_which_is_unread_for_as_long_as_it_lasts(monitor, sim, fault):
+    sim.graph.tenant = tenant(ade("Contoso HQ"), ade("Contoso Labs"), ade("Contoso Retail", expires=5 * DAY))
+    await monitor.check()
+    sim.graph.fail(ADE, fault)
+    for _ in range(3):  # more than it takes to call a token removed
+        run = await monitor.check(HOUR)
+        assert run.outcome == "degraded"
+        told = monitor.run_rows(run.id)["ade"]
+        assert told["Outcome"] == "failed"
+        assert "1 of 3 entries of the list could not be read" in told["Error"]
+        health = {name: row["Health"] for (of, name), row in monitor.statuses().items() if of == "ade"}
+        assert health == {"Contoso HQ": "unknown", "Contoso Labs": "healthy", "Contoso Retail": "critical"}
+        assert set(monitor.stored("ade", "Contoso HQ")) == {"unread"}
+    sim.graph.heal()
+    run = await monitor.check(HOUR)
+    assert (run.outcome, list(monitor.stored("ade", "Contoso HQ"))) == ("succeeded", [])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b'"\\ud800"', b'"\\udc00\\ud800"', b'"\xff\xfe"', b'"\\x"', b'"a\nb"', b"NaN", b"1e999", b"01", b""],
+    ids=str,
+)
+@pytest.mark.parametrize(("path", "of"), [(ADE, "ade"), (VPP, "vpp")])
+async def test_a_name_that_is_no_json_makes_one_token_unreadable_and_the_others_stay(monitor, sim, path, of, name):
+    sim.graph.tenant = Tenant((ade("Contoso HQ"), ade("Contoso X")), (vpp("Contoso HQ"), vpp("Contoso X")), push())
+    await monitor.check()
+
+    async def broken(_request, answer):
+        body = (await answer()).body.replace(b'"Contoso X"', name)
+        return faults.web.Response(body=body, content_type="application/json")
+
+    sim.graph.fail(path, broken)
+    run = await monitor.check(HOUR)
+    assert run.outcome == "succeeded"
+    assert {name: row["Health"] for (known, name), row in monitor.statuses().items() if known == of} == {
+        "Contoso HQ": "healthy",
+        "Contoso X": "unknown",
+    }, "its name is the last one that could be read"
+
+
+@pytest.mark.parametrize(
+    ("upload", "health"),
+    [
+        ({"certificateUploadStatus": "Failed"}, "critical"),
+        ({"certificateUploadFailureReason": "None"}, "healthy"),
+        ({"certificateUploadStatus": "None", "certificateUploadFailureReason": " "}, "healthy"),
+        ({"certificateUploadStatus": "Queued"}, "unknown"),
+    ],
+    ids=str,
+)
+async def test_the_upload_of_the_push_certificate_is_judged_by_status_and_reason(monitor, sim, upload, health):
+    sim.graph.tenant = tenant(apns=push(**upload))
+    await monitor.check()
+    assert monitor.statuses()["apns", "Apple MDM push certificate"]["Health"] == health
 
 
 async def test_one_bad_item_is_one_unreadable_token_and_the_others_are_fine(monitor, sim):
@@ -536,10 +667,12 @@ async def test_a_property_that_graph_leaves_out_is_unreadable(monitor, sim, miss
 @pytest.mark.parametrize(
     ("dates", "health"),
     [
-        ({"tokenExpirationDateTime": "9999-12-31T23:59:59.9999999Z"}, "healthy"),
-        ({"tokenExpirationDateTime": "9999-12-31T23:59:59-08:00"}, "healthy"),
-        ({"tokenExpirationDateTime": "1500-01-01T00:00:00Z"}, "critical"),
-        ({"lastSuccessfulSyncDateTime": "1500-01-01T00:00:00Z"}, "critical"),
+        ({"tokenExpirationDateTime": "9999-12-31T23:59:59.9999999Z"}, "unknown"),
+        ({"tokenExpirationDateTime": "9999-12-31T23:59:59-08:00"}, "unknown"),
+        ({"tokenExpirationDateTime": "1601-01-01T00:00:00Z"}, "unknown"),
+        ({"tokenExpirationDateTime": "2007-01-01T00:00:00Z"}, "critical"),
+        ({"lastSuccessfulSyncDateTime": "1601-01-01T00:00:00Z"}, "unknown"),
+        ({"lastModifiedDateTime": "1601-01-01T00:00:00Z"}, "unknown"),
         ({"lastSuccessfulSyncDateTime": "2026-11-23T05:11:59Z"}, "healthy"),
         ({"lastModifiedDateTime": "0001-01-01T00:00:00+14:00"}, "healthy"),
     ],
@@ -581,7 +714,8 @@ async def test_enum_values_that_nobody_listed_are_kept_and_shown(monitor, sim):
     await monitor.check()
     assert monitor.statuses()["ade", "Contoso HQ"]["TokenType"] == "appleBusinessNext"
     assert monitor.statuses()["ade", "Contoso HQ"]["Health"] == "healthy"
-    assert monitor.stored("vpp")["unreadable"]["facts"] == {"state": '"suspended"'}
+    facts = {"state": '"suspended"', "lastSyncStatus": '"paused"'}
+    assert monitor.stored("vpp")["unreadable"]["facts"] == facts
 
 
 async def test_hostile_texts_are_bounded_and_cannot_forge_a_line_of_the_log(monitor, sim, caplog):

@@ -8,7 +8,6 @@ from inspecting import (
     HQ,
     asked,
     counted,
-    defaults_of,
     further,
     further_of,
     lists,
@@ -27,7 +26,7 @@ from shared.inspection import AT_ONCE
 from shared.store import StoreError
 from simulator import bearer, faults
 from simulator.devices import DEFAULTS, fixed_id
-from simulator.graph import DEVICES, PROFILES
+from simulator.graph import ADE, DEVICES, PROFILES
 from simulator.tenant import Tenant
 
 NAMES = ("Contoso HQ", "Contoso Labs")
@@ -100,34 +99,49 @@ async def test_a_fault_in_the_middle_of_a_list_leaves_the_last_counts_and_the_ne
     assert len(asked(known, of("Contoso HQ"))) == 2, "the first page is not asked for again"
 
 
-FIRST = {
-    "the list": (lists, f"/{DEVICES}"),
-    "the profiles": (lambda request: request.path.endswith(f"/{PROFILES}"), f"/{PROFILES}"),
-    "the default profiles": (defaults_of("Contoso HQ"), HQ),
-}
-
-
 @pytest.mark.parametrize("fault", [faults.status(500), faults.dropped(), faults.broken_json()], ids=["500", "", "JSON"])
-@pytest.mark.parametrize(("where", "asked_for"), FIRST.values(), ids=FIRST)
-async def test_each_part_of_a_look_that_fails_fails_the_look_and_says_which(known, sim, where, asked_for, fault):
+async def test_a_list_of_devices_that_fails_fails_the_look_and_says_which(known, sim, fault):
     before = counted(the_row(known))
-    sim.graph.fail(lambda request: where(request) and HQ in request.path, fault)
+    sim.graph.fail(lambda request: lists(request) and HQ in request.path, fault)
     assert (await known.inspect())["failed"] == 1
-    expect_as_yesterday(known, before, f"{asked_for}: ")
+    expect_as_yesterday(known, before, f"/{DEVICES}: ")
     assert "the next run goes on" not in the_row(known)["Error"]
     sim.graph.heal()
     await known.inspect(HOUR)
     assert (the_row(known)["Devices"], the_row(known)["InspectedOn"]) == (30, known.now)
 
 
-async def test_profiles_and_defaults_that_graph_refuses_to_tell_are_told_as_not_known(known, sim):
-    sim.graph.fail(lambda request: "$expand" in request.query, faults.status(400))
-    sim.graph.fail(lambda request: request.path.endswith(f"/{PROFILES}"), faults.status(400))
-    assert (await known.inspect())["complete"] == 2
+OPTIONAL = {
+    "the profiles": (
+        lambda request: request.path.endswith(f"/{PROFILES}"),
+        "the enrollment profiles",
+        f"{HQ}/{PROFILES}",
+    ),
+    "the default profiles": (lambda request: "$expand" in request.query, "the default profiles", HQ),
+}
+FAILURES = {
+    **{f"{code}": (faults.status(code), f"HTTP {code}") for code in (400, 403, 404, 500, 501)},
+    "dropped": (faults.dropped(), "connection failed"),
+    "JSON": (faults.broken_json(), "not what Graph documents"),
+}
+
+
+@pytest.mark.parametrize(("fault", "told"), FAILURES.values(), ids=FAILURES)
+@pytest.mark.parametrize(("where", "what", "path"), OPTIONAL.values(), ids=OPTIONAL)
+async def test_what_is_asked_for_beside_the_devices_may_fail_for_days(known, sim, where, what, path, fault, told):
+    sim.graph.fail(where, fault)
+    for _ in range(4):
+        assert await known.inspect(DAY) == {"complete": 2, "not_reached": 0}
+        run = await known.check()
+        assert "unread" not in known.stored("ade", "Contoso HQ"), "the devices were read"
+        assert run.devices_error is None
+        assert known.stored("ade", "Contoso HQ")["devices_without_profile"]["facts"]["waiting"] == 5
     row = the_row(known)
-    assert (row["Complete"], row["Devices"], "DefaultProfiles" in row) == (True, 30, False)
-    assert row["Error"] == "Graph does not tell the enrollment profiles. Graph does not tell the default profiles."
-    asked_for = [request.query for request in sim.graph.requests if not lists(request)]
+    assert (row["Complete"], row["Devices"], row["InspectedOn"]) == (True, 30, known.now)
+    assert f"Graph does not tell {what}: GET {ADE}/{path}: " in row["Error"]
+    assert told in row["Error"]
+    assert ("DefaultProfiles" in row) == (what == "the enrollment profiles")
+    asked_for = [request.query for request in sim.graph.requests if not lists(request) and HQ in request.path]
     assert all(query["$select"] == "id" for query in asked_for), "a profile can hold a password"
 
 

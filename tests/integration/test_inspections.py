@@ -11,7 +11,7 @@ from shared import inspection
 from shared.device_rows import DEVICE_INSPECTION
 from simulator import bearer, faults
 from simulator.devices import KINDS, NEVER, ZERO_GUID, device, enrollment_event, fixed_id, many_devices
-from simulator.graph import ADE, EVENTS, PROFILES
+from simulator.graph import ADE, EVENTS
 from simulator.tenant import Tenant
 
 EVERY_PLATFORM = ("ios", "macOS", "tvOS", "visionOS", "unknown", "ios")
@@ -201,13 +201,13 @@ async def test_many_tokens_are_looked_at_a_few_at_a_time(monitor, sim):
     under_way, most = set(), []
 
     def begun(request):
-        if request.path.endswith(f"/{PROFILES}"):
+        if lists(request):
             under_way.add(request.path.split("/")[-2])
             most.append(len(under_way))
 
     def ended(request):
-        if lists(request):
-            under_way.discard(request.path.split("/")[-2])
+        if "$expand" in request.query:
+            under_way.discard(request.path.split("/")[-1])
 
     sim.graph.on_request, sim.graph.on_response = begun, ended
     sim.graph.fail("", faults.delay(0.01))

@@ -269,6 +269,7 @@ WIRE: Mapping[Connector, Mapping[str, object]] = {
         "expirationDateTime": "2027-06-11T06:07:00Z",
         "topicIdentifier": "com.apple.mgmt.External.1",
         "certificateSerialNumber": "0A1B2C",
+        "certificateUploadStatus": None,
         "certificateUploadFailureReason": None,
     },
     VPP: {
@@ -279,6 +280,7 @@ WIRE: Mapping[Connector, Mapping[str, object]] = {
         "vppTokenAccountType": "business",
         "appleId": "apps@contoso.com",
         "expirationDateTime": "2027-06-11T06:07:00Z",
+        "lastModifiedDateTime": "2026-11-23T05:08:00Z",
         "lastSyncDateTime": "2026-11-23T05:07:00Z",
         "lastSyncStatus": "completed",
         "state": "valid",

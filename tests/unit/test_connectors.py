@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.connectors import SOURCES, read
-from shared.graph import GraphError
+from shared.pages import GraphError, encoded
 from shared.text import LONGEST
 from shared.tokens import PUSH_CERTIFICATE_ID, PUSH_CERTIFICATE_NAME, Connector, Token
+from shared.wire import Item
 from tests.unit.builders import ADE, APNS, NOW, VPP, WIRE, decoded
 
 EXPIRY = {ADE: "tokenExpirationDateTime", APNS: "expirationDateTime", VPP: "expirationDateTime"}
@@ -69,6 +70,8 @@ def test_a_location_token_is_read_whole():
         apple_id="apps@contoso.com",
         expires_on=datetime(2027, 6, 11, 6, 7, tzinfo=UTC),
         last_successful_sync=datetime(2026, 11, 23, 5, 7, tzinfo=UTC),
+        last_sync=datetime(2026, 11, 23, 5, 7, tzinfo=UTC),
+        last_modified=datetime(2026, 11, 23, 5, 8, tzinfo=UTC),
         sync_status="completed",
         state="valid",
     )
@@ -108,8 +111,16 @@ def test_each_connector_is_asked_for_where_graph_keeps_it():
 
 NULL_IS_FINE = {
     ADE: {"tokenName", "tokenType", "appleIdentifier", "lastModifiedDateTime", "lastSuccessfulSyncDateTime"},
-    APNS: {"appleIdentifier", "certificateSerialNumber", "certificateUploadFailureReason"},
-    VPP: {"displayName", "locationName", "organizationName", "vppTokenAccountType", "appleId", "lastSyncDateTime"},
+    APNS: {"appleIdentifier", "certificateSerialNumber", "certificateUploadStatus", "certificateUploadFailureReason"},
+    VPP: {
+        "displayName",
+        "locationName",
+        "organizationName",
+        "vppTokenAccountType",
+        "appleId",
+        "lastModifiedDateTime",
+        "lastSyncDateTime",
+    },
 }
 MISSING_IS_FINE = {
     ADE: {"tokenName", "tokenType", "appleIdentifier"},
@@ -139,15 +150,15 @@ def test_a_value_of_another_type_is_unreadable_whatever_the_property_and_loses_n
     assert (one.property, one.raw) == (name, json.dumps(value))
     intact = decoded(connector, WIRE[connector])
     told = {field for field in Token.__struct_fields__ if getattr(token, field) != getattr(intact, field)}
-    # A status that cannot be read says nothing about the last success either.
-    assert told <= {one.field, "unreadable"} | ({"last_successful_sync"} if name == "lastSyncStatus" else set())
+    # Without the last sync or its status, nothing is known about the last success either.
+    syncs = {"last_successful_sync"} if name in {"lastSyncStatus", "lastSyncDateTime"} else set()
+    assert told <= {one.field, "unreadable"} | syncs
 
 
 @pytest.mark.parametrize("connector", Connector)
 def test_every_value_may_be_of_another_type_at_once(connector):
     token = decoded(connector, {name: [1] for name in WIRE[connector]} | {"id": "x"})
-    asked = set(WIRE[connector]) - {"id"} - {"lastSyncDateTime"}
-    assert set(unreadable(token)) == asked
+    assert set(unreadable(token)) == set(WIRE[connector]) - {"id"}
 
 
 @pytest.mark.parametrize(("connector", "name"), PROPERTIES)
@@ -304,20 +315,35 @@ def test_what_could_not_be_read_is_shown_in_512_characters_and_without_control_c
         assert "\u202e" not in shown
 
 
-@pytest.mark.parametrize("raw", [b'"\xff\xfe"', b"[" * 5_000 + b"]" * 5_000, b'{"a":' * 3_000 + b"1" + b"}" * 3_000])
-def test_a_name_that_is_no_utf_8_or_a_deep_nest_is_unreadable_and_no_fault(raw):
-    token = decoded(ADE, json.dumps(wire(ADE, tokenName="HERE")).encode().replace(b'"HERE"', raw))
-    assert set(unreadable(token)) == {"tokenName"}
+MALFORMED = {
+    "bytes that are no UTF-8": b'"\xff\xfe"',
+    "half a surrogate pair": b'"Contoso \\ud800"',
+    "the other half": b'"\\udc00 Contoso"',
+    "a surrogate pair the wrong way around": b'"\\udc00\\ud800"',
+    "an unknown escape": b'"Contoso\\x"',
+    "a cut-off escape": b'"\\u12"',
+    "a line break": b'"Contoso\nLabs"',
+    "a null byte": b'"\x00"',
+    "no number": b"NaN",
+    "a number with a zero before it": b"01",
+    "a number that is out of range": b"1e400",
+    "nothing": b"",
+    "a comma too many": b'["x",]',
+    "a malformed name of a property": b'{"\\ud800":1}',
+    "a nest": b"[" * 5_000 + b"]" * 5_000,
+    "a nest that no decoder can hold": b"[" * 50_000 + b"]" * 50_000,
+    "objects without an end in sight": b'{"a":' * 3_000 + b"1" + b"}" * 3_000,
+}
 
 
-def test_a_nest_that_no_decoder_can_hold_fails_the_connector_and_is_no_fault():
-    with pytest.raises(GraphError):
-        decoded(ADE, json.dumps(wire(ADE, tokenName="HERE")).replace('"HERE"', "[" * 50_000 + "]" * 50_000).encode())
-
-
-def test_half_a_surrogate_pair_is_no_json_so_the_connector_fails():
-    with pytest.raises(GraphError):
-        decoded(ADE, json.dumps(wire(ADE, tokenName="HERE")).replace("HERE", "\\ud800").encode())
+@pytest.mark.parametrize("raw", MALFORMED.values(), ids=MALFORMED)
+async def test_a_malformed_value_loses_itself_and_neither_its_token_nor_another(raw):
+    bad = json.dumps(wire(ADE, tokenName="HERE")).encode().replace(b'"HERE"', raw)
+    body = b'{"value": [%b, %b, %b]}' % (json.dumps(wire(ADE, id="a")).encode(), bad, json.dumps(wire(ADE)).encode())
+    first, broken, last = (SOURCES[ADE].decode(Item(one, "GET /x")) for one in encoded(body, "GET /x").value)
+    assert set(unreadable(broken)) == {"tokenName"}
+    assert (broken.id, broken.expires_on, broken.name) == (WIRE[ADE]["id"], last.expires_on, "unnamed ade00000")
+    assert (first.id, first.unreadable, last.unreadable) == ("a", (), ())
 
 
 def test_of_a_property_that_stands_there_twice_the_last_counts():
@@ -356,6 +382,39 @@ def test_a_token_without_a_name_is_called_by_the_start_of_its_id(empty):
 def test_a_location_token_is_called_by_its_own_name_its_location_or_its_organisation(names, expected):
     told = dict(zip(("displayName", "locationName", "organizationName"), names, strict=True))
     assert decoded(VPP, wire(VPP, **told)).name == expected
+
+
+# --- the upload of the push certificate
+
+UPLOADS = [
+    (None, None, None),
+    ("None", "none", None),
+    ("", " ", None),
+    ("N/A", "null", None),
+    ("Success", None, None),
+    ("Completed", "None", None),
+    ("Failed", None, "Failed"),
+    ("Failed", "None", "Failed"),
+    ("uploadError", "", "uploadError"),
+    ("Unsuccessful", None, "Unsuccessful"),
+    ("Not uploaded", None, "Not uploaded"),
+    ("Failed", "The certificate was revoked.", "The certificate was revoked."),
+    (None, "The certificate was revoked.", "The certificate was revoked."),
+]
+
+
+@pytest.mark.parametrize(("status", "reason", "failure"), UPLOADS)
+def test_status_and_reason_of_an_upload_are_read_together(status, reason, failure):
+    upload = {"certificateUploadStatus": status, "certificateUploadFailureReason": reason}
+    token = decoded(APNS, wire(APNS, **upload))
+    assert (token.upload_failure, token.unreadable) == (failure, ())
+
+
+@pytest.mark.parametrize(("status", "reason"), [("Pending", None), ("Success", "The certificate was revoked.")])
+def test_an_upload_status_that_nobody_knows_or_that_its_reason_contradicts_is_unreadable(status, reason):
+    upload = {"certificateUploadStatus": status, "certificateUploadFailureReason": reason}
+    token = decoded(APNS, wire(APNS, **upload))
+    assert (token.upload_failure, set(unreadable(token))) == (None, {"certificateUploadStatus"})
 
 
 # --- ids
@@ -446,11 +505,15 @@ async def test_an_id_that_is_seen_twice_counts_once_and_the_last_wins():
     ]
 
 
-@pytest.mark.parametrize("bad", [without(ADE, "id"), wire(ADE, id=5), None, [], "x"])
-async def test_one_item_without_an_id_makes_the_whole_reading_a_failure_and_not_a_shorter_list(bad):
-    reading = await read(Pages([wire(ADE)], [bad]), ADE, 5)
-    assert reading.tokens == ()
+@pytest.mark.parametrize(
+    "bad", [without(ADE, "id"), wire(ADE, id=None), wire(ADE, id=5), wire(ADE, id=""), None, [], "x"]
+)
+async def test_one_item_without_an_id_loses_itself_and_the_reading_says_that_it_is_not_whole(bad):
+    reading = await read(Pages([wire(ADE)], [bad, wire(ADE, id="other")]), ADE, 5)
+    assert [token.id for token in reading.tokens] == [WIRE[ADE]["id"], "other"]
     assert reading.failure is not None
+    assert reading.failure.reason.startswith("1 of 3 entries of the list could not be read: ")
+    assert "none counts as removed" in reading.failure.remedy
 
 
 async def test_pages_that_do_not_all_arrive_are_a_failure_and_not_a_shorter_list():

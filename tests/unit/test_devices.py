@@ -160,7 +160,10 @@ def test_a_device_without_a_profile_waits_once_it_is_in_the_list_for_more_than_a
     assert waiting((NOW - DAY - SECOND).astimezone(UTC).isoformat().replace("+00:00", "-00:00")) == 1
 
 
-@pytest.mark.parametrize("created", [None, YEAR_ONE])
+IMPOSSIBLE = ["1601-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2006-12-31T00:00:00Z", "9999-12-31T00:00:00Z"]
+
+
+@pytest.mark.parametrize("created", [None, YEAR_ONE, *IMPOSSIBLE])
 def test_a_device_whose_age_graph_does_not_tell_waits(created):
     found = counted(entry(requestedEnrollmentProfileId="", enrollmentState="unknown", createdDateTime=created))
     assert (found.waiting, found.newest_on) == (1, None)
@@ -196,7 +199,7 @@ def test_an_offset_moves_no_boundary(offset):
     assert newest == NOW - DAY
 
 
-@pytest.mark.parametrize("never", [None, YEAR_ONE])
+@pytest.mark.parametrize("never", [None, YEAR_ONE, *IMPOSSIBLE])
 def test_a_device_that_never_made_contact_is_missed_from_its_assignment_on(never):
     def silent(assigned, created=NOW - 90 * DAY):
         dates = {"requestedEnrollmentProfileAssignmentDateTime": assigned, "createdDateTime": created}

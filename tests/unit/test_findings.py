@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 
+from shared.guidance import Guidance
 from shared.tokens import Code, Connector, Health, Token
 from tests.unit.builders import (
     ADE,
@@ -199,10 +200,49 @@ def test_an_expiry_keeps_its_since_through_all_its_tiers_and_starts_anew_when_it
     ]
 
 
+IMPOSSIBLE = [
+    datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
+    NOW + 3654 * DAY,
+    datetime(2006, 12, 31, 23, 59, 59, tzinfo=UTC),
+    datetime(1970, 1, 1, tzinfo=UTC),
+    datetime(1601, 1, 1, tzinfo=UTC),
+    datetime(1, 1, 2, tzinfo=UTC),
+]
+JUDGED = {
+    (ADE, "expires_on"): "tokenExpirationDateTime",
+    (ADE, "last_successful_sync"): "lastSuccessfulSyncDateTime",
+    (ADE, "last_modified"): "lastModifiedDateTime",
+    (APNS, "expires_on"): "expirationDateTime",
+    (VPP, "expires_on"): "expirationDateTime",
+    (VPP, "last_successful_sync"): "lastSyncDateTime",
+    (VPP, "last_sync"): "lastSyncDateTime",
+    (VPP, "last_modified"): "lastModifiedDateTime",
+}
+
+
+@pytest.mark.parametrize(("connector", "field"), JUDGED)
+@pytest.mark.parametrize("instant", IMPOSSIBLE, ids=str)
+def test_a_date_that_cannot_be_true_is_unreadable_and_the_last_readable_one_stays(connector, field, instant):
+    broken = healthy(connector, **{field: instant})
+    facts = {JUDGED[connector, field]: instant.isoformat()}
+    for before in ([], [at(-HOUR, healthy(connector))], [at(-HOUR, broken)]):
+        status = last(*before, at(NOTHING, broken))
+        assert [(one.code, one.severity, one.facts) for one in status.findings] == [("unreadable", UNKNOWN, facts)]
+    known = getattr(healthy(connector), field)
+    assert getattr(last(at(-HOUR, healthy(connector)), at(NOTHING, broken)).token, field) == known
+
+
+def test_an_impossible_date_that_an_older_release_stored_is_not_judged_again():
+    stored = a_status(ade(expires_on=datetime(1601, 1, 1, tzinfo=UTC)))
+    status = last(at(NOTHING, ade(**cannot_read("expires_on"))), remembered=[stored])
+    assert codes(status) == ["unreadable"]
+
+
+@pytest.mark.parametrize("expires_on", [datetime(2007, 1, 1, tzinfo=UTC), NOW + 3653 * DAY])
 @pytest.mark.parametrize("connector", Connector)
-def test_an_expiry_in_the_year_9999_is_valid(connector):
-    never = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
-    assert last(at(NOTHING, healthy(connector, expires_on=never))).findings == ()
+def test_a_date_at_the_edge_of_what_can_be_true_is_judged(connector, expires_on):
+    status = last(at(NOTHING, healthy(connector, expires_on=expires_on)))
+    assert codes(status) == (["expired"] if expires_on < NOW else [])
 
 
 # --- terms_not_accepted and sync_error, ADE
@@ -591,9 +631,59 @@ def test_a_type_not_listed_and_a_missing_name_are_nothing_amiss(connector, name,
     assert last(at(NOTHING, decoded(connector, {**WIRE[connector], name: value}))).health is HEALTHY
 
 
-def test_a_sync_status_not_listed_is_kept_and_nothing_amiss():
+def test_a_sync_status_not_listed_is_unreadable_and_the_last_one_stays():
     status = last(at(-HOUR, vpp()), at(NOTHING, decoded(VPP, {**WIRE[VPP], "lastSyncStatus": "paused"})))
-    assert (status.token.sync_status, status.health) == ("paused", HEALTHY)
+    assert [(one.code, one.facts) for one in status.findings] == [("unreadable", {"lastSyncStatus": '"paused"'})]
+    assert (status.token.sync_status, status.health) == ("completed", UNKNOWN)
+
+
+SYNC_STATUSES = ["none", "inProgress", "completed", "failed", "paused", None]
+
+
+@pytest.mark.parametrize("sync_status", SYNC_STATUSES)
+@pytest.mark.parametrize(("days", "stale"), [(1, None), (2, WARNING), (60, CRITICAL)])
+def test_what_the_last_syncs_date_says_holds_whatever_its_status_says(days, stale, sync_status):
+    wire = {**WIRE[VPP], "lastSyncDateTime": f"{NOW - days * DAY:%Y-%m-%dT%H:%M:%SZ}", "lastSyncStatus": sync_status}
+    for status in each(at(NOTHING, decoded(VPP, wire)), at(HOUR, decoded(VPP, wire))):
+        assert severity(status, "sync_stale") is stale
+        assert "never_synced" not in codes(status), "there was a sync"
+    assert (sync_status in {"paused", None}) == ("unreadable" in codes(status))
+
+
+def test_a_success_that_is_remembered_counts_until_a_newer_one():
+    synced = at(-60 * DAY, vpp(last_successful_sync=NOW - 60 * DAY, last_sync=NOW - 60 * DAY))
+    running = vpp(last_successful_sync=None, last_sync=NOW - HOUR, sync_status="inProgress")
+    assert severity(last(synced, at(NOTHING, running)), "sync_stale") is CRITICAL
+
+
+@pytest.mark.parametrize(("modified", "finding"), [(NOW - 3 * DAY, "never_synced"), (NOW - DAY, None), (None, None)])
+def test_a_content_token_that_never_synced_is_dated_by_its_last_change(modified, finding):
+    token = vpp(last_successful_sync=None, last_sync=None, sync_status="none", last_modified=modified)
+    assert codes(last(at(NOTHING, token))) == ([finding] if finding else [])
+
+
+RENEWED = {"modified": "2026-11-23 05:07 UTC"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "facts"),
+    [
+        ({}, RENEWED),
+        ({"state": "expired"}, {}),
+        ({"sync_status": "failed"}, {}),
+        ({"last_modified": NOW - 3 * DAY}, {}),
+        ({"last_modified": None}, {}),
+        ({"expires_on": NOW + 365 * DAY, "state": "expired"}, RENEWED),
+        ({"expires_on": NOW + 365 * DAY, "state": "expired", "last_modified": NOW - 2 * DAY}, {}),
+    ],
+    ids=str,
+)
+def test_an_expired_content_token_says_when_intune_may_not_show_a_renewal_yet(fields, facts):
+    token = vpp(**{"expires_on": NOW - 2 * DAY, "last_modified": NOW - HOUR, **fields})
+    status = last(at(NOTHING, token))
+    assert (held(status, "expired").severity, held(status, "expired").facts) == (CRITICAL, facts)
+    told = Guidance().summary(status, held(status, "expired"))
+    assert ("a renewal may not show yet" in told) == bool(facts), told
 
 
 LAST_READABLE = [

@@ -264,11 +264,57 @@ async def test_a_list_that_is_refused_in_every_form_fails():
     assert (found.complete, found.last, found.pause) == (False, None, None)
 
 
-async def test_profiles_and_defaults_that_graph_does_not_tell_are_told_so_and_fail_nothing():
-    refused = {f"{TOKEN}/enrollmentProfiles": error(400), f"{TOKEN}?": error(400)}
-    found = await looked(FakeGraph(answers(**refused)))
-    assert (found.complete, found.last.profiles, found.last.defaults) == (True, None, None)
-    assert found.error == "Graph does not tell the enrollment profiles. Graph does not tell the default profiles."
+@pytest.mark.parametrize("status", [400, 403, 404, 500, 501, 503, None])
+@pytest.mark.parametrize(
+    ("refused", "what"),
+    [(f"{TOKEN}/enrollmentProfiles", "the enrollment profiles"), (f"{TOKEN}?", "the default profiles")],
+)
+async def test_profiles_that_graph_does_not_tell_are_a_note_and_take_nothing_from_the_devices(refused, what, status):
+    graph = FakeGraph(answers(**{refused: error(status, retry_after=0.01)}))
+    found = await looked(graph, reader=reader_of(graph))
+    assert (found.complete, found.last.counts.devices) == (True, 1)
+    assert (found.last.profiles is None, found.last.defaults is None) == (what[4] == "e", what[4] == "d")
+    assert found.error == f"Graph does not tell {what}: GET /x: Graph failed{f' (HTTP {status})' * bool(status)}. Wait."
+    assert graph.asked[0].startswith(LIST), "the devices go first"
+
+
+async def test_profiles_for_which_there_is_no_time_are_a_note_and_the_devices_count():
+    graph = FakeGraph(answers())
+    reader = reader_of(graph)
+
+    async def slow(_token_id):
+        await asyncio.sleep(60)
+
+    reader.profiles, reader.ends = slow, asyncio.get_running_loop().time() + 0.05
+    found = await looked(graph, reader=reader)
+    assert (found.complete, found.last.counts.devices, found.last.profiles) == (True, 1, None)
+    assert "the enrollment profiles: The run's time is over." in found.error
+
+
+@pytest.mark.parametrize("status", [403, 404, 405, 500, 501, 502])
+async def test_options_that_are_refused_with_any_status_are_left_out_once(status):
+    class Strict(FakeGraph):
+        async def _get(self, url, _asked="", **_options):
+            answer = await super()._get(url)
+            if url.partition("?")[0].endswith("Identities") and "$" in url:
+                raise error(status)
+            return answer
+
+    graph = Strict(answers())
+    reader = reader_of(graph)
+    assert (await looked(graph, reader=reader)).complete
+    assert ["$" in address for address in graph.asked if address.startswith(LIST)] == [True, False]
+    graph.asked.clear()
+    assert (await looked(graph, reader=reader)).complete
+    tried = ["$" in address for address in graph.asked if address.startswith(LIST)]
+    assert tried == ([True, False] if status in {500, 502} else [False]), "a fault can pass, a refusal lasts"
+
+
+@pytest.mark.parametrize(("status", "times"), [(401, 1), (500, 2)])
+async def test_a_list_that_fails_in_every_form_is_asked_for_no_more_than_twice(status, times):
+    graph = FakeGraph(answers(**{LIST: error(status)}))
+    assert not (await looked(graph)).complete
+    assert len(graph.asked) == times
 
 
 async def test_enrollment_profiles_which_can_hold_a_password_are_never_asked_for_as_a_whole():
@@ -359,8 +405,6 @@ async def test_a_failure_that_says_nothing_of_the_position_keeps_it(status):
     pause = a_pause(position=f"{ROOT}{THIRD_PAGE}", devices=2)
     found = await looked(FakeGraph(three_pages(**{THIRD_PAGE: error(status)})), inspection(pause=pause))
     assert found.pause == pause
-    profiles = {f"{TOKEN}/enrollmentProfiles": error(500)}
-    assert (await looked(FakeGraph(three_pages(**profiles)), inspection(pause=pause))).pause == pause
 
 
 async def test_an_inspection_that_was_begun_too_long_ago_is_begun_anew():

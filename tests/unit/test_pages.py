@@ -5,7 +5,8 @@ import json
 import httpx
 import pytest
 
-from shared.pages import MOST_PAGES, GraphError, Page, Pages, encoded, readable
+from shared.lenient import MOST_BYTES
+from shared.pages import MOST_PAGES, MOST_VALUES, GraphError, Page, Pages, encoded, readable
 
 ROOT = "https://graph.microsoft.com"
 PATH = "/beta/things?$select=id"
@@ -133,3 +134,43 @@ async def test_a_page_that_did_not_come_can_be_asked_for_again():
 def test_an_item_that_is_not_of_the_shape_is_none_and_the_others_stay():
     page = readable(body(1, "x", 2, then=f"{ROOT}/more"), Page[int], int, "GET /things")
     assert (page.value, page.next_link) == ([1, None, 2], f"{ROOT}/more")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b'\xef\xbb\xbf{"value": [1, "\\ud800", 2], "@odata.nextLink": "https://graph.microsoft.com/more"}',
+        b'{"a": "\\ud800", "value": [1, "[,\\x", 2], "@odata.nextLink": "https://graph.microsoft.com/more"}',
+    ],
+)
+def test_of_a_malformed_page_the_sound_items_and_the_next_page_stay(page):
+    found = readable(page, Page[int], int, "GET /things")
+    assert (found.value, found.next_link) == ([1, None, 2], f"{ROOT}/more")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b'{"value": [1, "\\ud800", 2',
+        b'{"value": [1, "\\ud800", 2]} {}',
+        b'{"value": [1, "\\ud800, 2]}',
+        b'{"value": ["\\ud800"], "@odata.nextLink": 7}',
+        b'{"value": ["\\ud800"], "@odata.nextLink": "\\ud800"}',
+        b'{"value": ["\\ud800"], "\\ud800": "https://graph.microsoft.com/more"}',
+        b'{"value": "\\ud800"}',
+        b'{"values": ["\\ud800"]}',
+        b'["\\ud800"]',
+        b'{"value": ["\\ud800", %b]}' % (b"1" * MOST_BYTES),
+    ],
+)
+def test_a_page_that_is_cut_off_or_whose_list_or_next_page_is_unknown_is_no_page(page):
+    with pytest.raises(GraphError, match="not what Graph documents"):
+        encoded(page, "GET /things")
+
+
+def test_a_page_of_more_values_than_any_answer_of_graph_is_refused_before_it_takes_memory():
+    page = b'{"value":[%b1]}' % (b"1," * (MOST_VALUES + 1))
+    with pytest.raises(GraphError, match="more than 250,000 values"):
+        encoded(page, "GET /things")
+    with pytest.raises(GraphError, match="more than 250,000 values"):
+        readable(page, Page[int], int, "GET /things")

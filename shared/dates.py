@@ -1,0 +1,54 @@
+"""Which dates can be true: Apple's and Intune's services have a beginning, and their tokens last for years at most."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from msgspec.structs import replace
+
+from shared.tokens import Connector, Token, Unreadable
+
+FIRST: Final = datetime(2007, 1, 1, tzinfo=UTC)
+"""No token, sync or device is older: Apple's push service, enrollment program and volume purchases all began later."""
+
+FURTHEST: Final = timedelta(days=3653)
+"""Ten years ahead. Tokens and push certificates are valid for one."""
+
+CLOCK_SKEW: Final = timedelta(minutes=5)
+"""A sync this far ahead of now is now; further ahead it is none."""
+
+_PROPERTIES: Final[Mapping[Connector, Mapping[str, str]]] = {
+    Connector.ADE: {
+        "expires_on": "tokenExpirationDateTime",
+        "last_successful_sync": "lastSuccessfulSyncDateTime",
+        "last_modified": "lastModifiedDateTime",
+    },
+    Connector.APNS: {"expires_on": "expirationDateTime"},
+    Connector.VPP: {
+        "expires_on": "expirationDateTime",
+        "last_successful_sync": "lastSyncDateTime",
+        "last_sync": "lastSyncDateTime",
+        "last_modified": "lastModifiedDateTime",
+    },
+}
+"""The dates that are judged, and Graph's names for them."""
+
+_SYNCS: Final = frozenset({"last_successful_sync", "last_sync"})
+
+
+def plausible(instant: datetime | None, now: datetime) -> datetime | None:
+    """Return `instant`, or None where it cannot be true."""
+    return instant if instant is not None and instant >= FIRST and instant - now <= FURTHEST else None
+
+
+def believable(token: Token, now: datetime) -> Token:
+    """Return `token` with dates that cannot be true as unreadable."""
+    lost = []
+    for field, name in _PROPERTIES[token.connector].items():
+        instant = getattr(token, field)
+        ahead = CLOCK_SKEW if field in _SYNCS else FURTHEST
+        if instant is not None and (instant < FIRST or instant - now > ahead):
+            lost.append(Unreadable(field=field, property=name, raw=instant.isoformat()))
+    if not lost:
+        return token
+    return replace(token, **{one.field: None for one in lost}, unreadable=(*token.unreadable, *lost))

@@ -1,0 +1,186 @@
+"""What Graph's errors say, and what to do about those that are known."""
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from typing import Final, NamedTuple
+
+from shared.text import LONGEST, bounded
+
+LICENSE: Final = "Check that the tenant has an active Intune license and is registered for Intune."
+VERSION: Final = (
+    "Check that GRAPH_ENDPOINT names the cloud of the tenant, and that its Graph has this resource in the API version "
+    "that the path names."
+)
+
+
+class Refusal(NamedTuple):
+    """One kind of refusal."""
+
+    statuses: Collection[int]
+    says: re.Pattern[str]
+    """Is searched for in code and message."""
+    remedy: str | None
+    """None: it depends on the roles that the token in use has."""
+    source: str
+
+
+def _says(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
+
+
+REFUSALS: Final = (
+    Refusal(
+        range(400, 500),
+        _says("not applicable to (the )?target tenant|not registered for intune"),
+        LICENSE,
+        "https://github.com/microsoftgraph/msgraph-beta-sdk-go/issues/198, and Microsoft365DSC's reading of it",
+    ),
+    Refusal(
+        range(400, 500),
+        _says(r"\blicen[sc](e|es|ed|ing)\b"),
+        LICENSE,
+        "https://github.com/microsoftgraph/microsoft-graph-docs-contrib/issues/7328",
+    ),
+    Refusal(
+        range(400, 500),
+        _says("resource not found for the segment"),
+        VERSION,
+        "https://github.com/microsoftgraph/microsoft-graph-docs/issues/21262",
+    ),
+    Refusal(
+        range(400, 500),
+        _says(r"\binvalid version\b"),
+        VERSION,
+        "https://github.com/microsoftgraph/msgraph-sample-blazor-clientside/issues/94",
+    ),
+    Refusal((401,), _says(""), None, "https://github.com/sargeschultz11/Azure-Runbooks/issues/21"),
+    Refusal((403,), _says(""), None, "https://learn.microsoft.com/graph/errors"),
+)
+"""The first one that fits is what an answer means."""
+
+
+class Explanation(NamedTuple):
+    """What the body of an error says; each part is bounded."""
+
+    code: str | None = None
+    message: str | None = None
+    """The innermost sentence."""
+    request_id: str | None = None
+
+
+def refusal(status: int, said: Explanation) -> Refusal | None:
+    """Return what an answer of that status means, if it is known."""
+    text = f"{said.code}: {said.message}"
+    return next((one for one in REFUSALS if status in one.statuses and one.says.search(text)), None)
+
+
+_LONGEST_BODY: Final = 64 * 1024
+"""Bytes of an error's body that are decoded; Graph's errors have less than four thousand."""
+_LONGEST_CODE: Final = 100
+_MOST_LEVELS: Final = 50
+
+_FIRST_KEYS: Final = ("message", "errormessage", "error_description", "description", "detail", "details", "error")
+"""Where a sentence is looked for first, in lower case; then in every other property but dumps of headers."""
+
+_MESSAGE: Final = re.compile(r'"message"\s*:\s*"((?:[^"\\]|\\.)*+)', re.IGNORECASE | re.DOTALL)
+_CODE: Final = re.compile(r'"code"\s*:\s*"([^"\\]+)', re.IGNORECASE)
+_SUPPORT_ID: Final = re.compile(
+    r"\b((?:operation|activity)[ _-]?id)\b.{0,40}?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def explanation(body: bytes) -> Explanation:
+    """Return what the body of an error says; nothing where it is no JSON.
+
+    Intune's services put JSON where others put a sentence. Its `Message` can be JSON again, and each can be cut off:
+    https://github.com/AzureAD/microsoft-authentication-library-for-js/issues/7007,
+    https://github.com/Microsoft365DSC/Microsoft365DSC/issues/6669.
+    """
+    text = body[:_LONGEST_BODY].decode("utf-8", "replace").strip()
+    if not text.startswith(("{", "[")):
+        return Explanation()
+    whole = _json(text)
+    if whole is None:  # cut off
+        named = _CODE.search(text)
+        return Explanation(bounded(named[1], _LONGEST_CODE) if named else None, _sentence(text))
+    error = _property(whole, "error")
+    error = error if isinstance(error, Mapping) else whole
+    code, inner = _property(error, "code"), _property(error, "innererror")
+    message = _text(_property(error, "message")) or _text(_property(inner, "message")) or _text(_rest(error))
+    return Explanation(
+        bounded(code, _LONGEST_CODE) if isinstance(code, str) and code.strip() else None,
+        _sentence(message) if message else None,
+        _request_id(inner),
+    )
+
+
+def _rest(error: object) -> object:
+    """Return what an error says beside its code and what is for support."""
+    if not isinstance(error, Mapping):
+        return error
+    return {name: value for name, value in error.items() if name.casefold() not in {"code", "innererror"}}
+
+
+def _request_id(inner: object) -> str | None:
+    found = _property(inner, "request-id")
+    return bounded(found, _LONGEST_CODE) if isinstance(found, str) and found else None
+
+
+def _sentence(message: str) -> str | None:
+    """Return the innermost sentence of a message, in one line, with the ids that Microsoft's support asks for."""
+    text = message
+    while (inner := _inside(text)) is not None and len(inner) < len(text):
+        text = inner
+    if text.lstrip().startswith(("{", "[", '"')):  # whatever that was, only its words are of use
+        text = re.sub(r'[\s{}\[\]"\\,:]+', " ", text)
+    text = " ".join(text.split())
+    ids = {one[2]: f"{one[1]} {one[2]}" for one in _SUPPORT_ID.finditer(message.replace("\\", ""))}
+    kept = bounded(text)
+    lost = "; ".join(named for number, named in ids.items() if number not in kept)
+    suffix = f" ({bounded(lost, LONGEST // 2)})" if lost else ""
+    return bounded(text, LONGEST - len(suffix)) + suffix or None
+
+
+def _inside(text: str) -> str | None:
+    """Return the message within a message, if it is JSON or a part of some."""
+    value = _json(text.strip()) if text.lstrip().startswith(("{", "[", '"')) else None
+    if value is not None:
+        return _text(value)
+    found = _MESSAGE.search(text)
+    if found is None:
+        return None
+    unescaped = _json(f'"{found[1].rstrip("\\")}"')
+    return unescaped if isinstance(unescaped, str) else found[1].replace("\\", "")
+
+
+def _text(value: object, levels: int = _MOST_LEVELS) -> str | None:
+    """Return the first text in decoded JSON that says something: that of `message` before any other."""
+    if isinstance(value, str):
+        return value if value.strip() else None
+    parts: list[object] = value if isinstance(value, list) else []
+    if isinstance(value, Mapping):
+        parts = [value[name] for name in sorted(value, key=_place) if "header" not in name.casefold()]
+    return next((text for part in parts if levels and (text := _text(part, levels - 1))), None)
+
+
+def _place(name: str) -> int:
+    key = name.casefold()
+    return _FIRST_KEYS.index(key) if key in _FIRST_KEYS else len(_FIRST_KEYS)
+
+
+def _property(value: object, name: str) -> object:
+    """Return a property by its name in whatever case; None where there is none."""
+    if not isinstance(value, Mapping):
+        return None
+    return next((part for key, part in value.items() if key.casefold() == name), None)
+
+
+def _json(text: str) -> object:
+    """Return decoded JSON, with whatever control characters it holds; None where it is none, or cut off."""
+    try:
+        value: object = json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return None
+    return value
