@@ -280,19 +280,11 @@ def _told_health(status: Status) -> Health:
 
 
 def _labelled(statuses: list[Status]) -> list[Status]:
-    """Return the statuses with labels that differ within a connector.
-
-    A label is the name; where that is shared, the name and the first 8 characters of the id; where that is shared too,
-    the name and the whole id, which stays the same when a third token appears. The last pass is for a token whose name
-    is the label of another.
-    """
+    """Return the statuses with labels that differ: a shared name gets 8 characters of the id, or else the whole id."""
     labelled = [replace(status, label=status.token.name) for status in statuses]
-    for length in (8, None, None):
+    for length in (8, None, None):  # the last is for a token whose name is the label of another
         shared = Counter((status.token.connector, status.label) for status in labelled)
-        labelled = [
-            replace(status, label=f"{status.token.name} ({bounded(status.token.id[:length])})")
-            if shared[status.token.connector, status.label] > 1
-            else status
-            for status in labelled
-        ]
+        for index, (token, label) in enumerate((status.token, status.label) for status in labelled):
+            if shared[token.connector, label] > 1:
+                labelled[index] = replace(labelled[index], label=f"{token.name} ({bounded(token.id[:length])})")
     return labelled
