@@ -7,6 +7,7 @@ nextLink to any host. Nothing here sends a request by itself.
 import re
 from collections.abc import Awaitable, Callable
 from typing import Final, cast
+from urllib.parse import unquote
 
 import httpx
 import msgspec
@@ -17,6 +18,7 @@ from shared.text import bounded
 MOST_PAGES: Final = 10_000
 """A list longer than this is none that Graph sends: 200,000 devices at 100 a page are 2,000 pages."""
 
+_KEYED: Final = re.compile(r"(.*?)(?:\('(.*)'\))?", re.DOTALL)
 _WITHOUT_REGARD_TO_OPTIONS: Final = frozenset({401, 408, 429, 503, 504})
 
 MOST_VALUES: Final = 250_000
@@ -75,7 +77,7 @@ class Pages:
         self, get: Callable[[str, str], Awaitable[bytes]], root: httpx.URL, path: str, position: str | None, number: int
     ) -> None:
         self._get = get
-        self._root = root
+        self._list = httpx.URL(f"{root}{path.partition('?')[0]}")
         self.asked = f"GET {path.partition('?')[0]}"
         self.number = number
         """The pages that were read."""
@@ -89,7 +91,7 @@ class Pages:
         """The items of the next page; `decode` takes a body and what was asked.
 
         Raises:
-            GraphError: where a page is missing, is no object with a list `value`, names a next page outside the root,
+            GraphError: where a page is missing, is no object with a list `value`, names a next page of another list,
                 or one that was there before, and where the pages do not end. Nothing has moved on then, except that
                 a list without an end has no position any more: to go on from one would count pages again.
             ValueError: where there is no next page.
@@ -108,7 +110,7 @@ class Pages:
         if url is not None:
             if url in self._seen:
                 raise self._endless()
-            if not _below(self._root, url):
+            if not _continues(self._list, url):
                 reason = f"its next page lies elsewhere, at {_host(url)}, and was not asked for"
                 raise GraphError(self.asked, reason, REPORT)
             self._seen.add(url)
@@ -119,15 +121,23 @@ class Pages:
         return GraphError(self.asked, "its pages go round in a circle or do not end", REPORT)
 
 
-def _below(root: httpx.URL, url: str) -> bool:
-    if url.startswith(f"{root}/"):
-        return True  # as usual: nothing that names a host comes after the slash, and parsing costs more than all else
+def _continues(first: httpx.URL, url: str) -> bool:
+    """Returns whether `url` differs from a list's first page in nothing but its query and how its path is spelled."""
+    if url.partition("?")[0] == str(first):
+        return True  # as usual, and parsing costs more than all else
     try:
         target = httpx.URL(url)
     except httpx.InvalidURL:
         return False
-    same = (target.scheme, target.host, target.port) == (root.scheme, root.host, root.port)
-    return same and not target.userinfo
+    same = (target.scheme, target.host, target.port) == (first.scheme, first.host, first.port)
+    return same and not target.userinfo and _segments(target) == _segments(first)
+
+
+def _segments(url: httpx.URL) -> list[str]:
+    """Returns the decoded parts of a path, in lower case; OData also spells `name/id` as `name('id')`."""
+    parts = url.raw_path.partition(b"?")[0].decode().split("/")
+    keyed = (_KEYED.fullmatch(unquote(part)) for part in parts)
+    return [one.casefold() for match in keyed if match for one in match.groups() if one]
 
 
 def decoded[T](body: bytes, kind: type[T], asked: str) -> T:

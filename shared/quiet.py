@@ -14,18 +14,28 @@ _REPEATS: Final = "azure.identity"
 """It warns of every failure that this project's own errors report."""
 
 
-def quiet() -> None:
-    """Raises every other logger to WARNING, whatever the host has set. A logger that is made later inherits it.
+class _Logger(logging.Logger):
+    """A logger that is made later: `httpx` imports what speaks HTTP/2 at the first connection."""
 
-    To be called once the libraries are imported, and again where the host may have set levels since.
+    def __init__(self, name: str, level: int = logging.NOTSET) -> None:
+        top = name.partition(".")[0]
+        super().__init__(name, logging.WARNING if name == top and top not in _PASS else level)
+        if name != top:
+            logging.getLogger(top)  # so that there is one to inherit from
+
+
+def quiet() -> None:
+    """Raises every other logger to WARNING, whatever the host has set, and those that will be made.
+
+    To be called again where the host may have set levels since.
     """
+    logging.setLoggerClass(_Logger)
     for name, logger in list(logging.root.manager.loggerDict.items()):
         top = name.partition(".")[0]
-        if top in _PASS:
-            continue
-        _raise(logging.getLogger(top), logging.WARNING)
-        if isinstance(logger, logging.Logger) and logger.level:
-            _raise(logger, logging.WARNING)
+        if top not in _PASS:
+            _raise(logging.getLogger(top), logging.WARNING)
+            if isinstance(logger, logging.Logger) and logger.level:
+                _raise(logger, logging.WARNING)
     _raise(logging.getLogger(_REPEATS), logging.ERROR)
 
 

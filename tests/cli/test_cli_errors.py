@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from cli_scene import READING, ade
+from operators import Operator
 
 from simulator import faults
 from simulator.host import ROOT
@@ -136,3 +137,19 @@ def test_where_packages_are_missing_it_is_said_how_to_get_them(scene, tmp_path):
     sentence, remedy = told(done)
     assert sentence == "The package typer is missing here."
     assert "make setup" in remedy
+
+
+@pytest.mark.parametrize(
+    ("server", "arguments"),
+    [("proxy", ("status",)), ("ingestion", ("test-alert", "--now")), ("arm", ("trigger", "check"))],
+)
+@pytest.mark.parametrize("code", [302, 307, 308])
+def test_no_client_follows_a_redirect(simulator, server, arguments, code):
+    simulator.reset()
+    operator, met = Operator(simulator), []
+    operator.sim.authority.on_request = met.append
+    getattr(operator.sim, server).fail("", faults.redirect(f"{operator.sim.authority.url}/elsewhere", code))
+    way = operator.sim.operator_env(proxied=True)["TABLES_ENDPOINT"]
+    assert operator.run(*arguments, TABLES_ENDPOINT=way).returncode == 3
+    assert getattr(operator.sim, server).requests
+    assert [request.path for request in met] == []

@@ -461,6 +461,13 @@ async def test_a_next_page_with_a_password_in_its_address_is_refused(known, sim)
     assert len([request for request in sim.graph.requests if request.path == ADE]) == 1
 
 
+async def test_a_next_page_of_another_list_is_refused_for_it_would_be_read_with_its_secrets(known, sim):
+    sim.graph.fail(ADE, faults.next_link(f"{sim.graph.url}{VPP}?$skiptoken=1"))
+    run = await known.check(HOUR)
+    expect_unread(known, run, f"next page lies elsewhere, at {sim.graph.url}{VPP}")
+    assert all("token" not in request.query["$select"].split(",") for request in sim.graph.requests)
+
+
 async def test_a_next_page_of_another_scheme_is_refused(known, sim):
     sim.graph.page_size = 1
     sim.graph.tenant = tenant(ade("Contoso HQ", expires=10 * DAY, synced=40 * HOUR), ade("Contoso Labs"))

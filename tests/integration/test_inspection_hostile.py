@@ -181,10 +181,12 @@ async def test_hostile_names_of_profiles_are_bounded_and_tell_of_no_password(mon
 
 LINKS = {
     "another host": "http://127.0.0.1:{port}{path}?$skiptoken=1",
-    "another host behind ours": "http://{graph}@127.0.0.1:{port}{path}",
-    "another scheme": "https://{graph}{path}?$skiptoken=1",
+    "another host behind ours": "https://{graph}@127.0.0.1:{port}{path}",
+    "another scheme": "http://{graph}{path}?$skiptoken=1",
+    "another list": "https://{graph}/beta/deviceAppManagement/vppTokens?$skiptoken=1",
+    "another token's devices": "https://{graph}{path}/../../other/importedAppleDeviceIdentities",
     "no scheme": "//127.0.0.1:{port}{path}",
-    "a password": "http://user:secret@{graph}{path}?$skiptoken=1",
+    "a password": "https://user:secret@{graph}{path}?$skiptoken=1",
     "another port": "http://127.0.0.1:{port}0{path}",
     "no address": "not an address",
     "relative": "{path}?$skiptoken=1",

@@ -76,11 +76,20 @@ FOREIGN = [
     "",
     "https://graph.microsoft.com\x00/beta",
     "file:///etc/passwd",
+    "https://graph.microsoft.com/beta/deviceAppManagement/vppTokens",
+    "https://graph.microsoft.com/beta/things/../vppTokens?page=2",
+    "https://graph.microsoft.com/beta/things/%2e%2e/vppTokens?page=2",
+    "https://graph.microsoft.com/beta/things%2Fsecrets?page=2",
+    "https://graph.microsoft.com/beta/things/1?page=2",
+    "https://graph.microsoft.com/beta/things('1')?page=2",
+    "https://graph.microsoft.com/beta/thingsAndMore?page=2",
+    "https://graph.microsoft.com/v1.0/things?page=2",
+    "https://graph.microsoft.com/beta?page=2",
 ]
 
 
 @pytest.mark.parametrize("link", FOREIGN)
-async def test_a_page_that_names_another_host_is_not_followed_and_nothing_moves_on(link):
+async def test_a_page_that_names_another_list_is_not_followed_and_nothing_moves_on(link):
     server = Server({f"{ROOT}{PATH}": json.dumps({"value": [1], "@odata.nextLink": link}).encode()})
     pages = listing(server)
     with pytest.raises(GraphError, match="its next page lies elsewhere"):
@@ -94,10 +103,20 @@ def test_a_stored_position_is_checked_like_any_link_before_it_is_asked_for(posit
         listing(Server({}), position, 1)
 
 
-@pytest.mark.parametrize("link", [f"{ROOT}/beta/a?$skiptoken=1", "https://GRAPH.microsoft.com:443/beta/a"])
-async def test_a_page_below_the_root_is_followed_however_it_is_written(link):
-    pages = listing(Server({f"{ROOT}{PATH}": body(1, then=link), link: body(2)}))
-    assert await read(pages) == [1, 2]
+@pytest.mark.parametrize(
+    "link",
+    [
+        "/beta/tokens/a%20b/Things?page=2",
+        "/beta/tokens/a%20b/things/?page=2",
+        "/beta/tokens('a%20b')/things?page=2",
+        "/beta/tokens(%27a b%27)/things?page=2",
+        ":443/beta/tokens/a b/things?page=2",
+    ],
+)
+async def test_a_page_of_the_same_list_is_followed_however_its_address_is_spelled(link):
+    first, link = "/beta/tokens/a%20b/things?$top=1", ROOT.replace("graph", "GRAPH") + link
+    server = Server({f"{ROOT}{first}": body(1, then=link), link: body(2)})
+    assert await read(Pages(server.get, httpx.URL(ROOT), first, None, 0)) == [1, 2]
 
 
 async def test_pages_in_a_circle_end():
