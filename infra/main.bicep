@@ -133,6 +133,9 @@ var clouds = {
 @description('The cloud that this is deployed in.')
 var cloudName = empty(cloud) ? environment().name : cloud
 
+@description('Microsoft Graph\'s address.')
+var graph = empty(graphEndpoint) ? clouds[cloudName].graph : graphEndpoint
+
 @description('The app\'s tables. It writes them and cannot make them.')
 var tableNames = ['TokenStatus', 'TokenHistory', 'CheckRun', 'DeviceInspection']
 @description('Where the code is deployed into.')
@@ -329,7 +332,7 @@ var settings = {
   TENANT_ID: tenant().tenantId
   DEPLOYMENT: deploymentId
   AZURE_CLIENT_ID: identity.clientId
-  GRAPH_ENDPOINT: empty(graphEndpoint) ? clouds[cloudName].graph : graphEndpoint
+  GRAPH_ENDPOINT: graph
   AZURE_CLOUD: cloudName
   CONNECTORS: join(connectors, ',')
   EXPIRY_WARNING_DAYS: join(map(thresholds.?expiryWarningDays ?? [60, 30, 14], days => string(days)), ',')
@@ -356,7 +359,9 @@ var settings = {
   ENROLLMENT_FAILING_MINIMUM: string(thresholds.?enrollmentFailingMinimum ?? 3)
   ENROLLMENT_FAILING_PERCENT: string(thresholds.?enrollmentFailingPercent ?? 5)
   ENROLLMENT_EVENTS: enrollmentEvents ? 'true' : 'false'
-  // The Azure SDK's and the host's.
+  // The Azure SDK's and the host's. The addresses alone can stop the host at its start, and an account's name stands for
+  // an address in the public cloud alone.
+  ...(cloudName == 'AzureCloud' ? { AzureWebJobsStorage__accountName: storage.outputs.name } : {})
   AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential'
   AzureWebJobsStorage__blobServiceUri: storage.outputs.blobsEndpoint
   AzureWebJobsStorage__queueServiceUri: storage.outputs.queuesEndpoint
@@ -456,10 +461,10 @@ output IDENTITY_PRINCIPAL_ID string = identity.principalId
 @description('Its client id.')
 output IDENTITY_CLIENT_ID string = identity.clientId
 @description('Microsoft Graph\'s address.')
-output GRAPH_ENDPOINT string = settings.GRAPH_ENDPOINT
+output GRAPH_ENDPOINT string = graph
 @description('The cloud that this was deployed in.')
 output AZURE_CLOUD string = cloudName
 @description('The workbook in the portal.')
 output WORKBOOK_URL string = workbook.outputs.url
 @description('Whether the app needs the further Graph role.')
-output ENROLLMENT_EVENTS string = settings.ENROLLMENT_EVENTS
+output ENROLLMENT_EVENTS string = enrollmentEvents ? 'true' : 'false'

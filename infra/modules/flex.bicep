@@ -62,8 +62,8 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
       runtime: { name: 'python', version: '3.13' }
       scaleAndConcurrency: { instanceMemoryMB: 2048, maximumInstanceCount: 40 }
     }
+    // Newer clusters refuse ftpsState and more (tests/infra/test_avoided.py); without passwords FTPS lets nobody in.
     siteConfig: {
-      ftpsState: 'Disabled'
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
       http20Enabled: true

@@ -14,8 +14,10 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' existin
   name: workspaceName
 }
 
-// One at a time: the service refuses two changes of a workspace at once.
+// One at a time: the service refuses two changes of a workspace at once. A workspace that is seconds old can answer 404,
+// "ResourceNotFound: Workspace not active".
 @batchSize(1)
+@retryOn(['ResourceNotFound'], 10)
 resource customTables 'Microsoft.OperationalInsights/workspaces/tables@2025-02-01' = [
   for table in items(tables): {
     parent: workspace

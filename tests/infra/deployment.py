@@ -25,6 +25,7 @@ class Deployment:
     def __init__(self, snapshot: dict[str, Any]) -> None:
         assert snapshot["diagnostics"] == []
         self.resources: list[Resource] = snapshot["predictedResources"]
+        self.outputs: dict[str, Any] = snapshot["outputs"]
 
     def all(self, kind: str) -> list[Resource]:
         return [resource for resource in self.resources if resource["type"] == kind]
