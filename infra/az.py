@@ -138,7 +138,7 @@ class Azure:
         try:
             return json.loads(body or b"null")
         except ValueError:
-            raise UnreachableError(f"{urlsplit(url).netloc} does not answer in JSON, as a proxy in between does") from None
+            raise UnreachableError(f"{urlsplit(url).netloc} does not answer in JSON, like a proxy's page") from None
 
     def send(self, method: str, url: str, body: bytes | None = None) -> tuple[dict[str, str], bytes]:
         """Returns an answer's headers, by names in lower case, and its body.
@@ -165,7 +165,7 @@ class Azure:
                 failure, seconds = UnreachableError(_unreachable(urlsplit(url).netloc, reason)), WAIT_SECONDS
             if not (again and left and self.wait(seconds)):
                 raise failure
-        raise AssertionError
+        raise AssertionError  # the last try ends in one way or the other
 
     def _once(self, method: str, url: str, body: bytes | None) -> tuple[dict[str, str], bytes]:
         if time.time() > self._renew_at:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from az import WEB_VERSION, AnswerError, Azure, AzError, UnreachableError, printable
+from az import WEB_VERSION, AnswerError, AzError, Azure, UnreachableError, printable
 from package import ROOT, PackageError, version
 
 _VERSION = f"api-version={WEB_VERSION}"
@@ -229,7 +229,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--subscription", metavar="NAME", help="the app's subscription, if az works in another one")
     parser.add_argument("--package", type=Path, metavar="ZIP", help="the package, if not this version's in dist/")
     parser.add_argument("--minutes", type=float, default=15, help="how long to wait (15)")
-    parser.add_argument("--only-verify", action="store_true", help="send nothing; wait for the app to list its functions")
+    parser.add_argument(
+        "--only-verify", action="store_true", help="send nothing; wait for the app to list its functions"
+    )
     return parser.parse_args()
 
 

@@ -1,7 +1,7 @@
 """azd runs this after it made the resources and before it deploys the code: grants the app's identity its Graph roles.
 
-Without them the app's first token lacks the roles, and Azure keeps that token for about 24 hours. So where they cannot be
-granted, the deployment stops here. A pipeline that may not read roles sets GRAPH_ROLE_GRANTED to true.
+Without them the app's first token lacks the roles, and Azure keeps that token for about 24 hours. So where they cannot
+be granted, the deployment stops here. A pipeline that may not read roles sets GRAPH_ROLE_GRANTED to true.
 """
 
 from __future__ import annotations
