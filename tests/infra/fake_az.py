@@ -1,8 +1,8 @@
 """Stands in for the Azure CLI: `python fake_az.py FOLDER ARGUMENT...`.
 
-It answers from a small model of Azure, FOLDER/azure.json, and adds each call to FOLDER/calls.jsonl. How az answers (its
-tsv, its complaints, what a query gives) is as az 2.91 does it. A query that is not listed here is refused, so that no
-script passes by an answer nobody thought of.
+It answers from a small model of Azure, FOLDER/azure.json, and adds each call to FOLDER/calls.jsonl. How az answers (tsv
+or JSON, its complaints, what a query gives) is as az 2.91 does it. A query that is not listed here is refused, so that
+no script passes by an answer nobody thought of.
 """
 
 import json
@@ -35,20 +35,28 @@ class Azure:
     def answer(self, command, options):
         """What the command's JSON would be, before --query."""
         if command == "cloud show":
-            return {"name": self.state["cloud"], "endpoints": {"microsoftGraphResourceId": self.state["graph"]}}
+            endpoints = {"microsoftGraphResourceId": self.state["graph"], "resourceManager": self.state["manager"]}
+            return {"name": self.state["cloud"], "endpoints": endpoints}
         if not self.state["accounts"]:
             raise ComplaintError("Please run 'az login' to setup account.")
         if command == "account show":
             return self.account(options.get("--subscription"))
         if command == "rest":
-            return self.rest(options["--method"], options["--url"], json.loads(options.get("--body", "null")))
-        return getattr(self, command.replace(" ", "_"))(options)
+            # az takes Python's quotes, too.
+            body = options.get("--body", "null").replace("'", '"')
+            return self.rest(options["--method"], options["--url"], json.loads(body))
+        return getattr(self, command.replace(" ", "_").replace("-", "_"))(options)
 
     def account(self, subscription):
         for account in self.state["accounts"]:
             if subscription in (None, account["id"], account["name"]):
                 return account
         raise ComplaintError(f"Subscription '{subscription}' not found. Check the spelling and casing and try again.")
+
+    def account_get_access_token(self, options):
+        assert options["--resource-type"] == "arm"
+        account = self.account(options.get("--subscription"))
+        return {"accessToken": self.state["token"], "subscription": account["id"], "expires_on": 4102444800}
 
     def group_show(self, options):
         name, account = options["--name"], self.account(options.get("--subscription"))
@@ -90,7 +98,7 @@ class Azure:
         return {"items": found[: int(options["--num-results"])], "nextMarker": {}}
 
     def rest(self, method, url, body):
-        if method == "post" and url.endswith("/hostruntime/admin/functions/check_tokens?api-version=2024-11-01"):
+        if method == "post" and url.endswith("/hostruntime/admin/functions/check_tokens?api-version=2023-12-01"):
             self.state["asked"] = body == {"input": ""}
             return None
         if "/providers/Microsoft.AlertsManagement/actionRules" in url:
@@ -136,13 +144,6 @@ def assignment(answer, role_id, resource_id):
     return next((a["id"] for a in answer["value"] if wanted.items() <= a.items()), None)
 
 
-def first_row(answer, columns):
-    if not answer["items"]:
-        return None
-    named = [column.partition(" || ''") for column in columns.split(", ")]
-    return [answer["items"][0].get(name, "" if or_empty else None) for name, or_empty, _ in named]
-
-
 def snoozes(answer):
     found = []
     for rule in answer["value"]:
@@ -159,7 +160,6 @@ QUERIES = {
     r"\[([\w.]+), ([\w.]+)\]": fields,
     r"\[id, appRoles\[\?value=='([\w.]+)' && contains\(allowedMemberTypes, 'Application'\)\]\.id \| \[0\]\]": role,
     r"value\[\?appRoleId=='([\w-]+)' && resourceId=='([\w-]+)'\]\.id \| \[0\]": assignment,
-    r"items\[0\]\.\[([\w, |']+)\]": first_row,
     rf"value\[\?{OF_TOKEN}\]\.\[ {OF_TOKEN}\.values\[\] \| \[0\], properties\.schedule\.effectiveUntil, "
     r"properties\.schedule\.timeZone, name\]": snoozes,
 }
@@ -203,7 +203,10 @@ def main(folder, arguments):
         return 1
     finally:
         azure.save()
-    sys.stdout.write(tsv(answer))
+    if answer is not None and options["--output"] == "json":
+        sys.stdout.write(json.dumps(answer))
+    else:
+        sys.stdout.write(tsv(answer))
     return 0
 
 

@@ -1,146 +1,40 @@
 """The administrator's scripts, run against a stand-in for the Azure CLI (fake_az.py)."""
 
-import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from shared.connectors import EVENTS_ROLE, GRANT_SCRIPT, ROLE
-from shared.rows import CHECK_RUN, iso
-from shared.tokens import PUSH_CERTIFICATE_ID, Connector, Failure, Health, Outcome, Run
+from shared.tokens import PUSH_CERTIFICATE_ID
 from tests.infra import fake_az
+from tests.infra.desk import (
+    ASSIGNMENT,
+    EVENTS_ROLE_ID,
+    GRAPH,
+    GROUP,
+    IDENTITY,
+    INFRA,
+    NEW_PRINCIPAL,
+    PRINCIPAL,
+    ROLE_ID,
+    ROOT,
+    SUBSCRIPTION,
+    TENANT,
+    TOKEN,
+    Desk,
+)
 
-ROOT = Path(__file__).parents[2]
-INFRA = ROOT / "infra"
 SHELL_SCRIPTS = sorted(INFRA.rglob("*.sh"))
-
-TOOLS = ("sh", "awk", "cat", "dirname", "expand", "mktemp", "rm", "sed", "tr")
-"""All that the scripts need beside az, date and sleep: no jq, no Python."""
-
-NOW = datetime(2026, 11, 23, 10, 20, tzinfo=UTC)
-TENANT = "11111111-0000-4000-8000-000000000001"
-SUBSCRIPTION = "22222222-0000-4000-8000-000000000002"
-PRINCIPAL = "33333333-0000-4000-8000-000000000003"
-NEW_PRINCIPAL = "44444444-0000-4000-8000-000000000004"
-GRAPH = "55555555-0000-4000-8000-000000000005"
-ROLE_ID = "06a5fe6d-c49d-46a7-b082-56b1b14103c7"
-EVENTS_ROLE_ID = "2f51be20-0bb4-4fed-bf7b-db946066c75e"
-TOKEN = "66666666-0000-4000-8000-000000000006"
-GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-tokens"
-IDENTITIES = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
-IDENTITY = f"{GROUP}/{IDENTITIES}/id-tokens"
-APP = f"{GROUP}/providers/Microsoft.Web/sites/func-tokens"
-ASSIGNMENT = {"principalId": PRINCIPAL, "resourceId": GRAPH, "appRoleId": ROLE_ID, "id": "assignment"}
 
 DENIED = 'Forbidden({"error":{"code":"Authorization_RequestDenied","message":"Insufficient privileges to complete."}})'
 UNKNOWN_YET = 'Not Found({"error":{"code":"Request_ResourceNotFound","message":"Resource does not exist."}})'
 NOT_VALID_YET = 'Bad Request({"error":{"code":"Request_BadRequest","message":"Not a valid reference update."}})'
 ALREADY = 'Bad Request({"error":{"message":"Permission being assigned already exists on the object"}})'
-NO_TABLE_RIGHT = "\nYou do not have the required permissions needed to perform this operation.\nDepending on ..."
-
-
-class Desk:
-    """A folder whose `bin` is the whole PATH: the tools, `az` and `sleep` that are noted, and a `date` that stands."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.bin = folder / "bin"
-        self.bin.mkdir()
-        for tool in TOOLS:
-            (self.bin / tool).symlink_to(shutil.which(tool))
-        self.program("az", f'exec {sys.executable} -IS {fake_az.__file__} {folder} "$@"')
-        self.program("sleep", f'echo "$1" >>{folder}/sleeps')
-        self.program(
-            "date", f"case $* in '-u +%s') echo {NOW.timestamp():.0f} ;; '-u +%Y-%m') echo {NOW:%Y-%m} ;; esac"
-        )
-        self.state: dict[str, Any] = {
-            "cloud": "AzureCloud",
-            "graph": "https://graph.microsoft.com/",
-            "accounts": [{"id": SUBSCRIPTION, "name": "Production", "tenantId": TENANT}],
-            "groups": ["rg-tokens"],
-            "identities": [{"id": IDENTITY, "principalId": PRINCIPAL}],
-            "next_principal": NEW_PRINCIPAL,
-            "graph_app": {
-                "id": GRAPH,
-                "appRoles": [
-                    {"value": ROLE, "id": "delegated", "allowedMemberTypes": ["User"]},
-                    {"value": ROLE, "id": ROLE_ID, "allowedMemberTypes": ["Application"]},
-                    {"value": EVENTS_ROLE, "id": EVENTS_ROLE_ID, "allowedMemberTypes": ["Application"]},
-                ],
-            },
-            "assignments": [],
-            "unseen": 0,
-            "rows": [],
-            "coming": None,
-            "asked": False,
-            "rules": {},
-            "faults": [],
-        }
-
-    def program(self, name: str, text: str) -> None:
-        (self.bin / name).write_text(f"#!/bin/sh\n{text}\n")
-        (self.bin / name).chmod(0o755)
-
-    def fault(self, call: str, complaint: str, *, times: int = -1) -> None:
-        """Calls of az that match fail with the complaint, so many times, or always."""
-        self.state["faults"].append({"call": call, "complaint": complaint, "times": times})
-
-    def run(self, script: str, *arguments: str, shell: str = "sh", **environment: str) -> "Said":
-        (self.folder / "azure.json").write_text(json.dumps(self.state))
-        program, *options = shell.split()
-        done = subprocess.run(
-            [shutil.which(program), *options, INFRA / script, *arguments],
-            env={"PATH": str(self.bin), **environment},
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        self.state = json.loads((self.folder / "azure.json").read_text())
-        assert not any("get-access-token" in call or "--debug" in call for call in self.calls)
-        return Said(done.returncode, done.stdout, done.stderr)
-
-    @property
-    def calls(self) -> list[str]:
-        """What az was called with, a line each."""
-        file = self.folder / "calls.jsonl"
-        return [" ".join(json.loads(call)) for call in file.read_text().splitlines()] if file.exists() else []
-
-    @property
-    def changes(self) -> list[str]:
-        """The calls that change something."""
-        return [call for call in self.calls if re.search(r" create |--method (post|put|delete)", call)]
-
-    @property
-    def sleeps(self) -> list[str]:
-        file = self.folder / "sleeps"
-        return file.read_text().split() if file.exists() else []
-
-    @property
-    def granted(self) -> set[tuple[str, str]]:
-        return {(a["principalId"], a["appRoleId"]) for a in self.state["assignments"]}
-
-
-class Said:
-    def __init__(self, status: int, out: str, err: str):
-        self.status, self.out, self.err = status, out, err
-
-    @property
-    def text(self) -> str:
-        return self.out + self.err
-
-
-@pytest.fixture
-def desk(tmp_path):
-    return Desk(tmp_path)
 
 
 # ---------------------------------------------------------------- all scripts
@@ -212,17 +106,6 @@ def test_powershell_asks_for_what_granting_needs_and_no_more():
     text = (INFRA / "grant-graph-role.ps1").read_text()
     scopes = re.search(r"Scopes\s+= (.+)", text)[1]
     assert re.findall(r"'([^']+)'", scopes) == ["AppRoleAssignment.ReadWrite.All", "Application.Read.All"]
-
-
-@pytest.mark.parametrize("hook", ["grant", "first-check"])
-def test_a_hook_reads_the_same_variables_in_both_shells(hook):
-    sh = set(re.findall(r"\$\{?([A-Z]+_[A-Z_]+)\b", (INFRA / f"hooks/{hook}.sh").read_text()))
-    ps1 = set(re.findall(r"\$env:([A-Z_]+)", (INFRA / f"hooks/{hook}.ps1").read_text()))
-    # sh's az is signed in to a subscription; PowerShell's module signs in to a cloud's tenant.
-    assert sh - {"WAIT_SECONDS", "ASK_TRIES", "ROW_TRIES", "AZURE_SUBSCRIPTION_ID"} == ps1 - {
-        "AZURE_CLOUD",
-        "AZURE_TENANT_ID",
-    }
 
 
 # ---------------------------------------------------------------- granting
@@ -500,225 +383,6 @@ def test_called_as_the_app_quotes_it_the_script_says_what_else_it_needs(desk, qu
     assert all(option in said.err for option in ("--identity", "--resource-group", "--principal-id", "--help"))
 
 
-# ---------------------------------------------------------------- azd's hook: granting
-
-
-HOOK = {"IDENTITY_PRINCIPAL_ID": PRINCIPAL, "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION, "ENROLLMENT_EVENTS": "false"}
-
-
-@pytest.mark.parametrize(
-    ("events", "roles"),
-    [("false", {ROLE_ID}), ("", {ROLE_ID}), ("true", {ROLE_ID, EVENTS_ROLE_ID}), ("True", {ROLE_ID, EVENTS_ROLE_ID})],
-)
-def test_the_hook_grants_what_the_deployment_says(desk, events, roles):
-    said = desk.run("hooks/grant.sh", **HOOK | {"ENROLLMENT_EVENTS": events})
-    assert said.status == 0, said.err
-    assert desk.granted == {(PRINCIPAL, role) for role in roles}
-
-
-def test_the_hook_notices_that_az_is_signed_in_elsewhere_than_azd(desk):
-    said = desk.run("hooks/grant.sh", **HOOK | {"AZURE_SUBSCRIPTION_ID": TOKEN})
-    assert (said.status, desk.changes) == (1, [])
-    assert f"knows no subscription {TOKEN}" in said.err
-    assert "azd provision" in said.err
-
-
-def test_the_hook_stops_the_deployment_where_the_deployer_may_not_grant_and_says_how_it_goes_on(desk):
-    desk.fault("--method post", DENIED)
-    said = desk.run("hooks/grant.sh", **HOOK)
-    assert said.status == 2
-    assert f"infra/grant-graph-role.sh --principal-id {PRINCIPAL}" in said.err
-    assert "go on with: azd deploy" in said.err
-
-
-def test_a_pipeline_that_may_not_look_can_say_that_the_role_is_granted(desk):
-    said = desk.run("hooks/grant.sh", **HOOK | {"GRAPH_ROLE_GRANTED": "true"})
-    assert (said.status, desk.calls) == (0, [])
-    assert "GRAPH_ROLE_GRANTED" in said.out
-
-
-def test_the_hook_without_azds_variables_says_what_to_run_instead(desk):
-    said = desk.run("hooks/grant.sh")
-    assert (said.status, desk.calls) == (1, [])
-    assert "run infra/grant-graph-role.sh" in said.err
-
-
-# ---------------------------------------------------------------- azd's hook: the first check
-
-
-WORKBOOK = "https://portal.azure.com/#workbook"
-DEPLOYED = {
-    "FUNCTION_APP_ID": APP,
-    "TABLES_ENDPOINT": "https://sttokens.table.core.windows.net/",
-    "WORKBOOK_URL": WORKBOOK,
-}
-REFUSED = Failure(
-    connector=Connector.VPP,
-    asked="GET /beta/deviceAppManagement/vppTokens",
-    reason="refused",
-    status=403,
-    remedy='Ask "them", {now}.',
-)
-
-
-def row(started_on: datetime, outcome: Outcome = Outcome.SUCCEEDED, **fields: Any) -> dict[str, Any]:
-    """A row of CheckRun as the app writes it and as az reads it."""
-    run = Run(
-        id="run",
-        started_on=started_on,
-        duration_ms=900,
-        outcome=outcome,
-        connectors={Connector.ADE: 3, Connector.APNS: 1} | fields.pop("connectors", {Connector.VPP: 1}),
-        counts={Connector.ADE: {health: 5 - health for health in Health}},
-        rows=5,
-        **fields,
-    )
-    return {name: iso(v) if isinstance(v, datetime) else v for name, v in CHECK_RUN.row(run).items()}
-
-
-def first_check(desk: Desk, *, comes: dict[str, Any] | None = None, queries: int = 3, **environment: str) -> Said:
-    desk.state["coming"] = comes and {"row": comes, "queries": queries}
-    said = desk.run("hooks/first-check.sh", **DEPLOYED | environment)
-    assert (said.status, said.err) == (0, "")  # whatever happens
-    return said
-
-
-def test_a_check_is_asked_for_through_resource_manager_and_its_outcome_told(desk):
-    said = first_check(desk, comes=row(NOW))
-    assert desk.state["asked"]
-    assert (
-        f'--body {{"input": ""}} --url {APP}/hostruntime/admin/functions/check_tokens?api-version=2024-11-01'
-        in (desk.changes[0])
-    )
-    assert len(desk.changes) == 1
-    assert "The check succeeded" in said.out
-    assert "Tokens: 15; healthy 5, info 4, warning 3, unknown 2, critical 1\n" in said.out
-    assert "  ade: 3 tokens\n  apns: 1 tokens\n  vpp: 1 tokens\n" in said.out
-    assert WORKBOOK in said.out
-    assert desk.sleeps == ["10"] * 2  # its row is there at the third look
-
-
-def test_every_query_reads_the_apps_account_with_the_callers_own_sign_in(desk):
-    first_check(desk, comes=row(NOW))
-    queries = [call for call in desk.calls if call.startswith("storage entity query")]
-    assert queries
-    for call in queries:
-        assert f"--auth-mode login --subscription {SUBSCRIPTION} --account-name sttokens --table-name CheckRun" in call
-
-
-def test_the_columns_that_are_asked_for_are_the_tables(desk):
-    first_check(desk, comes=row(NOW))
-    asked = re.search(r"items\[0\]\.\[(.+)\]", desk.calls[-1])[1]
-    assert set(re.findall(r"\w+", asked)) <= {column.name for column in CHECK_RUN.columns}
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        (NOW - timedelta(hours=1), NOW),
-        # A clock that is ahead of Azure's: what counts is that the row is newer than the one before.
-        (NOW - timedelta(hours=1), NOW - timedelta(minutes=10)),
-        (NOW - timedelta(days=40), NOW),
-        (NOW, datetime(2026, 12, 1, tzinfo=UTC)),
-    ],
-)
-def test_an_older_row_is_not_taken_for_the_answer(desk, old, new):
-    desk.state["rows"] = [row(old, Outcome.FAILED, store_error="old"), row(old - timedelta(hours=1))]
-    said = first_check(desk, comes=row(new))
-    assert "The check succeeded" in said.out
-
-
-def test_without_a_new_row_it_gives_up_after_five_minutes_and_says_when_the_next_check_is_due(desk):
-    desk.state["rows"] = [row(NOW - timedelta(hours=1))]
-    said = first_check(desk)
-    assert desk.sleeps == ["10"] * 29
-    assert "Waiting up to 300 seconds" in said.out
-    assert "there is no row of it" in said.out
-    assert "Application Insights of func-tokens" in said.out
-    assert "The next check comes by itself at 11:07 UTC" in said.out
-
-
-def test_a_connector_that_could_not_be_read_is_told_with_its_remedy(desk):
-    said = first_check(desk, comes=row(NOW, Outcome.DEGRADED, connectors={Connector.VPP: REFUSED}))
-    assert "The check is degraded" in said.out
-    assert "  ade: 3 tokens\n" in said.out
-    assert (
-        "  vpp: could not be read. GET /beta/deviceAppManagement/vppTokens: refused (HTTP 403). Ask them, now."
-        in said.out
-    )
-
-
-@pytest.mark.parametrize("error", ["store_error", "publish_error"])
-def test_a_failed_check_is_told_with_its_error(desk, error):
-    said = first_check(desk, comes=row(NOW, Outcome.FAILED, **{error: "Table TokenStatus could not be read: 403."}))
-    assert "The check failed" in said.out
-    assert "Table TokenStatus could not be read: 403." in said.out
-    assert "30 minutes" in said.out
-
-
-def test_a_host_that_is_not_up_yet_is_asked_again(desk):
-    desk.fault("hostruntime", "Bad Gateway()", times=3)
-    said = first_check(desk, comes=row(NOW))
-    assert "The check succeeded" in said.out
-    assert desk.sleeps[:3] == ["10"] * 3
-
-
-def test_a_platform_that_refuses_the_request_is_quoted_and_the_deployment_goes_on(desk):
-    desk.fault("hostruntime", 'Not Found({"Code":"NotFound"})')
-    said = first_check(desk)
-    assert len(desk.sleeps) == 11
-    assert 'Azure did not take the request. Azure says: Not Found({"Code":"NotFound"})' in said.out
-    assert "11:07 UTC" in said.out
-
-
-def test_a_deployer_who_may_not_run_functions_does_not_wait(desk):
-    desk.fault("hostruntime", 'Forbidden({"error":{"code":"AuthorizationFailed"}})')
-    said = first_check(desk)
-    assert desk.sleeps == []
-    assert "Azure did not take the request" in said.out
-
-
-def test_a_deployer_without_a_right_on_the_table_still_gets_the_check_and_does_not_wait(desk):
-    desk.fault("storage entity query", NO_TABLE_RIGHT)
-    said = first_check(desk)
-    assert desk.state["asked"]
-    assert desk.sleeps == []
-    assert "Storage Table Data Reader on the storage account sttokens" in said.out
-    assert WORKBOOK in said.out
-    assert "11:07 UTC" in said.out
-
-
-def test_a_table_that_cannot_be_read_at_first_is_read_by_the_clock_then(desk):
-    desk.state["rows"] = [row(NOW - timedelta(hours=1), Outcome.FAILED, store_error="old")]
-    desk.fault("storage entity query", "Name or service not known", times=2)
-    said = first_check(desk, comes=row(NOW + timedelta(minutes=1)))
-    assert "The check succeeded" in said.out
-
-
-@pytest.mark.parametrize(
-    ("hour", "minute", "due"),
-    [(10, 6, "10:07"), (10, 7, "11:07"), (9, 59, "10:07"), (23, 30, "00:07"), (8, 0, "08:07")],
-)
-def test_the_next_check_is_due_at_minute_7(desk, hour, minute, due):
-    now = NOW.replace(hour=hour, minute=minute)
-    desk.program("date", f"echo {now.timestamp():.0f}")
-    desk.state["accounts"] = []
-    assert f"The next check comes by itself at {due} UTC" in first_check(desk).out
-
-
-@pytest.mark.parametrize("missing", ["FUNCTION_APP_ID", "TABLES_ENDPOINT", "az", "sign-in"])
-def test_what_is_missing_is_said_and_the_deployment_goes_on(desk, missing):
-    environment = {missing: ""} if missing in DEPLOYED else {}
-    if missing == "az":
-        (desk.bin / "az").unlink()
-    if missing == "sign-in":
-        desk.state["accounts"] = []
-    said = first_check(desk, **environment)
-    assert "no check is asked for" in said.out
-    assert "11:07 UTC" in said.out
-    assert desk.changes == []
-
-
 # ---------------------------------------------------------------- snoozing
 
 
@@ -919,8 +583,6 @@ def test_what_keeps_it_from_silencing_is_said(desk, fault, said):
     ("script", "arguments", "environment"),
     [
         ("grant-graph-role.sh", (*BY_NAME, "--create", "--location", "westeurope", "--enrollment-events"), {}),
-        ("hooks/grant.sh", (), HOOK),
-        ("hooks/first-check.sh", (), DEPLOYED),
         ("snooze-token.sh", SNOOZE, {}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -931,7 +593,7 @@ def test_bash_which_is_sh_on_a_mac_does_the_same(script, arguments, environment,
         folder = tmp_path / shell.partition(" ")[0]
         folder.mkdir()
         desk = Desk(folder)
-        desk.state |= {"identities": [], "groups": ["rg-tokens"], "coming": {"row": row(NOW), "queries": 2}}
+        desk.state |= {"identities": [], "groups": ["rg-tokens"]}
         said = desk.run(script, *arguments, shell=shell, **environment)
         seen.append((said.status, said.out, said.err, desk.calls))
     assert seen[0] == seen[1]
