@@ -35,7 +35,7 @@ def status(
     ] = None,
     health: Annotated[list[OfHealth] | None, typer.Option("--health", help="Only this health; repeatable.")] = None,
     form: Annotated[
-        Literal["table", "json", "csv", "html"], typer.Option("--format", "-f", help="What it is shown as.")
+        Literal["table", "json", "csv", "html", "ics"], typer.Option("--format", "-f", help="What it is shown as.")
     ] = "table",
 ) -> int:
     """Show the tokens, what is wrong and what to do.
@@ -48,6 +48,10 @@ def status(
       python -m cli status --connector ade --health critical --health unknown
       python -m cli status --quiet --format csv > tokens.csv
       python -m cli status --format json | jq '.tokens[] | select(.days_left < 60) | .name'
+
+      python -m cli status --quiet --format ics > apple-tokens.ics
+
+    ICS: an entry of a calendar for each expiry that is known, with reminders on the days that the monitor warns on.
 
     JSON: checked_on, freshness (fresh, late, stale, ahead, none), exit_code, messages, unread, counts, run, and
       tokens: connector, id, name, type, apple_id, health, health_since, summary, expires_on, days_left,

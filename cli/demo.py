@@ -97,6 +97,8 @@ def _print_alerts(console: Console, alerts: Sequence[rules.Alert]) -> None:
 
 
 def _finding(alert: rules.Alert) -> str:
+    if alert.rule == rules.SUMMARY.name:
+        return "; ".join(alert.dimensions.values())
     finding, tier = alert.dimensions.get("Finding", ""), alert.dimensions.get("Tier", "none")
     return finding or alert.dimensions.get("Connector", "") if tier == "none" else f"{finding} ({tier})"
 
@@ -115,7 +117,7 @@ def _story(console: Console, steps: Console, sim: Simulator, days: int, ending: 
         for moment in play(sim, start, days):
             ending.stop_if_asked()
             bar.update(task, advance=1, day=f"{moment.on:%Y-%m-%d}")
-            told += [(event.on, event.kind, _alert(event.alert)) for event in moment.alerts]
+            told += [(event.on, _kind(event), _alert(event.alert)) for event in moment.alerts]
             if moment.run and moment.run.outcome != "succeeded":
                 told.append((moment.on, "run", f"the check was {moment.run.outcome}"))
     told += [(row["ChangedOn"], "history", row["Sentence"]) for row in sim.table_rows(TOKEN_HISTORY.name)]
@@ -130,12 +132,23 @@ def _story(console: Console, steps: Console, sim: Simulator, days: int, ending: 
     return RAN
 
 
+def _kind(event: rules.Event) -> str:
+    return rules.SUMMARY.name if event.alert.rule == rules.SUMMARY.name else event.kind
+
+
 def _alert(alert: rules.Alert) -> str:
     token = alert.dimensions.get("TokenName")
     return f"{alert.rule}: {f'{token}, ' if token else ''}{_finding(alert)}"
 
 
-_STYLES: Final = {"fired": "bold red", "resolved": "green", "run": "yellow", "tenant": "bold", "history": "dim"}
+_STYLES: Final = {
+    "fired": "bold red",
+    "resolved": "green",
+    "summary": "cyan",
+    "run": "yellow",
+    "tenant": "bold",
+    "history": "dim",
+}
 
 
 def _print_timeline(console: Console, lines: Sequence[tuple[str, str, str]]) -> None:

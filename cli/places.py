@@ -50,6 +50,8 @@ KNOWN: Final = (
     Known("ARM_ENDPOINT", "the address of Azure Resource Manager, where it is not the cloud's usual one"),
     Known("ENROLLMENT_EVENTS", "whether the inspection reads Intune's failure events"),
     Known("SYNC_ERROR_NAMES", "the tenant's own names for sync errors"),
+    Known("EXPIRY_WARNING_DAYS", "the days before an expiry that bring a warning"),
+    Known("EXPIRY_CRITICAL_DAYS", "the days before an expiry that bring a critical finding"),
 )
 
 ABOUT: Final = {known.name: known for known in KNOWN}

@@ -103,6 +103,15 @@ class Session:
         cloud = CLOUDS[self.places.checked("AZURE_CLOUD", "AzureCloud")]
         return Guidance(names, cloud)  # type: ignore[arg-type] # the table's parser gives a mapping
 
+    @cached_property
+    def reminder_days(self) -> tuple[int, ...]:
+        """The days before an expiry on which the monitor raises a finding, most first."""
+        return (*self._days("EXPIRY_WARNING_DAYS"), *self._days("EXPIRY_CRITICAL_DAYS"))
+
+    def _days(self, name: str) -> tuple[int, ...]:
+        setting = BY_NAME[name]
+        return setting.parse(self.places.checked(name, setting.default or ""))  # type: ignore[return-value] # the table's
+
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
         """Shows that something takes a while, such as `Reading the tables`."""

@@ -174,17 +174,28 @@ def run(session: Session, filters: Filters, form: str) -> int:
 
         return report.show(session, filters)
     judged = session.read(lambda records: _read(records, session.now, filters))
+    messages: Iterable[str] = judged.messages
     match form:
         case "json":
             session.write(export.json_text(export.status_document(judged, session.guidance)))
         case "csv":
             session.write(export.csv_text(export.STATUS_COLUMNS, export.status_lines(judged.rows, session.guidance)))
+        case "ics":
+            messages = _calendar(session, judged)
         case _:
             _print(session, judged, filters)
             return judged.code
-    for message in judged.messages:
+    for message in messages:
         session.warn(message)
     return judged.code
+
+
+def _calendar(session: Session, judged: Judged) -> Iterable[str]:
+    """Write the expiries as a calendar; return what is to be said beside it."""
+    from cli import expiries  # noqa: PLC0415 # its package is slow to import
+
+    session.write(expiries.calendar_text(judged.rows, session.reminder_days, session.now))
+    return [*judged.messages, *expiries.unknown_expiries(judged.rows)]
 
 
 async def _read(records: Records, now: datetime, filters: Filters) -> Judged:

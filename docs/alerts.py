@@ -35,12 +35,13 @@ _MONITOR: Final = """\
 
 ## The monitor's own alerts
 
-These alerts name no token. The first two come from query rules like the others; the third is an activity log alert that Azure itself raises.
+These alerts are about the monitor. The first three come from query rules like the others; `rule_disabled` is an activity log alert that Azure itself raises.
 
 | alert | what it means | what to do |
 | --- | --- | --- |
 | `check_failing` | One part of the check has failed for half an hour or longer. `Connector` names it: `ade`, `apns`, or `vpp` (could not be read), `devices` (not inspected), `all` (not stored or not published). | Read the column `Error` of the newest row of `AppleTokenRun_CL` with `Outcome` `failed`: it names the reason and the remedy. `python -m cli runs` shows it, and so does the workbook under *Failures*. Most often the Graph role is missing: `infra/grant-graph-role.sh` grants it. For `devices`, the row names the token with the oldest inspection, and [`DeviceInspection`](tables.md#deviceinspection) holds the failure of each token (`Error`). If nothing was ever inspected, verify that `inspect_devices` runs. |
 | `check_silent` | No check has completed for more than four hours. | Run `python -m cli doctor`. Without it, open the function app in the portal, verify that it runs, and read *Invocations* of `check_tokens`. Restart the app. If you just deployed it, verify that you also deployed the code. |
+| `summary` | A sign of life, once a week: how many tokens there are by health, the three that expire next, and how many checks of the last 48 hours were complete. It is informational (severity 4), has no state, and never resolves. | Nothing. When a week brings none, run `python -m cli doctor`. |
 | `rule_disabled` | Azure has disabled one of the alert rules, which it does when a query fails for a week. | Open the rule under *Monitor > Alerts > Alert rules*, run its query to read the error, correct it (deploy again), and enable the rule. |
 
 While a check fails or is silent, alerts about tokens stay as they are for two days: open alerts stay open, and no new alert is raised.

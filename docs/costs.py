@@ -79,8 +79,8 @@ def costs(
     return [
         Cost(
             "alert rules",
-            f"4 rules every 15 minutes, {open_alerts} open alerts",
-            4 * PRICES.rule_month + open_alerts * PRICES.series_month,
+            f"4 rules every 15 minutes, 1 a day, {open_alerts} open alerts",
+            5 * PRICES.rule_month + open_alerts * PRICES.series_month,
         ),
         Cost(INGESTED[0], f"{HOURS * (tokens + 5):,} rows, {rows:.2f} GB", rows * PRICES.ingestion_gb),
         Cost("their retention", f"{LOG_RETENTION_DAYS} days, the first 31 free", kept * PRICES.retention_gb_month),

@@ -4,12 +4,15 @@ metadata description = 'Watches the Apple tokens of an Intune tenant: the app, i
 import {
   ActionGroupLocation
   AlertGrouping
+  AlertRole
+  AlertRoute
   AppServiceSku
   Cloud
   Connectors
   Hosting
   Network
   StorageRedundancy
+  SummaryDay
   SyncErrorNames
   Tags
   Thresholds
@@ -24,17 +27,47 @@ param namePrefix string
 @description('Required. The region of every resource.')
 param location string
 
-@description('Required. The addresses that are told of an alert; up to 1,000. Each has to confirm a passcode that Azure mails, within 30 minutes.')
+@description('Required. The e-mail addresses that are notified; up to 1,000. Each has to confirm a passcode that Azure mails, within 30 minutes.')
 @minLength(1)
 @maxLength(1000)
 param alertEmails string[]
 
-@description('Optional. An https address that is told, too, in the common alert schema, such as a workflow that writes to Teams.')
+@description('Optional. Mobile numbers that get a text message: +<country code> <number>, such as +1 5551234567; up to 10.')
+@maxLength(10)
+param alertSmsNumbers string[] = []
+
+@description('Optional. Accounts that get a push message in the Azure mobile app; up to 10.')
+@maxLength(10)
+param alertAppAccounts string[] = []
+
+@description('Optional. Azure roles whose members get an e-mail, where the role is assigned to them at the subscription.')
+param alertRoles AlertRole[] = []
+
+@description('Optional. An https address that gets every alert in the common alert schema.')
 @secure()
 param alertWebhook string = ''
 
+@description('Optional. Address of a Teams workflow that takes webhook requests. A Logic App posts a card to it.')
+@secure()
+param teamsWebhook string = ''
+
+@description('Optional. Resource ids of existing action groups that every rule notifies, too. With those of its severity, a rule takes up to four.')
+param alertActionGroups string[] = []
+
+@description('Optional. Resource ids of existing action groups that critical alerts notify, too.')
+param criticalActionGroups string[] = []
+
+@description('Optional. Resource ids of existing action groups that warnings notify, too.')
+param warningActionGroups string[] = []
+
+@description('Optional. Action groups that alerts of some tokens notify, too, by a text in the token\'s name.')
+param alertRoutes AlertRoute[] = []
+
 @description('Optional. One alert for each token and condition, or one for each connector and condition: for tenants with more than 100 tokens.')
 param alertGrouping AlertGrouping = 'Token'
+
+@description('Optional. The day of the week, in UTC, on which a summary is sent as a sign of life; Off for none.')
+param summaryDay SummaryDay = 'Monday'
 
 @description('Optional. What is watched.')
 param connectors Connectors = ['ade', 'apns', 'vpp']
@@ -417,23 +450,67 @@ module diagnostics 'modules/diagnostics.bicep' = if (diagnosticSettings) {
   dependsOn: [appService, flex]
 }
 
+@description('The Logic App\'s name.')
+var teamsWorkflowName = 'logic-${suffix}'
+
+module teams 'modules/teams.bicep' = if (!empty(teamsWebhook)) {
+  params: {
+    name: teamsWorkflowName
+    location: location
+    tags: tags
+    webhook: teamsWebhook
+    portalUrl: clouds[cloudName].portal
+    documentsUrl: documentsUrl
+  }
+}
+
+module actionGroups 'modules/action-groups.bicep' = {
+  params: {
+    name: 'ag-${suffix}'
+    location: actionGroupLocation
+    tags: tags
+    emails: alertEmails
+    smsNumbers: alertSmsNumbers
+    appAccounts: alertAppAccounts
+    roles: alertRoles
+    webhook: alertWebhook
+    teamsWorkflowName: empty(teamsWebhook) ? '' : teamsWorkflowName
+    groups: { every: alertActionGroups, critical: criticalActionGroups, warning: warningActionGroups }
+  }
+  dependsOn: [teams]
+}
+
 module alerts 'modules/alerts.bicep' = {
   params: {
     suffix: suffix
-    actionGroupName: 'ag-${suffix}'
-    actionGroupLocation: actionGroupLocation
     location: workspace.location
     tags: tags
-    emails: alertEmails
-    webhook: alertWebhook
+    actionGroups: actionGroups.outputs.groups
     workspaceId: workspace.id
     queryIdentityId: queryIdentity.outputs.id
     grouping: alertGrouping
+    summaryDay: summaryDay
     deploymentId: deploymentId
     documentsUrl: documentsUrl
     createdOn: storage.outputs.createdOn
   }
   dependsOn: [roles]
+}
+
+module routes 'modules/routes.bicep' = if (!empty(alertRoutes)) {
+  // An alert processing rule is in the subscription of what the alerts fire on.
+  scope: resourceGroup(
+    workspaceParts[2],
+    workspaceParts[2] == subscription().subscriptionId ? resourceGroup().name : workspaceParts[4]
+  )
+  params: {
+    suffix: suffix
+    tags: tags
+    routes: alertRoutes
+    workspaceId: workspace.id
+    ruleIds: alerts.outputs.tokenRuleIds
+    grouping: alertGrouping
+  }
 }
 
 @description('The function app.')

@@ -131,7 +131,8 @@ version='?api-version=2021-08-08'
 
 case $action in
 list)
-    ask rest --method get --url "$rules$version" --query "value[?properties.conditions[?field=='AlertContext']].[
+    ask rest --method get --url "$rules$version" --query "value[?properties.actions[?actionType=='RemoveAllActionGroups'] &&
+        properties.conditions[?field=='AlertContext']].[
         properties.conditions[?field=='AlertContext'].values[] | [0],
         properties.schedule.effectiveUntil, properties.schedule.timeZone, name]" ||
         fail "The alert processing rules of $group could not be read. $(azure_says)"

@@ -1,13 +1,27 @@
 using 'subscription.bicep'
 
+import { listOf } from 'modules/types.bicep'
+
 // azd's parameters: `azd env set ALERT_EMAILS a@contoso.com,b@contoso.com` sets one. Each has a default, so that the file
 // evaluates without any; the default address belongs to nobody, and azure.yaml's first hook asks for a real one.
 param resourceGroupName = 'rg-${readEnvironmentVariable('AZURE_ENV_NAME', 'ade-token-monitor')}'
 param namePrefix = readEnvironmentVariable('AZURE_ENV_NAME', 'ade-token-monitor')
 param location = readEnvironmentVariable('AZURE_LOCATION', 'westeurope')
 param alertEmails = split(readEnvironmentVariable('ALERT_EMAILS', 'nobody@example.com'), ',')
+param alertSmsNumbers = listOf(readEnvironmentVariable('ALERT_SMS_NUMBERS', ''))
+param alertAppAccounts = listOf(readEnvironmentVariable('ALERT_APP_ACCOUNTS', ''))
+param alertRoles = json(string(listOf(readEnvironmentVariable('ALERT_ROLES', '')))) // Azure compares them with the roles it takes
 param alertWebhook = readEnvironmentVariable('ALERT_WEBHOOK', '')
+param teamsWebhook = readEnvironmentVariable('TEAMS_WEBHOOK', '')
+param alertActionGroups = listOf(readEnvironmentVariable('ALERT_ACTION_GROUPS', ''))
+param criticalActionGroups = listOf(readEnvironmentVariable('CRITICAL_ACTION_GROUPS', ''))
+param warningActionGroups = listOf(readEnvironmentVariable('WARNING_ACTION_GROUPS', ''))
+param alertRoutes = map(listOf(readEnvironmentVariable('ALERT_ROUTES', '')), item => {
+  text: first(split(item, '='))
+  actionGroupId: last(split(item, '='))
+})
 param alertGrouping = readEnvironmentVariable('ALERT_GROUPING', 'Token')
+param summaryDay = readEnvironmentVariable('SUMMARY_DAY', 'Monday')
 param readerGroupId = readEnvironmentVariable('READER_GROUP_ID', '')
 param hosting = readEnvironmentVariable('HOSTING', 'FlexConsumption')
 param appServiceSku = readEnvironmentVariable('APP_SERVICE_SKU', '')

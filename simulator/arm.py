@@ -18,7 +18,7 @@ from aiohttp import web
 from simulator import bearer, directory
 from simulator.host import Worker, WorkerResult, worker
 from simulator.ingestion import RULE_ID
-from simulator.rules import RULES
+from simulator.rules import RULES, SUMMARY
 from simulator.server import Server
 
 SUBSCRIPTION_ID: Final = "2c1d0b9a-8f7e-4d6c-9b5a-4f3e2d1c0b9a"
@@ -193,7 +193,7 @@ class Arm(Server):
                 "name": f"{SUFFIX}-{rule.name}",
                 "properties": {"enabled": rule.name not in self.disabled_rules, "severity": rule.severity},
             }
-            for rule in RULES
+            for rule in (*RULES, SUMMARY)
             if rule.name not in self.missing_rules
         ]
 

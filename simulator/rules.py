@@ -1,4 +1,4 @@
-"""A model of Azure Monitor's stateful log alert rules, over the project's own queries and DuckDB.
+"""A model of Azure Monitor's log alert rules, over the project's own queries and DuckDB.
 
 The rules and their queries are those that Azure runs, read from `infra` and translated by duckdb-kql. The model is
 what stands around them: the window, the split by dimensions, and the life of an alert from fired to resolved.
@@ -35,7 +35,10 @@ MAXIMUM_OPEN: Final = 5_000
 """Alerts of one rule that are open at a time; same page."""
 
 FREQUENCY: Final = timedelta(minutes=15)
-"""Between two evaluations of a rule."""
+"""Between two evaluations of a stateful rule."""
+
+STATELESS_FREQUENCY: Final = timedelta(days=1)
+"""Between two evaluations of a stateless rule: the longest that Azure offers."""
 
 WINDOW: Final = timedelta(days=2)
 """How far back a rule sees: the longest window that Azure offers."""
@@ -77,6 +80,8 @@ class Rule(NamedTuple):
     clean: int = 2
     """Evaluations in a row without the condition that resolve an alert: two at a frequency from 15 minutes on.
     https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-overview#stateful-alerts"""
+    stateless: bool = False
+    """Whether it fires at each evaluation that meets its condition, and never resolves."""
 
     def deployed(self, on: datetime, deployment: str = EXAMPLE_DEPLOYMENT) -> "Rule":
         """Put the instant (to the second) and the name of a deployment into the rule, as Bicep does."""
@@ -112,26 +117,31 @@ class _Definition(msgspec.Struct):
     frequency: timedelta
     window: timedelta
     dimensions: tuple[str, ...]
+    stateless: bool = False
     by_connector: _Grouped | None = msgspec.field(name="byConnector", default=None)
 
 
 def _rule(definition: _Definition, *, by_connector: bool) -> Rule:
     # No method: a msgspec struct outlives the interpreter, and this module with it; DuckDB would complain at the end.
     name = definition.name
-    if (definition.frequency, definition.window) != (FREQUENCY, WINDOW):
-        raise ValueError(f"{name}: the model knows rules of every {FREQUENCY} over {WINDOW} alone")
+    frequency = STATELESS_FREQUENCY if definition.stateless else FREQUENCY
+    if (definition.frequency, definition.window) != (frequency, WINDOW):
+        raise ValueError(f"{name}: the model evaluates such a rule every {frequency} over {WINDOW} alone")
     grouped = definition.by_connector if by_connector and definition.by_connector else definition
     kql = (INFRA / "queries" / f"{name}.kql").read_text(encoding="utf-8")
-    return Rule(name, definition.severity, kql, grouped.dimensions)
+    return Rule(name, definition.severity, kql, grouped.dimensions, stateless=definition.stateless)
 
 
 _DEFINITIONS: Final = msgspec.json.decode((INFRA / "alert-rules.json").read_bytes(), type=list[_Definition])
 
-RULES: Final = tuple(_rule(definition, by_connector=False) for definition in _DEFINITIONS)
-"""The rules of the deployment, one alert for each token and condition."""
+RULES: Final = tuple(_rule(one, by_connector=False) for one in _DEFINITIONS if not one.stateless)
+"""The stateful rules of the deployment, one alert for each token and condition."""
 
-RULES_BY_CONNECTOR: Final = tuple(_rule(definition, by_connector=True) for definition in _DEFINITIONS)
+RULES_BY_CONNECTOR: Final = tuple(_rule(one, by_connector=True) for one in _DEFINITIONS if not one.stateless)
 """The same for tenants with many tokens: one alert for each connector and condition."""
+
+(SUMMARY,) = (_rule(one, by_connector=False) for one in _DEFINITIONS if one.stateless)
+"""The stateless rule: a sign of life, whatever the alerts are grouped by."""
 
 
 def create_tables(con: DuckDBPyConnection) -> None:
@@ -173,6 +183,7 @@ class AlertEngine:
         self._rules = rules
         self._clean: dict[str, dict[_Values, int]] = {rule.name: {} for rule in rules}
         self._met: dict[str, list[_Values]] = {}
+        self._due: dict[str, datetime] = {}
         self._content: object = None
 
     @property
@@ -181,11 +192,17 @@ class AlertEngine:
         return [alert_of(rule, values) for rule in self._rules for values in self._clean[rule.name]]
 
     def evaluate(self, now: datetime) -> list[Event]:
-        """Evaluate each rule once, as Azure does every `FREQUENCY`; what came of it, in the order of the rules."""
+        """Evaluate each rule that is due once, as Azure does; return what came of it, in the order of the rules.
+
+        A stateful rule is due every time, which stands for every `FREQUENCY`.
+        """
         content = _content(self._con, now)
         changed, self._content = content != self._content, content
         events = []
         for rule in self._rules:
+            if rule.stateless:
+                events += self._stateless(rule, now)
+                continue
             if changed or rule.name not in self._met or _reads_clock(rule):
                 self._met[rule.name] = _met(self._con, rule, now)
             events += [
@@ -193,6 +210,12 @@ class AlertEngine:
                 for kind, values in _advance(rule, self._clean[rule.name], self._met[rule.name])
             ]
         return events
+
+    def _stateless(self, rule: Rule, now: datetime) -> list[Event]:
+        if now < self._due.get(rule.name, now):
+            return []
+        self._due[rule.name] = now + STATELESS_FREQUENCY
+        return [Event("fired", alert_of(rule, values), now) for values in _met(self._con, rule, now)]
 
 
 def _advance(

@@ -33,7 +33,7 @@ class Moment(NamedTuple):
 
 def play(sim: Simulator, start: datetime, days: float) -> Iterator[Moment]:
     """The story, `days` long from `start`, moment by moment. The app runs in this process, on the clock it is given."""
-    engine = rules.AlertEngine(sim.con, [rule.deployed(start) for rule in rules.RULES])
+    engine = rules.AlertEngine(sim.con, [rule.deployed(start) for rule in (*rules.RULES, rules.SUMMARY)])
     moments = int(timedelta(days=days) / rules.FREQUENCY)
     with applied(sim.env()), asyncio.Runner() as runner:
         settings = Settings.load(os.environ)

@@ -1,16 +1,10 @@
 metadata name = 'Alerts'
-metadata description = 'Who is told (the action group), of what (four query rules), and that a rule was disabled (an activity log alert).'
+metadata description = 'Of what people are notified: the query rules, and an activity log alert for a rule that Azure disabled.'
 
-import { ActionGroupLocation, AlertGrouping, Tags } from 'types.bicep'
+import { ActionGroups, AlertGrouping, SummaryDay, Tags } from 'types.bicep'
 
 @description('Required. What the rules\' names begin with: no other deployment of the group has it.')
 param suffix string
-
-@description('Required. The action group\'s name.')
-param actionGroupName string
-
-@description('Required. Where its notifications are processed.')
-param actionGroupLocation ActionGroupLocation
 
 @description('Required. The rules\' region, which is the workspace\'s.')
 param location string
@@ -18,12 +12,8 @@ param location string
 @description('Required. Their tags.')
 param tags Tags
 
-@description('Required. The addresses that are told.')
-param emails string[]
-
-@description('Required. An https address that is told, too, in the common alert schema; empty for none.')
-@secure()
-param webhook string
+@description('Required. The action groups that a rule notifies, by its severity.')
+param actionGroups ActionGroups
 
 @description('Required. Resource id of the workspace.')
 param workspaceId string
@@ -43,6 +33,11 @@ param documentsUrl string
 @description('Required. When the deployment was created, which is no silence yet; an upgrade that changed it would edit a rule.')
 param createdOn string
 
+@description('Required. The day on which the summary is sent.')
+param summaryDay SummaryDay
+
+@description('The days as KQL numbers them.')
+var days = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday']
 @description('What the rules are, as data that the tests read, too.')
 var rules = loadJsonContent('../alert-rules.json')
 @description('Each rule\'s query.')
@@ -52,26 +47,12 @@ var queries = {
   check_failing: loadTextContent('../queries/check_failing.kql')
   // The instant that stands in the file is an example.
   check_silent: replace(loadTextContent('../queries/check_silent.kql'), '2000-01-01T00:00:00Z', createdOn)
+  // So is the day; no day has the number that Off gets.
+  summary: replace(loadTextContent('../queries/summary.kql'), 'Weekday = 1d', 'Weekday = ${indexOf(days, summaryDay)}d')
 }
 
 @description('What each rule splits by, and how its mails are headed, in the grouping that was chosen.')
 var grouped = map(rules, rule => grouping == 'Connector' ? rule.?byConnector ?? rule : rule)
-
-resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
-  name: actionGroupName
-  location: actionGroupLocation
-  tags: tags
-  properties: {
-    enabled: true
-    groupShortName: 'Apple tokens'
-    emailReceivers: map(range(0, length(emails)), index => {
-      name: 'email-${index + 1}'
-      emailAddress: emails[index]
-      useCommonAlertSchema: true
-    })
-    webhookReceivers: empty(webhook) ? [] : [{ name: 'webhook', serviceUri: webhook, useCommonAlertSchema: true }]
-  }
-}
 
 resource queryRules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
   for (rule, index) in rules: {
@@ -83,12 +64,12 @@ resource queryRules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
     properties: {
       displayName: rule.title
       description: '${rule.description} ${documentsUrl}/${rule.runbook}'
-      enabled: true
+      enabled: rule.name != 'summary' || summaryDay != 'Off'
       severity: rule.severity
       scopes: [workspaceId]
       evaluationFrequency: rule.frequency
       windowSize: rule.window
-      autoMitigate: true
+      autoMitigate: !(rule.?stateless ?? false)
       // The tables can be seconds old, and the identity's role, too.
       skipQueryValidation: true
       criteria: {
@@ -110,9 +91,11 @@ resource queryRules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
         ]
       }
       actions: {
-        actionGroups: [actionGroup.id]
+        actionGroups: rule.severity == 1
+          ? actionGroups.critical
+          : rule.severity == 2 ? actionGroups.warning : actionGroups.every
         actionProperties: { 'Email.Subject': grouped[index].subject }
-        customProperties: { Runbook: '${documentsUrl}/${rule.runbook}' }
+        customProperties: { Runbook: '${documentsUrl}/${rule.runbook}', Subject: grouped[index].subject }
       }
     }
   }
@@ -133,9 +116,19 @@ resource ruleDisabled 'Microsoft.Insights/activityLogAlerts@2020-10-01' = {
         { field: 'operationName', equals: 'Microsoft.Insights/scheduledQueryRules/disable/action' }
       ]
     }
-    actions: { actionGroups: [{ actionGroupId: actionGroup.id }] }
+    actions: {
+      actionGroups: [
+        for id in actionGroups.critical: {
+          #disable-next-line use-resource-id-functions // the rule does not follow an item of a parameter
+          actionGroupId: id
+        }
+      ]
+    }
   }
 }
 
-@description('The action group\'s resource id.')
-output actionGroupId string = actionGroup.id
+@description('Resource ids of the rules about tokens.')
+output tokenRuleIds string[] = map(
+  filter(rules, rule => contains(rule.dimensions, 'TokenName')),
+  rule => resourceId('Microsoft.Insights/scheduledQueryRules', '${suffix}-${rule.name}')
+)

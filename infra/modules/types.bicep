@@ -154,3 +154,42 @@ type SyncErrorNames = {
   @description('What the Intune console calls the code that is the key.')
   *: string
 }
+
+@export()
+@description('A role whose members Azure notifies by e-mail; no other role can be.')
+type AlertRole = 'Owner' | 'Contributor' | 'Reader' | 'Monitoring Contributor' | 'Monitoring Reader'
+
+@export()
+@description('Resource ids of action groups, by the severity of the rules that notify them.')
+@sealed()
+type ActionGroups = {
+  @description('Required. Of every rule.')
+  every: string[]
+
+  @description('Required. Of rules with severity 1 (critical).')
+  critical: string[]
+
+  @description('Required. Of rules with severity 2 (warning).')
+  warning: string[]
+}
+
+@export()
+@description('An action group for some of the tokens.')
+@sealed()
+type AlertRoute = {
+  @description('Required. A text in the names of the tokens, in the case that they have it.')
+  @minLength(3)
+  @maxLength(100)
+  text: string
+
+  @description('Required. Resource id of the action group that is notified, too.')
+  actionGroupId: string
+}
+
+@export()
+@description('The day of the week, in UTC, on which the summary is sent; Off for none.')
+type SummaryDay = 'Off' | 'Sunday' | 'Monday' | 'Tuesday' | 'Wednesday' | 'Thursday' | 'Friday' | 'Saturday'
+
+@export()
+@description('The items of a text that has commas between them.')
+func listOf(text string) string[] => filter(map(split(text, ','), item => trim(item)), item => !empty(item))

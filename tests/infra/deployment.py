@@ -57,7 +57,8 @@ class Deployment:
 def _rule(name: str, properties: Resource) -> Rule:
     (condition,) = properties["criteria"]["allOf"]
     dimensions = tuple(dimension["name"] for dimension in condition["dimensions"])
-    return Rule(name, properties["severity"], replaced(condition["query"])[0], dimensions)
+    query = replaced(condition["query"])[0]
+    return Rule(name, properties["severity"], query, dimensions, stateless=not properties["autoMitigate"])
 
 
 def replaced(expression: str) -> tuple[str, dict[str, str]]:

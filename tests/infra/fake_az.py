@@ -148,19 +148,22 @@ def snoozes(answer):
     found = []
     for rule in answer["value"]:
         properties = rule["properties"]
+        if not any(action["actionType"] == "RemoveAllActionGroups" for action in properties.get("actions", [])):
+            continue
         tokens = [c["values"][0] for c in properties["conditions"] if c["field"] == "AlertContext"]
         schedule = properties.get("schedule", {})
         found += [[token, schedule.get("effectiveUntil"), schedule.get("timeZone"), rule["name"]] for token in tokens]
     return found
 
 
+SILENT = r"properties\.actions\[\?actionType=='RemoveAllActionGroups'\]"
 OF_TOKEN = r"properties\.conditions\[\?field=='AlertContext'\]"
 QUERIES = {
     r"(\w+)": lambda answer, field: answer[field],
     r"\[([\w.]+), ([\w.]+)\]": fields,
     r"\[id, appRoles\[\?value=='([\w.]+)' && contains\(allowedMemberTypes, 'Application'\)\]\.id \| \[0\]\]": role,
     r"value\[\?appRoleId=='([\w-]+)' && resourceId=='([\w-]+)'\]\.id \| \[0\]": assignment,
-    rf"value\[\?{OF_TOKEN}\]\.\[ {OF_TOKEN}\.values\[\] \| \[0\], properties\.schedule\.effectiveUntil, "
+    rf"value\[\?{SILENT} && {OF_TOKEN}\]\.\[ {OF_TOKEN}\.values\[\] \| \[0\], properties\.schedule\.effectiveUntil, "
     r"properties\.schedule\.timeZone, name\]": snoozes,
 }
 """What JMESPath gives for each query that the scripts ask."""

@@ -6,10 +6,10 @@ from datetime import timedelta
 import compiler
 import msgspec
 import pytest
-from deployment import EXAMPLES, INFRA, deployment, replaced
+from deployment import EXAMPLES, INFRA, deployment, replaced, variant
 
 from shared.rows import FINDINGS, RUNS
-from simulator.rules import EXAMPLE_DEPLOYMENT, EXAMPLE_INSTANT, RULES, RULES_BY_CONNECTOR
+from simulator.rules import EXAMPLE_DEPLOYMENT, EXAMPLE_INSTANT, RULES, RULES_BY_CONNECTOR, SUMMARY
 
 pytestmark = compiler.needed
 
@@ -21,15 +21,15 @@ def example(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-SEVERITIES = {"token_critical": 1, "token_warning": 2, "check_failing": 2, "check_silent": 1}
+SEVERITIES = {"token_critical": 1, "token_warning": 2, "check_failing": 2, "check_silent": 1, "summary": 4}
 
 
-def test_the_rules_are_the_four_with_their_severities(example):
+def test_the_rules_are_the_five_with_their_severities(example):
     assert {name: rule["severity"] for name, rule in deployment(example).alerts.items()} == SEVERITIES
 
 
 def test_the_deployed_rules_are_those_that_the_model_evaluates(example):
-    assert deployment(example).rules == GROUPED[example]
+    assert deployment(example).rules == (*GROUPED[example], SUMMARY)
 
 
 def queries() -> list[str]:
@@ -59,10 +59,11 @@ def test_a_deployment_reads_what_its_app_sends_and_is_another_one_with_another_i
 
 
 @pytest.mark.parametrize("rule", SEVERITIES)
-def test_a_rule_is_stateful_and_sees_two_days_every_quarter_of_an_hour(example, rule):
+def test_a_rule_is_stateful_and_sees_two_days_every_quarter_of_an_hour_but_for_the_daily_summary(example, rule):
     found = deployment(example).alerts[rule]
-    assert (found["evaluationFrequency"], found["windowSize"]) == ("PT15M", "P2D")
-    assert found["autoMitigate"] is True
+    stateful = rule != "summary"
+    assert (found["evaluationFrequency"], found["windowSize"]) == ("PT15M" if stateful else "P1D", "P2D")
+    assert (found["autoMitigate"], found["enabled"]) == (stateful, True)
     assert not {"muteActionsDuration", "resolveConfiguration", "overrideQueryTimeRange"} & set(found)
     assert found["skipQueryValidation"] is True
     (condition,) = found["criteria"]["allOf"]
@@ -80,11 +81,25 @@ def test_a_window_holds_two_schedules_and_the_retries(example):
         window = msgspec.convert(properties["windowSize"], timedelta)
         frequency = msgspec.convert(properties["evaluationFrequency"], timedelta)
         assert 2 * timedelta(hours=1) + timedelta(minutes=15) <= window <= timedelta(days=2)
-        assert timedelta(minutes=5) <= frequency <= timedelta(hours=1)
+        assert timedelta(minutes=5) <= frequency <= (timedelta(hours=1) if properties["autoMitigate"] else window / 2)
+
+
+@pytest.mark.parametrize(("day", "number"), [("Sunday", 0), ("Wednesday", 3), ("Saturday", 6)])
+def test_the_summary_comes_on_the_day_that_was_chosen(day, number):
+    rule = variant(f"param summaryDay = '{day}'").alerts["summary"]
+    assert rule["enabled"] is True
+    assert f"let Weekday = {number}d;" in replaced(rule["criteria"]["allOf"][0]["query"])[0]
+
+
+def test_the_summary_can_be_switched_off_and_nothing_else_with_it():
+    rules = variant("param summaryDay = 'Off'").alerts
+    assert [name for name, rule in rules.items() if not rule["enabled"]] == ["summary"]
 
 
 def test_an_alert_reads_well_on_a_phone(example):
     for name, rule in deployment(example).alerts.items():
+        if name == "summary":
+            continue
         subject = rule["actions"]["actionProperties"]["Email.Subject"]
         (condition,) = rule["criteria"]["allOf"]
         places = re.findall(r"\$\{data\.alertContext\.condition\.allOf\[0\]\.dimensions\[(\d)\]\.value\}", subject)
@@ -100,6 +115,7 @@ def test_an_alert_reads_well_on_a_phone(example):
 
 def test_a_runbook_is_a_page_that_exists(example):
     for rule in deployment(example).alerts.values():
+        assert rule["actions"]["customProperties"]["Subject"] == rule["actions"]["actionProperties"]["Email.Subject"]
         url = rule["actions"]["customProperties"]["Runbook"]
         assert rule["description"].endswith(f" {url}")
         path, _, anchor = url.partition("/blob/main/")[2].partition("#")
@@ -114,27 +130,6 @@ def test_silence_counts_from_the_creation_of_the_storage_account(example):
     account = found.one("Microsoft.Storage/storageAccounts")["id"]
     created = replaced(condition["query"])[1][EXAMPLE_INSTANT]
     assert re.fullmatch(rf"reference\('{account}', '[\d-]+'\)\.creationTime", created)
-
-
-def test_everybody_is_told_in_the_common_schema():
-    group = deployment("government").one("Microsoft.Insights/actionGroups")["properties"]
-    assert [(mail["emailAddress"], mail["useCommonAlertSchema"]) for mail in group["emailReceivers"]] == [
-        ("intune@fabrikam.us", True),
-        ("on-call@fabrikam.us", True),
-    ]
-    assert len({mail["name"] for mail in group["emailReceivers"]}) == 2
-    assert 1 <= len(group["groupShortName"]) <= 12
-    # The address is secure, so the compiler shows what is done with it and not what comes of it.
-    assert group["webhookReceivers"].startswith("[if(empty(parameters('webhook')), createArray(), ")
-    assert "'serviceUri', parameters('webhook'), 'useCommonAlertSchema', true())" in group["webhookReceivers"]
-
-
-def test_every_alert_goes_to_the_action_group(example):
-    found = deployment(example)
-    group = found.one("Microsoft.Insights/actionGroups")["id"]
-    assert {tuple(rule["actions"]["actionGroups"]) for rule in found.alerts.values()} == {(group,)}
-    disabled = found.one("Microsoft.Insights/activityLogAlerts")["properties"]
-    assert disabled["actions"] == {"actionGroups": [{"actionGroupId": group}]}
 
 
 def test_a_rule_that_azure_disables_is_told_of(example):

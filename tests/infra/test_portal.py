@@ -29,9 +29,9 @@ WORKSPACE = f"{HUB}/Microsoft.OperationalInsights/workspaces/log-central"
 def allowed(parameter: str) -> list[str] | None:
     """The values that the template takes, where it names them."""
     found: dict[str, Any] = TEMPLATE["parameters"][parameter]
-    while "$ref" in found:
-        found = TEMPLATE["definitions"][found["$ref"].rpartition("/")[2]]
-    return found.get("allowedValues") or found.get("items", {}).get("allowedValues")
+    while "$ref" in found or "items" in found:
+        found = TEMPLATE["definitions"][found["$ref"].rpartition("/")[2]] if "$ref" in found else found["items"]
+    return found.get("allowedValues")
 
 
 def test_the_form_fills_every_required_parameter_and_knows_no_other_than_the_templates():
@@ -55,6 +55,9 @@ def test_the_form_asks_for_little_and_explains_each_field():
     for name, field in FIELDS.items():
         assert len(field["toolTip"]) > 30, name
         assert field["label"], name
+        assert (field["type"] == "Microsoft.Common.PasswordBox") is (
+            TEMPLATE["parameters"][name].get("type") == "securestring"
+        ), name
         # What has to be filled in outside of the first page has a default, or is hidden until somebody asks for it.
         assert (
             field in FORM["basics"] or not field["constraints"]["required"] or {"defaultValue", "visible"} & set(field)
@@ -65,7 +68,7 @@ def test_the_form_asks_for_little_and_explains_each_field():
 def test_a_choice_offers_what_the_template_takes(name):
     offered = FIELDS[name]["constraints"]["allowedValues"]
     assert sorted(one["value"] for one in offered) == sorted(filter(None, allowed(name) or []))
-    default = FIELDS[name]["defaultValue"]
+    default = FIELDS[name].get("defaultValue", [])
     labels = [one["label"] for one in offered]
     assert set([default] if isinstance(default, str) else default) <= set(labels)
     default_value = TEMPLATE["parameters"][name]["defaultValue"]

@@ -526,6 +526,13 @@ def test_the_list_tells_token_instant_and_rule(desk):
         "name": "other",
         "properties": {"conditions": [{"field": "Severity", "values": ["0"]}]},
     }
+    desk.state["rules"]["route"] = {
+        "name": "route",
+        "properties": {
+            "conditions": [{"field": "AlertContext", "values": ["Retail"]}],
+            "actions": [{"actionType": "AddActionGroups", "actionGroupIds": ["ag-retail"]}],
+        },
+    }
     said = desk.run("snooze-token.sh", "--list", "--resource-group", "rg-tokens")
     assert said.status == 0
     heading, *lines = said.out.splitlines()

@@ -59,10 +59,11 @@ def tenant(*ades, vpps=None, apns=None):
 
 @cache
 def rules(grouping: Literal["Token", "Connector"] = "Token") -> tuple[Rule, ...]:
-    """The alert rules as they would be deployed; where the Bicep compiler is missing, as their files say."""
+    """The stateful alert rules as they would be deployed; where the Bicep compiler is missing, as their files say."""
     if compiler.find() is None:
         return RULES if grouping == "Token" else RULES_BY_CONNECTOR
-    return deployment.variant(f"param alertGrouping = '{grouping}'").rules
+    found = deployment.variant(f"param alertGrouping = '{grouping}'").rules
+    return tuple(rule for rule in found if not rule.stateless)
 
 
 class Monitor:
