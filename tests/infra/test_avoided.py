@@ -41,7 +41,8 @@ def test_flex_consumption_is_told_nothing_that_it_refuses(parameters):
 
 def declared(template: dict[str, Any], kind: str) -> Iterator[dict[str, Any]]:
     """The resources of a type that the template and its modules make, as they are written."""
-    for resource in template["resources"].values():
+    resources = template["resources"]  # by name, or listed where the module refers to nothing that exists
+    for resource in resources.values() if isinstance(resources, dict) else resources:
         if resource["type"] == "Microsoft.Resources/deployments":
             yield from declared(resource["properties"]["template"], kind)
         elif resource["type"] == kind and not resource.get("existing"):
