@@ -7,6 +7,7 @@ https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-types#log-alerts
 
 # ruff: noqa: S608 - the SQL is made of our own names and queries; values are bound
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -71,6 +72,8 @@ class Rule(NamedTuple):
     """0 (critical) to 4 (verbose)."""
     kql: str
     dimensions: tuple[str, ...]
+    subject: str
+    """Of its mails; Azure puts in what `${data...}` names."""
     clean: int = 2
     """Evaluations in a row without the condition that resolve an alert: two at a frequency from 15 minutes on.
     https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-overview#stateful-alerts"""
@@ -78,6 +81,13 @@ class Rule(NamedTuple):
     def deployed(self, on: datetime) -> "Rule":
         """Put the instant of a deployment into the rule, as Bicep does; to the second."""
         return self._replace(kql=self.kql.replace(EXAMPLE_DEPLOYMENT, f"{on.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"))
+
+    def headed(self, dimensions: Mapping[str, str], monitor_condition: str) -> str:
+        """Fill the subject of a mail: `monitor_condition` is Azure's `Fired` or `Resolved`."""
+        values = {"data.essentials.monitorCondition": monitor_condition}
+        for place, name in enumerate(self.dimensions):
+            values[f"data.alertContext.condition.allOf[0].dimensions[{place}].value"] = dimensions[name]
+        return _FILLED_IN.sub(lambda found: values[found[1]], self.subject)
 
 
 class Alert(NamedTuple):
@@ -88,16 +98,22 @@ class Alert(NamedTuple):
     dimensions: dict[str, str]
 
 
+_FILLED_IN: Final = re.compile(r"\$\{([^}]*)\}")
+
+
 class Event(NamedTuple):
     """What an action group is told, or in the case of `dropped`: what nobody is told, since a limit was reached."""
 
     kind: Literal["fired", "resolved", "dropped"]
     alert: Alert
     on: datetime
+    subject: str
+    """Of the mail that tells of it."""
 
 
 class _Grouped(msgspec.Struct):
     dimensions: tuple[str, ...]
+    subject: str
 
 
 class _Definition(msgspec.Struct):
@@ -108,6 +124,7 @@ class _Definition(msgspec.Struct):
     frequency: timedelta
     window: timedelta
     dimensions: tuple[str, ...]
+    subject: str
     by_connector: _Grouped | None = msgspec.field(name="byConnector", default=None)
 
 
@@ -118,7 +135,7 @@ def _rule(definition: _Definition, *, by_connector: bool) -> Rule:
         raise ValueError(f"{name}: the model knows rules of every {FREQUENCY} over {WINDOW} alone")
     grouped = definition.by_connector if by_connector and definition.by_connector else definition
     kql = (INFRA / "queries" / f"{name}.kql").read_text(encoding="utf-8")
-    return Rule(name, definition.severity, kql, grouped.dimensions)
+    return Rule(name, definition.severity, kql, grouped.dimensions, grouped.subject)
 
 
 _DEFINITIONS: Final = msgspec.json.decode((INFRA / "alert-rules.json").read_bytes(), type=list[_Definition])
@@ -185,7 +202,7 @@ class AlertEngine:
             if changed or rule.name not in self._met or _reads_clock(rule):
                 self._met[rule.name] = _met(self._con, rule, now)
             events += [
-                Event(kind, alert_of(rule, values), now)
+                Event(kind, alert := alert_of(rule, values), now, rule.headed(alert.dimensions, kind.capitalize()))
                 for kind, values in _advance(rule, self._clean[rule.name], self._met[rule.name])
             ]
         return events

@@ -56,7 +56,8 @@ class Deployment:
 def _rule(name: str, properties: Resource) -> Rule:
     (condition,) = properties["criteria"]["allOf"]
     dimensions = tuple(dimension["name"] for dimension in condition["dimensions"])
-    return Rule(name, properties["severity"], condition["query"], dimensions)
+    subject = properties["actions"]["actionProperties"]["Email.Subject"]
+    return Rule(name, properties["severity"], condition["query"], dimensions, subject)
 
 
 @cache
