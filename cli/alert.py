@@ -26,9 +26,9 @@ from cli.sign_in import claims, default_token
 from cli.words import moment, next_tick
 from shared.azure_errors import told
 from shared.guidance import Guidance
-from shared.rows import FINDINGS, NONE, FindingSource, Row
+from shared.rows import FINDINGS, NONE, Row, finding_rows
 from shared.text import bounded
-from shared.tokens import Connector, Finding, Health, Status, Token
+from shared.tokens import Connector, Finding, Health, Status, Step, Token
 
 CONNECTOR: Final = "test"
 NAME: Final = "TEST"
@@ -64,9 +64,11 @@ def sends_on(now: datetime) -> datetime:
 
 
 def row(now: datetime, tenant_id: str, deployment: str, run_id: str) -> Row:
-    """The finding's row. Its `Tier` is new each time, so that each test is an alert of its own, however it is split."""
+    """The finding's row. Its step is new each time, so that each test is an alert of its own, however it is split."""
     token = Token(connector=Connector.ADE, id=NAME, name=NAME)
-    finding = Finding(code=FINDING, severity=Health.CRITICAL, tier=f"{now:%Y-%m-%d %H:%M:%S} UTC", since=now)
+    sent = f"{now:%Y-%m-%d %H:%M:%S} UTC"
+    step = Step(tier=sent, severity=Health.CRITICAL, since=now, condition=f"test of the alerts, {sent}", action=_ACTION)
+    finding = Finding(code=FINDING, severity=Health.CRITICAL, since=now, steps=(step,), name=NAME)
     status = Status(
         token=token,
         label=NAME,
@@ -78,8 +80,8 @@ def row(now: datetime, tenant_id: str, deployment: str, run_id: str) -> Row:
         run_id=run_id,
         changed_on=now,
     )
-    made = FINDINGS.row(FindingSource(status, finding, now, tenant_id, deployment, Guidance()))
-    return {**made, "Connector": CONNECTOR, "TokenType": NONE, "Action": _ACTION, "Summary": f"'{NAME}': {_ACTION}"}
+    (made,) = finding_rows(status, tenant_id, deployment, Guidance())
+    return {**made, "Connector": CONNECTOR, "TokenType": NONE, "Summary": f"'{NAME}': {_ACTION}"}
 
 
 def run(session: Session, *, at_once: bool, wait: bool) -> int:

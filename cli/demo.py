@@ -30,8 +30,6 @@ RAN: Final = 0
 _BEFORE: Final = timedelta(days=8)
 """So long before the inspection that is shown lies one more: that devices are missing takes over a week to tell."""
 
-_SEVERITIES: Final = {1: "Sev 1 (error)", 2: "Sev 2 (warning)"}
-
 
 def run(*, keep: bool, days: int | None) -> int:
     """Run the demo; its exit code: 0 if it ran, else 3."""
@@ -86,21 +84,12 @@ def _ran(steps: Console, sim: Simulator, function: str) -> bool:
 
 def _print_alerts(console: Console, alerts: Sequence[rules.Alert]) -> None:
     console.print(f"\n[bold]Alerts[/] that Azure Monitor would be firing ({len(alerts)})")
-    rows = [
-        (_SEVERITIES[alert.severity], alert.rule, alert.dimensions.get("TokenName", "-"), _finding(alert))
-        for alert in alerts
-    ]
-    view.print_table(console, ("Severity", "Rule", "Token", "Finding"), rows)
+    by_name = {rule.name: rule for rule in rules.RULES}
+    rows = [(alert.rule, by_name[alert.rule].headed(alert.dimensions, "Fired")) for alert in alerts]
+    view.print_table(console, ("Rule", "Subject of the mail"), rows)
     quiet = [rule.name for rule in rules.RULES if all(alert.rule != rule.name for alert in alerts)]
     if quiet:
         console.print(f"Not firing: {', '.join(quiet)}.")
-
-
-def _finding(alert: rules.Alert) -> str:
-    if alert.rule == rules.SUMMARY.name:
-        return "; ".join(alert.dimensions.values())
-    finding, tier = alert.dimensions.get("Finding", ""), alert.dimensions.get("Tier", "none")
-    return finding or alert.dimensions.get("Connector", "") if tier == "none" else f"{finding} ({tier})"
 
 
 def _story(console: Console, steps: Console, sim: Simulator, days: int, ending: "_Ending") -> int:
@@ -117,7 +106,7 @@ def _story(console: Console, steps: Console, sim: Simulator, days: int, ending: 
         for moment in play(sim, start, days):
             ending.stop_if_asked()
             bar.update(task, advance=1, day=f"{moment.on:%Y-%m-%d}")
-            told += [(event.on, _kind(event), _alert(event.alert)) for event in moment.alerts]
+            told += [(event.on, _kind(event), event.subject) for event in moment.alerts]
             if moment.run and moment.run.outcome != "succeeded":
                 told.append((moment.on, "run", f"the check was {moment.run.outcome}"))
     told += [(row["ChangedOn"], "history", row["Sentence"]) for row in sim.table_rows(TOKEN_HISTORY.name)]
@@ -134,11 +123,6 @@ def _story(console: Console, steps: Console, sim: Simulator, days: int, ending: 
 
 def _kind(event: rules.Event) -> str:
     return rules.SUMMARY.name if event.alert.rule == rules.SUMMARY.name else event.kind
-
-
-def _alert(alert: rules.Alert) -> str:
-    token = alert.dimensions.get("TokenName")
-    return f"{alert.rule}: {f'{token}, ' if token else ''}{_finding(alert)}"
 
 
 _STYLES: Final = {

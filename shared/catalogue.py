@@ -99,6 +99,8 @@ class Topic(Struct, frozen=True, forbid_unknown_fields=True):
 
     title: str
     holds: str
+    condition: str
+    """What lasts, for an alert's subject; its `{...}` are put in by `Guidance.condition`."""
     severities: tuple[Severity, ...]
     entries: dict[Connector, Entry]
 

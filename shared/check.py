@@ -23,6 +23,7 @@ _log: Final = logging.getLogger(__name__)
 
 READING_ENDS: Final = 0.5
 """Shares of the run's time at which its parts end; the rest is kept for those that follow."""
+SAVING_ENDS: Final = 0.7
 WORK_ENDS: Final = 0.8
 RECORD_ENDS: Final = 0.85
 CONNECTOR_ROWS_END: Final = 0.9
@@ -69,7 +70,7 @@ class _Check:
         self._begun = asyncio.get_running_loop().time()
         self._store_errors: list[str] = []
         self._publish_errors: list[str] = []
-        self._devices_error: str | None = None
+        self._devices_known = True
 
     async def run(self) -> Run:
         problems: list[str] = []
@@ -78,10 +79,14 @@ class _Check:
         )
         self._store_errors += problems
         judgement, rows = self._judge(readings, loaded, inspections)
-        await asyncio.gather(
-            self._in_time(WORK_ENDS, self._save(judgement, loaded, unwritten), self._store_errors, "saving"),
-            self._in_time(WORK_ENDS, self._monitor.send_findings(rows), self._publish_errors, "sending the findings"),
-        )
+        saved: set[Key] = set()
+        saving = self._save(judgement, loaded, unwritten, saved)
+        await self._in_time(SAVING_ENDS, saving, self._store_errors, "saving")
+        # An alert has to be remembered to stay open until it is over, so what is new is stored before it is raised.
+        if unsaved := {status.key for status in judgement.statuses} - saved:
+            rows = self._monitor.finding_rows(judgement.statuses, unsaved)
+        sending = self._monitor.send_findings(rows)
+        await self._in_time(WORK_ENDS, sending, self._publish_errors, "sending the findings")
         run = self._result(readings, judgement, len(rows))
         await self._in_time(RECORD_ENDS, self._store.record(run), self._store_errors, "recording the run")
         if self._by_hand:
@@ -120,9 +125,11 @@ class _Check:
         except Exception as error:  # noqa: BLE001 # as in `_in_time`
             self._store_errors.append(_fault("judging", error))
             judgement, rows = Judgement((), (), "Nothing was judged."), []
-        blind = loaded is None or inspections is None
-        unknown = "TokenStatus or DeviceInspection could not be read, so nobody knows how old the inspections are."
-        self._devices_error = unknown if blind else judgement.devices_error
+            self._devices_known = False
+        if loaded is None or inspections is None:
+            unknown = "TokenStatus or DeviceInspection could not be read, so nobody knows how old the inspections are."
+            judgement = judgement._replace(devices_error=unknown)
+            self._devices_known = False
         return judgement, rows
 
     def _forgotten(self, readings: list[Reading], loaded: Loaded) -> dict[Key, Status]:
@@ -176,10 +183,11 @@ class _Check:
         await self._in_time(READING_ENDS, load(), problems, "loading the inspections")
         return loaded
 
-    async def _save(self, judgement: Judgement, loaded: Loaded | None, unwritten: set[Key]) -> None:
+    async def _save(self, judgement: Judgement, loaded: Loaded | None, unwritten: set[Key], saved: set[Key]) -> None:
+        """Store the statuses; the keys of those that are stored join `saved`."""
         if loaded is None:
             return  # without what is remembered, nothing is replaced
-        problems = await self._store.save(judgement.statuses, judgement.departed, loaded, except_for=unwritten)
+        problems = await self._store.save(judgement.statuses, judgement.departed, loaded, saved, except_for=unwritten)
         self._store_errors += [f"{problem}." for problem in problems]
 
     async def _in_time(self, share: float, work: Awaitable[None], errors: list[str], what: str) -> None:
@@ -212,7 +220,8 @@ class _Check:
             counts={connector: dict(counter) for connector, counter in counts.items()},
             rows=rows,
             graph_token=self._graph.token,
-            devices_error=self._devices_error,
+            devices_error=judgement.devices_error,
+            devices_known=self._devices_known,
             store_error=bounded(" ".join(self._store_errors), _LONGEST_ERROR) or None,
             publish_error=bounded(" ".join(self._publish_errors), _LONGEST_ERROR) or None,
         )

@@ -5,15 +5,12 @@ of N is reached at exactly N.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
 
 from shared.counts import Inspection
 from shared.settings import Settings
-from shared.tokens import Code, Connector, Fact, Finding, Health, Status, Token
-
-TERMS_NOT_ACCEPTED: Final = 3
-"""`lastSyncErrorCode`: two public tools act on it, and one reports it checked against the console."""
+from shared.tokens import TERMS_NOT_ACCEPTED, Code, Connector, Fact, Finding, Health, Status, Step, Token
 
 _DAY: Final = timedelta(days=1)
 
@@ -27,15 +24,24 @@ class Subject(NamedTuple):
     """What is remembered; None at first sight, and where the store could not be read."""
     now: datetime
     settings: Settings
-    remembers: bool = True
-    """Whether the store could be read. If not, a severity that needs memory is the higher one."""
     inspection: Inspection | None = None
     """What is known of the token's devices."""
 
+    def stored(self, code: Code) -> Finding | None:
+        """The finding as the last run left it."""
+        return self.before.finding(code) if self.before else None
+
     def since(self, code: Code) -> datetime:
         """The start of the run that first judged `code`; an instant ahead of now counts as now."""
-        stored = self.before.finding(code) if self.before else None
+        stored = self.stored(code)
         return min(stored.since, self.now) if stored else self.now
+
+    def until(self, code: Code) -> datetime:
+        """When a finding about a change ends. It is fixed when the finding begins, since its alert names the day."""
+        stored = self.stored(code)
+        if stored and stored.until and stored.since <= self.now:
+            return stored.until
+        return self.since(code) + timedelta(days=self.settings.change_days)
 
     @property
     def first_seen(self) -> datetime:
@@ -44,13 +50,7 @@ class Subject(NamedTuple):
 
     def cannot_tell(self, field: str, code: Code) -> bool:
         """Whether the value cannot be read, and `code` did not stand on the last readable one, which was null."""
-        stood = self.before is not None and self.before.finding(code) is not None
-        return not stood and any(value.field == field for value in self.token.unreadable)
-
-    @property
-    def change_time(self) -> timedelta:
-        """How long a finding about a change is kept."""
-        return timedelta(days=self.settings.change_days)
+        return not self.stored(code) and any(value.field == field for value in self.token.unreadable)
 
 
 class Found(NamedTuple):
@@ -72,7 +72,7 @@ def expired(subject: Subject) -> Found | None:
         days = (subject.now - expires_on) // _DAY
         return Found(Health.CRITICAL, tier=str(days // 30 * 30), facts=_renewal(subject))
     if subject.token.state == "expired":
-        return Found(Health.CRITICAL, tier="0", facts=_renewal(subject))
+        return Found(Health.CRITICAL, tier="0", facts={"state": subject.token.state, **_renewal(subject)})
     return None
 
 
@@ -93,16 +93,35 @@ def _renewal(subject: Subject) -> Mapping[str, Fact]:
 
 
 def expiring(subject: Subject) -> Found | None:
-    """Not expired, and within the smallest N of the warning and critical days."""
+    """Within the smallest N of the warning and critical days; once announced, until the expiry moves later."""
     expires_on = subject.token.expires_on
     if expires_on is None or expired(subject):
-        return None
+        return _announced(subject)
     critical = subject.settings.expiry_critical_days
     left = expires_on - subject.now
     tier = next((n for n in sorted((*critical, *subject.settings.expiry_warning_days)) if left <= n * _DAY), None)
     if tier is None:
-        return None
+        return _announced(subject)
     return Found(Health.CRITICAL if tier in critical else Health.WARNING, tier=str(tier))
+
+
+def _announced(subject: Subject) -> Found | None:
+    stored = subject.stored(Code.EXPIRING)
+    lasts = stored and any(not renewed(subject, step) for step in stored.steps)
+    return Found(stored.severity, tier=stored.tier) if stored and lasts else None
+
+
+def renewed(subject: Subject, step: Step) -> bool:
+    """Whether the expiry has moved to a later day than the step announces, and does not lie in the past."""
+    expires_on = subject.token.expires_on
+    if step.expires_on is None or expires_on is None or expired(subject):
+        return False
+    return day(expires_on) > day(step.expires_on)
+
+
+def day(instant: datetime) -> date:
+    """The day in UTC, which is all that an alert says of an instant of expiry."""
+    return instant.astimezone(UTC).date()
 
 
 def terms_not_accepted(subject: Subject) -> Found | None:
@@ -111,29 +130,37 @@ def terms_not_accepted(subject: Subject) -> Found | None:
 
 
 def sync_error(subject: Subject) -> Found | None:
-    """ADE: any other code but 0; critical once it lasts, or with a stale sync. VPP: failed, as severe as staleness."""
-    token = subject.token
+    """ADE: any other code but 0; critical once it lasts, or with a stale sync. VPP: failed, as severe as staleness.
+
+    Only a sync that ends well ends it: terms that are not accepted, and a sync that has just begun, do not.
+    """
+    token, stored = subject.token, subject.stored(Code.SYNC_ERROR)
     stale = sync_stale(subject)
     if token.sync_error_code not in {None, 0, TERMS_NOT_ACCEPTED}:
-        lasting = subject.now - subject.since(Code.SYNC_ERROR)
-        long = lasting >= timedelta(hours=subject.settings.sync_error_critical_hours)
-        critical = long or stale is not None or not subject.remembers
+        critical = lasting(subject) or stale is not None
         return Found(Health.CRITICAL if critical else Health.WARNING, facts={"code": token.sync_error_code})
     if token.sync_status == "failed":
-        critical = (stale is not None and stale.severity is Health.CRITICAL) or not subject.remembers
+        critical = stale is not None and stale.severity is Health.CRITICAL
         return Found(Health.CRITICAL if critical else Health.WARNING, facts={"status": token.sync_status})
-    return None
+    undecided = token.sync_error_code == TERMS_NOT_ACCEPTED or token.sync_status not in {None, "completed"}
+    return Found(stored.severity, facts=stored.facts) if stored and undecided else None
+
+
+def lasting(subject: Subject) -> bool:
+    """Whether a sync error has lasted long enough to be critical."""
+    limit = timedelta(hours=subject.settings.sync_error_critical_hours)
+    return subject.now - subject.since(Code.SYNC_ERROR) >= limit
 
 
 def sync_stale(subject: Subject) -> Found | None:
-    """Too long since the last successful sync, or since the last one that can have succeeded."""
+    """Return a finding if the last sync that can have succeeded is too long ago; once found, until a sync succeeds."""
     token = subject.token
-    last = min(filter(None, (token.last_successful_sync, token.last_sync)), default=None)
+    last = token.last_possible_sync
     if last is None or not_set_up(subject):
         return None
     warning, critical = subject.settings.stale_after(token.connector)
     age = subject.now - last
-    if age < warning:
+    if age < warning and (newly_synced(subject) or not subject.stored(Code.SYNC_STALE)):
         return None
     return Found(Health.CRITICAL if age >= critical else Health.WARNING)
 
@@ -148,7 +175,8 @@ def never_synced(subject: Subject) -> Found | None:
         return None
     known_since = min(subject.first_seen, token.last_modified or subject.first_seen)
     warning, _ = subject.settings.stale_after(token.connector)
-    return Found(Health.WARNING) if subject.now - known_since >= warning else None
+    long = subject.now - known_since >= warning or subject.stored(Code.NEVER_SYNCED)
+    return Found(Health.WARNING) if long else None
 
 
 def not_set_up(subject: Subject) -> Found | None:
@@ -159,10 +187,14 @@ def not_set_up(subject: Subject) -> Found | None:
 
 
 def invalid(subject: Subject) -> Found | None:
-    """Not expired, and Apple does not take it: VPP's state, or an upload of the push certificate that failed."""
+    """Apple does not take it: VPP's state, or an upload of the push certificate that failed.
+
+    It does not begin with a token that has expired, and does not end by its expiry.
+    """
     token = subject.token
     if expired(subject):
-        return None
+        stored = subject.stored(Code.INVALID)
+        return Found(stored.severity, facts=stored.facts) if stored else None
     if token.state in {"invalid", "assignedToExternalMDM"}:
         return Found(Health.CRITICAL, facts={"state": token.state})
     if token.upload_failure:
@@ -211,7 +243,7 @@ def devices_dropped(subject: Subject) -> Found | None:
     if before is None or now is None:
         return None
     few = now * 100 <= before * (100 - subject.settings.devices_dropped_percent)
-    if not subject.before.finding(Code.DEVICES_DROPPED):
+    if not subject.stored(Code.DEVICES_DROPPED):
         gone = now == 0 and before > 0
         few = newly_synced(subject) and (gone or (few and before >= subject.settings.devices_dropped_minimum))
     return _change(subject, Code.DEVICES_DROPPED, Health.WARNING, {"before": before, "now": now}) if few else None
@@ -225,7 +257,7 @@ def newly_synced(subject: Subject) -> bool:
 
 
 def _change(subject: Subject, code: Code, severity: Health, facts: Mapping[str, Fact]) -> Found | None:
-    until = subject.since(code) + subject.change_time
+    until = subject.until(code)
     return Found(severity, facts=facts, until=until) if subject.now < until else None
 
 

@@ -13,7 +13,8 @@ from msgspec import structs
 
 from shared.catalogue import CATALOGUE, Entry
 from shared.clouds import CLOUDS, Cloud
-from shared.tokens import Change, Code, Connector, FieldChange, Finding, FindingState, Status, Token
+from shared.text import bounded
+from shared.tokens import TERMS_NOT_ACCEPTED, Change, Code, Connector, FieldChange, Finding, FindingState, Status, Token
 
 _NAME: Final = 80
 """Characters of a token's name in a sentence: names hold up to 512, and a summary is to stay near 300."""
@@ -23,6 +24,9 @@ _DETAIL: Final = 160
 
 _ERROR_NAME: Final = 40
 """Characters of a tenant's name for a code: an action holds at most 200."""
+
+_CONDITION: Final = 120
+"""Characters of a condition: the subject of a mail holds it."""
 
 _CLOCK_SKEW: Final = timedelta(minutes=5)
 
@@ -67,11 +71,19 @@ class Guidance:
     def action(self, token: Token, finding: Finding) -> str:
         """What to do, in one sentence of at most 200 characters.
 
-        It depends on connector, code, tier, sync error code, token type and the tenant's names alone, since it is a
-        dimension of the alert rules: another sentence is another alert.
+        A step of the finding freezes it: it is a dimension of the alert rules, and another sentence is another alert.
         """
+        token = _as_found(token, finding)
         entry = self._written(finding.code, token.connector, token)
         return _filled(entry.action_at(finding.tier), self._values(token))
+
+    def condition(self, token: Token, finding: Finding, tier: str | None) -> str:
+        """What lasts, in at most 120 characters; with `tier`, where the step has a name worth reading."""
+        topic = CATALOGUE.findings.get(finding.code)
+        text = topic.condition if topic else finding.code
+        values = {name: _CONDITIONS[name](token, finding) for name in _NAMED.findall(text) if name in _CONDITIONS}
+        step = f" ({tier})" if tier else ""
+        return f"{bounded(_filled(text, values), _CONDITION - len(step))}{step}"
 
     def summary(self, status: Status, finding: Finding) -> str:
         """Which token, and what is wrong with it as of `status.checked_on`, in one sentence."""
@@ -80,7 +92,8 @@ class Guidance:
     def headline(self, status: Status) -> str:
         """The worst finding's summary and the number of the others; of a token that has none, how it is."""
         if status.findings:
-            return self._summary(status, status.findings[0], more=len(status.findings) - 1)
+            more = sum(not finding.superseded for finding in status.findings[1:])
+            return self._summary(status, status.findings[0], more=more)
         token, now = status.token, status.checked_on
         synced = token.last_successful_sync and f"last synced {_ago(token.last_successful_sync, now)}"
         told = " and ".join(part for part in (token.expires_on and _expiry(token.expires_on, now), synced) if part)
@@ -129,7 +142,7 @@ class Guidance:
         }
 
     def _summary(self, status: Status, finding: Finding, *, more: int) -> str:
-        token = status.token
+        token = _as_found(status.token, finding)
         text = self._written(finding.code, token.connector, token).summary
         named = set(_NAMED.findall(text))  # putting the others together, too, would double what a row costs
         values = {
@@ -145,6 +158,18 @@ class Guidance:
             finding.code == Code.SYNC_ERROR and self.probable_cause(status),
         )
         return f"{_quoted(status.label)} {'; '.join(part for part in parts if part)}."
+
+
+def _at(instant: datetime | None, time: str = "") -> str:
+    return f"{instant.astimezone(UTC):%Y-%m-%d{time}}" if instant else "an unknown day"
+
+
+def _as_found(token: Token, finding: Finding) -> Token:
+    """`token` with the code of a sync error that terms which are not accepted do not end."""
+    code = finding.facts.get("code")
+    if finding.code != Code.SYNC_ERROR or token.sync_error_code != TERMS_NOT_ACCEPTED or not isinstance(code, int):
+        return token
+    return structs.replace(token, sync_error_code=code)
 
 
 def _filled(text: str, values: Mapping[str, str], missing: str | None = None) -> str:
@@ -239,6 +264,17 @@ _PHRASES: Final[Mapping[str, Callable[[Status, Finding], str]]] = {
     "unreadable": lambda _, finding: _listed(finding),
 }
 """What a summary may name beside a finding's facts."""
+
+
+_CONDITIONS: Final[Mapping[str, Callable[[Token, Finding], str]]] = {
+    "expires": lambda token, _: _at(token.expires_on),
+    "expired": lambda token, finding: "according to Intune" if "state" in finding.facts else _at(token.expires_on),
+    "synced": lambda token, _: _at(token.last_possible_sync, " %H:%M UTC"),
+    "since": lambda _, finding: _at(finding.since),
+    "until": lambda _, finding: _at(finding.until),
+    "facts": lambda _, finding: ", ".join(f"{name} {value}" for name, value in finding.facts.items()),
+}
+"""What a condition may name."""
 
 
 def _moved(field: FieldChange) -> str:

@@ -14,7 +14,9 @@ from shared.counts import Inspection
 from shared.dates import believable
 from shared.device_findings import DEVICE_FINDINGS, age, lateness, overdue
 from shared.findings import FINDINGS, Found, Subject, another_apple_id, findings, newly_synced, stated
+from shared.guidance import Guidance
 from shared.settings import Settings
+from shared.steps import stepped, with_causes
 from shared.text import bounded
 from shared.tokens import (
     Change,
@@ -36,8 +38,12 @@ REMOVED_AFTER: Final = timedelta(minutes=30)
 _FOLLOW_THE_CLOCK: Final = (Code.EXPIRED, Code.EXPIRING)
 """What is judged anew while a token cannot be read: an expiry comes without Graph's help."""
 
-_CAUSES: Final = (Code.EXPIRED, Code.TERMS_NOT_ACCEPTED, Code.SYNC_ERROR)
-_CAUSED: Final = frozenset({Code.SYNC_STALE, Code.NEVER_SYNCED})
+_KEPT: Final[Mapping[str, tuple[Code, ...]]] = {
+    "expires_on": (Code.EXPIRED, Code.EXPIRING),
+    "last_successful_sync": (Code.SYNC_STALE,),
+}
+"""Values that do not become null while one of these findings holds: that an instant is gone does not end it."""
+
 _ORDER: Final[Mapping[str, int]] = {code: place for place, code in enumerate(Code)}
 
 
@@ -56,6 +62,7 @@ class _Run(NamedTuple):
     now: datetime
     settings: Settings
     inspections: Mapping[str, Inspection] | None
+    guidance: Guidance
 
 
 def judge(
@@ -72,7 +79,7 @@ def judge(
     `remembered` is None where the store could not be read: then nothing is called removed or changed. `inspections`, by
     token id, is None where these could not be read: then what they found before stays as it is stored.
     """
-    run = _Run(run_id, now, settings, inspections)
+    run = _Run(run_id, now, settings, inspections, Guidance(settings.sync_error_names, settings.cloud))
     before = remembered or {}
     judged: dict[Key, Status | None] = {key: None for key in before if key[0] not in settings.connectors}
     for reading in readings:
@@ -91,7 +98,7 @@ def judge(
 def _observed(token: Token, before: Status | None, run: _Run, *, remembers: bool) -> Status:
     """The status of a token that Graph told of."""
     inspection = run.inspections.get(token.id) if run.inspections and token.connector is Connector.ADE else None
-    subject = Subject(_settled(token, before, run.now), before, run.now, run.settings, remembers, inspection)
+    subject = Subject(_settled(token, before, run.now), before, run.now, run.settings, inspection)
     held = [*findings(subject), *_of_devices(subject, run)]
     codes = {finding.code for finding in held}
     known = subject.before
@@ -162,8 +169,7 @@ def _unobserved(before: Status, reading: Reading, run: _Run) -> Status | None:
 def _removed(before: Status, run: _Run) -> Finding:
     subject = Subject(before.token, before, run.now, run.settings)
     severity = Health.CRITICAL if before.token.connector is Connector.APNS else Health.WARNING
-    until = subject.since(Code.REMOVED) + subject.change_time
-    return stated(subject, Code.REMOVED, Found(severity, until=until))
+    return stated(subject, Code.REMOVED, Found(severity, until=subject.until(Code.REMOVED)))
 
 
 def _carried(before: Status, reason: str, run: _Run) -> list[Finding]:
@@ -182,7 +188,9 @@ def _concluded(
     status: Status, held: list[Finding], before: Status | None, run: _Run, *, remembers: bool = True
 ) -> Status:
     """The status with its findings, health and change."""
-    ordered = sorted(_with_causes(held), key=lambda finding: (-finding.severity, _ORDER.get(finding.code, len(_ORDER))))
+    subject = Subject(status.token, before, run.now, run.settings)
+    found = [stepped(finding, subject, run.guidance) for finding in with_causes(held)]
+    ordered = sorted(found, key=lambda finding: (-finding.severity, _ORDER.get(finding.code, len(_ORDER))))
     health = Health.worst(finding.severity for finding in ordered)
     same = before is not None and before.health is health
     status = replace(
@@ -205,17 +213,6 @@ def _concluded(
     return replace(status, change=change, changed_on=run.now)
 
 
-def _with_causes(held: list[Finding]) -> list[Finding]:
-    codes = {finding.code for finding in held}
-    cause = next((code.value for code in _CAUSES if code in codes), None)
-    return [
-        replace(finding, caused_by=cause if finding.code in _CAUSED else None)
-        if finding.caused_by is not None or finding.code in _CAUSED
-        else finding
-        for finding in held
-    ]
-
-
 def _settled(token: Token, before: Status | None, now: datetime) -> Token:
     """Return `token` with the last readable value in place of one that cannot be read, or true, or is left out."""
     token, known = believable(token, now), believable(before.token, now) if before else None
@@ -227,6 +224,12 @@ def _settled(token: Token, before: Status | None, now: datetime) -> Token:
         values["apple_id"] = known.apple_id
     if known is not None and token.connector is Connector.VPP and token.last_successful_sync is None:
         values["last_successful_sync"] = known.last_successful_sync
+    raised = {finding.code for finding in before.findings if finding.steps} if before else set()
+    values |= {
+        field: getattr(known, field)
+        for field, codes in _KEPT.items()
+        if getattr(token, field) is None and raised.intersection(codes)
+    }
     return replace(token, **values)
 
 
@@ -280,11 +283,21 @@ def _told_health(status: Status) -> Health:
 
 
 def _labelled(statuses: list[Status]) -> list[Status]:
-    """Return the statuses with labels that differ: a shared name gets 8 characters of the id, or else the whole id."""
+    """Return the statuses with labels that differ: a shared name gets 8 characters of the id, or else the whole id.
+
+    A finding keeps its first label.
+    """
     labelled = [replace(status, label=status.token.name) for status in statuses]
     for length in (8, None, None):  # the last is for a token whose name is the label of another
         shared = Counter((status.token.connector, status.label) for status in labelled)
         for index, (token, label) in enumerate((status.token, status.label) for status in labelled):
             if shared[token.connector, label] > 1:
                 labelled[index] = replace(labelled[index], label=f"{token.name} ({bounded(token.id[:length])})")
-    return labelled
+    return [
+        replace(status, findings=tuple(_named(finding, status.label) for finding in status.findings))
+        for status in labelled
+    ]
+
+
+def _named(finding: Finding, label: str) -> Finding:
+    return finding if finding.name or not finding.steps else replace(finding, name=label)

@@ -1,7 +1,7 @@
 """Logs Ingestion: sends the rows that Azure Monitor's alert rules read."""
 
 import json
-from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, MutableMapping, Sequence
 from typing import Any, Final
 
 from azure.core.exceptions import AzureError
@@ -10,9 +10,9 @@ from azure.monitor.ingestion.aio import LogsIngestionClient
 
 from shared.azure_errors import told
 from shared.guidance import Guidance
-from shared.rows import CLOSING, DEVICES, FINDINGS, RUNS, FindingSource, Row, RunSource, Table
+from shared.rows import CLOSING, DEVICES, FINDINGS, RUNS, Row, RunSource, Table, finding_rows
 from shared.settings import Settings
-from shared.tokens import Connector, Failure, Outcome, Run, Status
+from shared.tokens import Connector, Failure, Key, Outcome, Run, Status
 
 MOST_BYTES: Final = 1_000_000
 """One call takes 1 MB. https://learn.microsoft.com/azure/azure-monitor/fundamentals/service-limits"""
@@ -33,12 +33,15 @@ class Monitor:
         self._rule_id = settings.logs_ingestion_rule_id
         self._of = settings.tenant_id, settings.deployment
 
-    def finding_rows(self, statuses: Iterable[Status]) -> list[Row]:
-        """One row per token and finding; one that says `none` for a token without a finding."""
+    def finding_rows(self, statuses: Iterable[Status], unsaved: Collection[Key] = ()) -> list[Row]:
+        """Return a row for each token, finding and step; one that says `none` for a token without a finding.
+
+        New steps of the tokens in `unsaved` are held back.
+        """
         return [
-            FINDINGS.row(FindingSource(status, finding, status.checked_on, *self._of, self._guidance))
+            row
             for status in statuses
-            for finding in status.findings or (None,)
+            for row in finding_rows(status, *self._of, self._guidance, stored=status.key not in unsaved)
         ]
 
     async def send_findings(self, rows: Sequence[Row]) -> None:
@@ -83,7 +86,8 @@ class Monitor:
         """They are no connector: the row counts no tokens, and the run's outcome does not depend on it."""
         if Connector.ADE not in run.connectors:
             return RunSource(run, DEVICES, "skipped", None, {}, *self._of)
-        outcome = Outcome.FAILED if run.devices_error else Outcome.SUCCEEDED
+        known = Outcome.FAILED if run.devices_error else Outcome.SUCCEEDED
+        outcome = known if run.devices_known else "unknown"
         return RunSource(run, DEVICES, outcome, run.devices_error, {}, *self._of)
 
     async def _send[Source](self, table: Table[Source], rows: Sequence[Row]) -> None:

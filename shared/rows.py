@@ -5,7 +5,7 @@ are the column lists of `docs/tables.md`. Rows are plain dictionaries; what is a
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Final, Literal, NamedTuple
@@ -14,7 +14,7 @@ import msgspec
 
 from shared import __version__
 from shared.guidance import Guidance
-from shared.tokens import Change, Connector, Failure, Finding, Health, Run, Status
+from shared.tokens import Change, Connector, Failure, Finding, Health, Run, Status, Step
 
 type ColumnType = Literal["string", "datetime", "int", "long", "boolean"]
 type Value = str | int | bool | datetime
@@ -22,6 +22,9 @@ type Row = dict[str, Value]
 
 NONE: Final = "none"
 """What a dimension of an alert rule holds where there is nothing: an empty one would not be a dimension."""
+
+NOT_STORED: Final = "not_stored"
+"""What holds back a step that its run could not store."""
 
 CLOSING: Final = "all"
 """`Connector` of a run's last row."""
@@ -86,10 +89,21 @@ class FindingSource(NamedTuple):
 
     status: Status
     finding: Finding | None
+    step: Step | None
+    """None for a finding that raises no alert."""
     started_on: datetime
     tenant_id: str
     deployment: str
     guidance: Guidance
+    stored: bool = True
+    """Whether the run stored the status: what it does not remember, a later run could not keep open."""
+
+    @property
+    def held_back_by(self) -> str:
+        """The code of the finding that keeps this one from raising an alert, `not_stored`, or `none`."""
+        if self.step is None:
+            return (self.finding and self.finding.caused_by) or NONE
+        return NONE if self.stored or self.step.since < self.started_on else NOT_STORED
 
 
 class RunSource(NamedTuple):
@@ -271,7 +285,7 @@ CHECK_RUN: Final = Table[Run](
 
 FINDINGS: Final = Table[FindingSource](
     "AppleTokenFinding_CL",
-    "One row per token and finding of every run; a token with none has one row whose `Finding` is `none`.",
+    "One row per token, finding and step reached, of every run; a token without a finding has one row whose `Finding` is `none`.",
     (
         Column("TimeGenerated", "datetime", "Start of the run.", lambda s: iso(s.started_on)),
         Column("EntraTenantId", "string", "The Entra tenant.", lambda s: s.tenant_id),
@@ -279,16 +293,17 @@ FINDINGS: Final = Table[FindingSource](
         Column("RunId", "string", "The run.", lambda s: s.status.run_id),
         Column("Connector", "string", "`ade`, `apns` or `vpp`.", lambda s: s.status.token.connector.value),
         Column("TokenId", "string", "The token's id; `push-certificate` for the push certificate.", lambda s: s.status.token.id),
-        Column("TokenName", "string", "The token's name.", lambda s: s.status.token.name),
+        Column("TokenName", "string", "The token's name when the finding began; with the id's first 8 characters where two tokens shared it.", lambda s: (s.finding and s.finding.name) or s.status.label),
         Column("TokenType", "string", "`tokenType` (ADE), `vppTokenAccountType` (VPP) or `apns`.", lambda s: s.status.token.type),
         Column("AppleId", "string", "The Apple ID that the token belongs to.", lambda s: s.status.token.apple_id),
         Column("Health", "string", "The token's health.", lambda s: str(s.status.health)),
         Column("Finding", "string", "The finding's code, or `none`.", lambda s: s.finding.code if s.finding else NONE),
-        Column("Severity", "string", "`info`, `warning`, `unknown`, `critical`, or `none`.", lambda s: str(s.finding.severity) if s.finding else NONE),
-        Column("Tier", "string", "The finding's step, or `none`.", lambda s: (s.finding and s.finding.tier) or NONE),
-        Column("CausedBy", "string", "The code of the finding that explains this one, or `none`.", lambda s: (s.finding and s.finding.caused_by) or NONE),
+        Column("Severity", "string", "The step's: `info`, `warning`, `unknown`, `critical`, or `none`.", lambda s: str(s.step.severity if s.step else s.finding.severity) if s.finding else NONE),
+        Column("Tier", "string", "The step's name, the same for all tokens: `begun`, `7 days or less`, `30 days or more`; or `none`.", lambda s: s.step.tier if s.step else NONE),
+        Column("Condition", "string", "What lasts, frozen when the step was reached: `expires 2026-12-02 (7 days or less)`; `none` where no step is reached.", lambda s: s.step.condition if s.step else NONE),
+        Column("CausedBy", "string", "What holds back the alert: the code of the finding that explains this one, `not_stored` for a new step that the run could not store, or `none`.", lambda s: s.held_back_by),
         Column("Summary", "string", "One sentence for people.", lambda s: s.guidance.summary(s.status, s.finding) if s.finding else s.guidance.headline(s.status)),
-        Column("Action", "string", "What to do, in one frozen sentence, or `none`.", lambda s: s.guidance.action(s.status.token, s.finding) if s.finding else NONE),
+        Column("Action", "string", "What to do, in one sentence, frozen when the step was reached; or `none`.", lambda s: s.step.action if s.step else s.guidance.action(s.status.token, s.finding) if s.finding else NONE),
         Column("ExpiresOn", "datetime", "When the token expires.", lambda s: _logged(s.status.token.expires_on)),
         Column("DaysLeft", "int", "Whole days until then, rounded down.", lambda s: days_left(s.status.token.expires_on, s.status.checked_on)),
         Column("LastSuccessfulSync", "datetime", "The last sync with Apple that succeeded.", lambda s: _logged(s.status.token.last_successful_sync)),
@@ -307,8 +322,8 @@ RUNS: Final = Table[RunSource](
         Column("Deployment", "string", "The deployment; every query filters by it. The app setting `DEPLOYMENT`.", lambda s: s.deployment),
         Column("RunId", "string", "The run.", lambda s: s.run.id),
         Column("Connector", "string", "`ade`, `apns` or `vpp`; `devices` in the row that tells whether the inspections of devices are fresh; `all` in the closing row.", lambda s: s.connector),
-        Column("Outcome", "string", "Of a connector `succeeded` (it was read), `failed` or `skipped` (not watched); of `devices` `succeeded` (fresh), `failed` (not fresh, or not known) or `skipped` (ADE is not watched); of the closing row the run's: `succeeded`, `degraded` or `failed`.", lambda s: s.outcome),
-        Column("Error", "string", "Why it failed; in the row `devices` which token was not inspected for the longest, and why; in the closing row what of store or publish failed.", lambda s: s.error),
+        Column("Outcome", "string", "Of a connector `succeeded` (it was read), `failed` or `skipped` (not watched); of `devices` `succeeded` (fresh), `failed` (not fresh), `unknown` (the tables could not be read, so nobody knows) or `skipped` (ADE is not watched); of the closing row the run's: `succeeded`, `degraded` or `failed`.", lambda s: s.outcome),
+        Column("Error", "string", "Why it failed, or is unknown; in the row `devices` which token was not inspected for the longest, and why; in the closing row what of store or publish failed.", lambda s: s.error),
         Column("Tokens", "int", "Statuses published; 0 in the row `devices`, like the counts that follow.", lambda s: sum(s.counts.values())),
         Column("Healthy", "int", "Of them healthy.", lambda s: s.counts.get(Health.HEALTHY, 0)),
         Column("Info", "int", "Of them with something worth knowing.", lambda s: s.counts.get(Health.INFO, 0)),
@@ -320,3 +335,14 @@ RUNS: Final = Table[RunSource](
         Column("Rows", "int", "Closing row only: the finding rows that the run meant to send.", lambda s: s.run.rows if s.connector == CLOSING else None),
     ),
 )  # fmt: skip
+
+
+def finding_rows(
+    status: Status, tenant_id: str, deployment: str, guidance: Guidance, *, stored: bool = True
+) -> Iterator[Row]:
+    """Yield a row for each finding of a token and each step of it; one for a token without a finding."""
+    for finding in status.findings or (None,):
+        for step in (finding.steps if finding else ()) or (None,):
+            yield FINDINGS.row(
+                FindingSource(status, finding, step, status.checked_on, tenant_id, deployment, guidance, stored)
+            )

@@ -156,11 +156,18 @@ class Store:
         return None
 
     async def save(
-        self, statuses: Iterable[Status], departed: Iterable[Key], loaded: Loaded, *, except_for: Collection[Key] = ()
+        self,
+        statuses: Iterable[Status],
+        departed: Iterable[Key],
+        loaded: Loaded,
+        saved: set[Key],
+        *,
+        except_for: Collection[Key] = (),
     ) -> list[str]:
         """Replace, insert and delete status rows on condition that they are as `loaded`, then write the new changes.
 
-        Rows of `except_for` stay as they are: what they carry is not in the history yet.
+        Rows of `except_for` stay as they are: what they carry is not in the history yet. A token whose row is written
+        joins `saved`, so that it is known even if the time for saving runs out.
 
         Returns:
             What could not be saved, a sentence each.
@@ -172,12 +179,17 @@ class Store:
         gone -= {operation.keys for operation in operations}
         operations += [_deletion(*place, loaded.etags[place]) for place in sorted(gone)]
         transactions = list(split(operations))
-        results = await _side_by_side(_TRANSACTIONS_AT_ONCE, partial(self._submit, self._status), transactions)
-        problems = {result for result in results if result}
-        rejected = {op.keys for one, result in zip(transactions, results, strict=True) if result for op in one}
-        saved = [status for of, status in by_key.items() if _place(of) not in rejected]
-        unwritten = await self.write_changes(saved)
-        return sorted({*problems, *unwritten.values()})
+        keys = {_place(of): of for of in by_key}
+
+        async def submit(transaction: list[Operation]) -> str | None:
+            problem = await self._submit(self._status, transaction)
+            if problem is None:
+                saved.update(keys[one.keys] for one in transaction if one.keys in keys)
+            return problem
+
+        problems = await _side_by_side(_TRANSACTIONS_AT_ONCE, submit, transactions)
+        unwritten = await self.write_changes(status for of, status in by_key.items() if of in saved)
+        return sorted({*filter(None, problems), *unwritten.values()})
 
     async def record(self, run: Run) -> None:
         """Write the run's row, over the one it may have written before.

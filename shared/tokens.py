@@ -16,6 +16,9 @@ PUSH_CERTIFICATE_ID: Final = "push-certificate"
 
 PUSH_CERTIFICATE_NAME: Final = "Apple MDM push certificate"
 
+TERMS_NOT_ACCEPTED: Final = 3
+"""`lastSyncErrorCode`: two public tools act on it, and one reports it checked against the console."""
+
 type Fact = str | int | bool | None
 
 type Instant = Annotated[datetime, Meta(tz=True)]
@@ -128,6 +131,11 @@ class Token(_Value, frozen=True, kw_only=True):
     """Why Apple's push certificate could not be uploaded."""
     unreadable: tuple[Unreadable, ...] = ()
 
+    @property
+    def last_possible_sync(self) -> datetime | None:
+        """The oldest known instant of a last sync: none has succeeded since; None where none is known."""
+        return min(filter(None, (self.last_successful_sync, self.last_sync)), default=None)
+
 
 class Failure(_Value, frozen=True, kw_only=True):
     """Why a connector could not be read. `str()` is one sentence for people, and then the remedy."""
@@ -165,6 +173,21 @@ class Reading(_Value, frozen=True, kw_only=True):
     failure: Failure | None = None
 
 
+class Step(_Value, frozen=True, kw_only=True):
+    """One stage that a finding has reached: one alert, whose identity it is, so nothing of it changes."""
+
+    tier: str
+    """Its name, which is the same for all tokens, such as `7 days or less`."""
+    severity: Health
+    since: Instant
+    """Start of the run that reached it."""
+    condition: str
+    """What lasts, in at most 120 characters: `expires 2026-12-02 (7 days or less)`."""
+    action: str
+    expires_on: Instant | None = None
+    """The expiry that a step of `expiring` announces: a later one ends the step."""
+
+
 class Finding(_Value, frozen=True, kw_only=True):
     """One thing that is wrong with (or noteworthy about) a token."""
 
@@ -177,8 +200,17 @@ class Finding(_Value, frozen=True, kw_only=True):
     until: Instant | None = None
     """When a finding about a change ends by itself."""
     caused_by: str | None = None
-    """The code of the finding that explains this one, which then raises no alert of its own."""
+    """The code of the finding that explains this one; one that begins under a cause has no step until that is gone."""
     facts: dict[str, Fact] = {}
+    steps: tuple[Step, ...] = ()
+    """In the order in which they were reached; all of them last until the condition is over."""
+    name: str | None = None
+    """The token's label when the first step was reached: what the alerts call the token."""
+
+    @property
+    def superseded(self) -> bool:
+        """Whether it repeats what `expired` says: its steps last until the renewal, and people need not read it."""
+        return (self.code, self.caused_by) == (Code.EXPIRING, Code.EXPIRED)
 
 
 class FindingState(_Value, frozen=True, kw_only=True):
@@ -276,7 +308,9 @@ class Run(_Value, frozen=True, kw_only=True):
     graph_token: GraphToken | None = None
     """None where no token was issued, or a person signed in."""
     devices_error: str | None = None
-    """Why the inspections of devices are not fresh."""
+    """Why the inspections of devices are not fresh, or why nobody knows."""
+    devices_known: bool = True
+    """Whether the tables that say so could be read."""
     store_error: str | None = None
     publish_error: str | None = None
 

@@ -7,6 +7,7 @@ https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-types#log-alerts
 
 # ruff: noqa: S608 - the SQL is made of our own names and queries; values are bound
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -77,6 +78,8 @@ class Rule(NamedTuple):
     """0 (critical) to 4 (verbose)."""
     kql: str
     dimensions: tuple[str, ...]
+    subject: str
+    """Of its mails; Azure puts in what `${data...}` names."""
     clean: int = 2
     """Evaluations in a row without the condition that resolve an alert: two at a frequency from 15 minutes on.
     https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-overview#stateful-alerts"""
@@ -88,6 +91,13 @@ class Rule(NamedTuple):
         kql = self.kql.replace(EXAMPLE_INSTANT, f"{on.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
         return self._replace(kql=kql.replace(EXAMPLE_DEPLOYMENT, deployment))
 
+    def headed(self, dimensions: Mapping[str, str], monitor_condition: str) -> str:
+        """Fill the subject of a mail: `monitor_condition` is Azure's `Fired` or `Resolved`."""
+        values = {"data.essentials.monitorCondition": monitor_condition}
+        for place, name in enumerate(self.dimensions):
+            values[f"data.alertContext.condition.allOf[0].dimensions[{place}].value"] = dimensions[name]
+        return _FILLED_IN.sub(lambda found: values[found[1]], self.subject)
+
 
 class Alert(NamedTuple):
     """A set of dimensions for which a rule's condition holds."""
@@ -97,16 +107,22 @@ class Alert(NamedTuple):
     dimensions: dict[str, str]
 
 
+_FILLED_IN: Final = re.compile(r"\$\{([^}]*)\}")
+
+
 class Event(NamedTuple):
     """What an action group is told, or in the case of `dropped`: what nobody is told, since a limit was reached."""
 
     kind: Literal["fired", "resolved", "dropped"]
     alert: Alert
     on: datetime
+    subject: str
+    """Of the mail that tells of it."""
 
 
 class _Grouped(msgspec.Struct):
     dimensions: tuple[str, ...]
+    subject: str
 
 
 class _Definition(msgspec.Struct):
@@ -117,6 +133,7 @@ class _Definition(msgspec.Struct):
     frequency: timedelta
     window: timedelta
     dimensions: tuple[str, ...]
+    subject: str
     stateless: bool = False
     by_connector: _Grouped | None = msgspec.field(name="byConnector", default=None)
 
@@ -129,7 +146,7 @@ def _rule(definition: _Definition, *, by_connector: bool) -> Rule:
         raise ValueError(f"{name}: the model evaluates such a rule every {frequency} over {WINDOW} alone")
     grouped = definition.by_connector if by_connector and definition.by_connector else definition
     kql = (INFRA / "queries" / f"{name}.kql").read_text(encoding="utf-8")
-    return Rule(name, definition.severity, kql, grouped.dimensions, stateless=definition.stateless)
+    return Rule(name, definition.severity, kql, grouped.dimensions, grouped.subject, stateless=definition.stateless)
 
 
 _DEFINITIONS: Final = msgspec.json.decode((INFRA / "alert-rules.json").read_bytes(), type=list[_Definition])
@@ -206,7 +223,7 @@ class AlertEngine:
             if changed or rule.name not in self._met or _reads_clock(rule):
                 self._met[rule.name] = _met(self._con, rule, now)
             events += [
-                Event(kind, alert_of(rule, values), now)
+                _event(kind, rule, values, now)
                 for kind, values in _advance(rule, self._clean[rule.name], self._met[rule.name])
             ]
         return events
@@ -215,7 +232,12 @@ class AlertEngine:
         if now < self._due.get(rule.name, now):
             return []
         self._due[rule.name] = now + STATELESS_FREQUENCY
-        return [Event("fired", alert_of(rule, values), now) for values in _met(self._con, rule, now)]
+        return [_event("fired", rule, values, now) for values in _met(self._con, rule, now)]
+
+
+def _event(kind: Literal["fired", "resolved", "dropped"], rule: Rule, values: Sequence[str], now: datetime) -> Event:
+    alert = alert_of(rule, values)
+    return Event(kind, alert, now, rule.headed(alert.dimensions, kind.capitalize()))
 
 
 def _advance(

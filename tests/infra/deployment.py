@@ -58,7 +58,8 @@ def _rule(name: str, properties: Resource) -> Rule:
     (condition,) = properties["criteria"]["allOf"]
     dimensions = tuple(dimension["name"] for dimension in condition["dimensions"])
     query = replaced(condition["query"])[0]
-    return Rule(name, properties["severity"], query, dimensions, stateless=not properties["autoMitigate"])
+    subject = properties["actions"]["actionProperties"]["Email.Subject"]
+    return Rule(name, properties["severity"], query, dimensions, subject, stateless=not properties["autoMitigate"])
 
 
 def replaced(expression: str) -> tuple[str, dict[str, str]]:

@@ -105,12 +105,22 @@ def test_an_alert_reads_well_on_a_phone(example):
         places = re.findall(r"\$\{data\.alertContext\.condition\.allOf\[0\]\.dimensions\[(\d)\]\.value\}", subject)
         shown = [condition["dimensions"][int(place)]["name"] for place in places]
         told = {"token_critical", "token_warning"}
-        by_token = ["TokenName", "Finding"] if GROUPED[example] is RULES else ["Connector", "Finding"]
+        by_token = ["TokenName", "Condition"] if GROUPED[example] is RULES else ["Connector", "Finding", "Tier"]
         assert shown == (by_token if name in told else ["Connector"] if name == "check_failing" else [])
         assert subject.startswith("Critical: " if rule["severity"] == 1 else "Warning: ")
-        assert "${data.essentials.monitorCondition}" in subject
+        assert subject.endswith(" (${data.essentials.monitorCondition})")
         assert len(re.sub(r"\$\{[^}]*\}", "", subject)) <= 80
         assert len(rule["description"]) <= 4096
+
+
+def test_severity_token_and_condition_stand_at_the_beginning_of_a_subject():
+    (rule,) = [rule for rule in RULES if rule.name == "token_critical"]
+    told = {"TokenName": "Contoso Retail", "Condition": "expires 2026-12-02 (7 days or less)"}
+    subject = rule.headed(dict.fromkeys(rule.dimensions, "-") | told, "Resolved")
+    assert subject == "Critical: Contoso Retail: expires 2026-12-02 (7 days or less) (Resolved)"
+    assert len(subject.removesuffix(" (Resolved)")) <= 62
+    longest = rule.headed(dict.fromkeys(rule.dimensions, "-") | told | {"TokenName": "x" * 20}, "Fired")
+    assert "expires 2026-12-02" in longest[:62]
 
 
 def test_a_runbook_is_a_page_that_exists(example):

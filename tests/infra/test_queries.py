@@ -43,17 +43,20 @@ FORBIDDEN = {"SearchOperator", "TakeOperator", "UnionOperator", "EvaluateOperato
 """`limit` is a TakeOperator, and plugins such as `bag_unpack` and `pivot` need an EvaluateOperator.
 https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule"""
 
-CRITICAL_TAIL = "| project TokenName, TokenId, Connector, Finding, Tier, Action, Tokens = 1"
+CRITICAL_TAIL = "| project TokenName, TokenId, Connector, Finding, Tier, Condition, Action, Tokens = 1"
 
 BROKEN = {
-    "an unknown column": ("| where Finding", "| where Findings"),
+    "an unknown column": ("and Condition", "and Conditions"),
     "an unknown table": ("AppleTokenRun_CL", "AppleTokenRuns_CL"),
     "a wrong type": ("coalesce(Arrived, 0) >= Rows", "Arrived >= Outcome"),
-    "a missing dimension": ("Finding, Tier, Action, Tokens", "Finding, Tier, Tokens"),
-    "a dimension that is no string": (CRITICAL_TAIL, f"{CRITICAL_TAIL}, Day = 1 | project-away Tier | extend Tier = 7"),
+    "a missing dimension": ("Condition, Action, Tokens", "Condition, Tokens"),
+    "a dimension that is no string": (
+        CRITICAL_TAIL,
+        f"{CRITICAL_TAIL} | project-away Condition | extend Condition = 7",
+    ),
     "a measure that is no number": ("Tokens = 1", 'Tokens = "1"'),
     "no measure": (", Tokens = 1", ""),
-    "a datetime column": (CRITICAL_TAIL, f"{CRITICAL_TAIL}, Seen = Weight"),
+    "a datetime column": (CRITICAL_TAIL, f"{CRITICAL_TAIL}, Seen = TimeGenerated"),
     "a reserved column": (CRITICAL_TAIL, f"{CRITICAL_TAIL}, AggregatedValue = 1"),
     "search": (CRITICAL_TAIL, f'| search "x" {CRITICAL_TAIL}'),
     "take": (CRITICAL_TAIL, f"| take 5 {CRITICAL_TAIL}"),
@@ -61,7 +64,7 @@ BROKEN = {
     "union": (CRITICAL_TAIL, f"| union AppleTokenFinding_CL {CRITICAL_TAIL}"),
     "bag_unpack": (CRITICAL_TAIL, f"| evaluate bag_unpack(todynamic(Action)) {CRITICAL_TAIL}"),
     "pivot": (CRITICAL_TAIL, f"{CRITICAL_TAIL} | evaluate pivot(Tier)"),
-    "ago": (CRITICAL_TAIL, f"| where Weight > ago(1h) {CRITICAL_TAIL}"),
+    "ago": (CRITICAL_TAIL, f"| where TimeGenerated > ago(1h) {CRITICAL_TAIL}"),
 }
 """What is wrong, and how it gets into `token_critical`."""
 
@@ -96,7 +99,8 @@ def complaints(answer: dict[str, Any], rule: Rule) -> list[str]:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_a_query_is_accepted_and_gives_its_dimensions_and_its_measure(analysed, rule):
     assert complaints(analysed[rule.name], rule) == []
-    assert list(analysed[rule.name]["columns"]) == [*rule.dimensions, "Tokens"]
+    grouped = RULES_BY_CONNECTOR[RULES.index(rule)]
+    assert set(analysed[rule.name]["columns"]) == {*rule.dimensions, *grouped.dimensions, "Tokens"}
 
 
 @pytest.mark.parametrize("what", BROKEN)
@@ -116,9 +120,9 @@ def test_the_deployment_finds_one_place_for_its_instant(analysed):
     assert complaints(analysed["deployed"], SILENT) == []
 
 
-def test_both_token_queries_mean_the_same_by_an_open_finding():
+def test_both_token_queries_mean_the_same_by_an_open_step():
     def definition(rule: Rule) -> str:
-        return rule.kql[rule.kql.index("// A finding is open") : rule.kql.index("by Connector, TokenId, Finding")]
+        return rule.kql[rule.kql.index("// A step is open") : rule.kql.index("| where Severity")]
 
     assert definition(CRITICAL) == definition(WARNING)
 
@@ -127,19 +131,20 @@ def test_both_token_queries_mean_the_same_by_an_open_finding():
 
 
 class Found(NamedTuple):
-    """A finding as a run published it."""
+    """A step of a finding as a run published it."""
 
     severity: str = "critical"
     finding: str = "expiring"
     token: str = "t1"
     connector: str = "ade"
-    tier: str = "7"
+    tier: str = "7 days or less"
+    condition: str = "expires 2026-03-11 (7 days or less)"
     caused_by: str = NONE
     action: str = "Renew it"
     name: str = "Token"
 
 
-HEALTHY = Found(severity=NONE, finding=NONE, tier=NONE, action=NONE)
+HEALTHY = Found(severity=NONE, finding=NONE, tier=NONE, condition=NONE, action=NONE)
 
 
 @cache
@@ -208,6 +213,7 @@ def finding_row(on: datetime, run_id: str, found: Found, deployment: str = EXAMP
         "Finding": found.finding,
         "Severity": found.severity,
         "Tier": found.tier,
+        "Condition": found.condition,
         "CausedBy": found.caused_by,
         "Action": found.action,
     }
@@ -231,7 +237,7 @@ def test_a_query_runs_as_it_stands(log, rule):
     log.outcomes(NOW - 6 * HOUR, ade="failed")
     log.outcomes(NOW - 5 * HOUR, ade="failed")
     rows = duckdb_kql.query(log.con, rule.kql, query_now=NOW)
-    assert rows.columns == [*rule.dimensions, "Tokens"]
+    assert set(rows.columns) >= {*rule.dimensions, "Tokens"}
     assert [row[-1] for row in rows.fetchall()] == [1]
 
 
@@ -243,7 +249,7 @@ def test_an_open_finding_is_told_with_what_to_do(log):
             "TokenId": "t1",
             "Connector": "ade",
             "Finding": "expiring",
-            "Tier": "7",
+            "Condition": "expires 2026-03-11 (7 days or less)",
             "Action": "Renew it",
         }
     ]
@@ -266,9 +272,25 @@ def test_a_row_of_a_healthy_token_is_no_finding(log, severity):
 
 
 @pytest.mark.parametrize("severity", ["critical", "warning", "unknown"])
-def test_what_another_finding_explains_is_not_told(log, severity):
-    log.run(5 * MINUTE, Found(severity, "sync_stale", caused_by="expired"))
+@pytest.mark.parametrize("condition", [NONE, "no successful sync since 2026-03-01 09:10 UTC"])
+def test_what_another_finding_explains_is_not_told(log, severity, condition):
+    log.run(5 * MINUTE, Found(severity, "sync_stale", condition=condition, caused_by="expired"))
     assert log.severity() is None
+
+
+@pytest.mark.parametrize("condition", [NONE, ""])
+def test_a_finding_without_a_condition_raises_nothing(log, condition):
+    """One that raises no alert, and the row of a release that knew no conditions."""
+    log.run(5 * MINUTE, Found("unknown", "unread", condition=condition))
+    assert log.severity() is None
+
+
+def test_a_step_that_could_not_be_stored_is_held_back_while_a_whole_run_is_known(log):
+    log.run(47 * HOUR, HEALTHY)
+    log.run(5 * MINUTE, Found(caused_by="not_stored"), closing="failed")
+    assert log.severity() is None
+    assert log.severity(NOW + HOUR - MINUTE) is None
+    assert log.severity(NOW + HOUR) == "critical"
 
 
 def test_a_finding_ends_with_a_whole_run_that_does_not_tell_it(log):
@@ -376,47 +398,36 @@ def test_with_no_whole_run_every_row_counts(log):
 
 def test_a_connector_that_cannot_be_read_keeps_its_findings_and_is_not_told_token_by_token(log):
     log.run(65 * MINUTE, Found())
-    log.run(5 * MINUTE, Found(), Found("unknown", "unread"), closing="degraded")
+    log.run(5 * MINUTE, Found(), Found("unknown", "unread", condition=NONE), closing="degraded")
     assert log.severity() == "critical"
 
 
-def test_a_critical_row_counts_before_a_newer_warning(log):
-    log.run(125 * MINUTE, HEALTHY)
-    log.run(65 * MINUTE, Found("critical", tier="7"), closing=None)
-    log.run(5 * MINUTE, Found("warning", tier="14"), closing=None)
-    assert log.severity() == "critical"
-    assert log.fires(CRITICAL)[0]["Tier"] == "7"
+def test_each_step_is_a_row_of_its_own_and_a_later_one_ends_none(log):
+    steps = [Found("warning", tier=f"{n} days or less", condition=f"expires soon ({n})") for n in (60, 30)]
+    log.run(5 * MINUTE, *steps, Found())
+    assert [row["Condition"] for row in log.fires(WARNING)] == ["expires soon (30)", "expires soon (60)"]
+    assert len(log.fires(CRITICAL)) == 1
 
 
-def test_a_critical_row_before_the_newest_whole_run_counts_no_more(log):
+def test_a_step_of_another_date_is_another_step(log):
+    log.run(5 * MINUTE, Found(), Found(condition="expires 2026-03-09 (7 days or less)"))
+    assert len(log.fires(CRITICAL)) == 2
+
+
+def test_where_two_rows_of_a_step_disagree_the_first_one_keeps_its_alert(log):
+    log.run(5 * MINUTE, Found(name="New", action="New"), closing=None)
+    log.run(65 * MINUTE, Found(name="Old", action="Old"), closing=None)
+    (told,) = log.fires(CRITICAL)
+    assert (told["TokenName"], told["Action"]) == ("Old", "Old")
+
+
+def test_a_step_before_the_newest_whole_run_counts_no_more(log):
     log.run(65 * MINUTE, Found("critical"))
-    log.run(5 * MINUTE, Found("warning"))
+    log.run(5 * MINUTE, Found("warning", condition="another"))
     assert log.severity() == "warning"
 
 
-@pytest.mark.parametrize("first", ["critical", "warning"])
-def test_a_critical_row_counts_before_a_warning_of_the_same_instant(log, first):
-    second = {"critical": "warning", "warning": "critical"}[first]
-    log.run(5 * MINUTE, Found(first), closing=None)
-    log.run(5 * MINUTE, Found(second), closing=None)
-    assert log.severity() == "critical"
-
-
-@pytest.mark.parametrize("severity", ["critical", "warning"])
-def test_of_rows_of_one_severity_the_newest_counts(log, severity):
-    log.run(5 * MINUTE, Found(severity, tier="1", name="New", action="New"), closing=None)
-    log.run(65 * MINUTE, Found(severity, tier="7", name="Old", action="Old"), closing=None)
-    (told,) = log.fires(RULE[f"token_{severity}"])
-    assert (told["Tier"], told["TokenName"], told["Action"]) == ("1", "New", "New")
-
-
-def test_the_row_that_counts_decides_whether_another_finding_explains_it(log):
-    log.run(65 * MINUTE, Found(), closing=None)
-    log.run(5 * MINUTE, Found(caused_by="expired"), closing=None)
-    assert log.severity() is None
-
-
-def test_a_finding_is_known_by_connector_token_and_code(log):
+def test_a_step_is_known_by_connector_token_finding_and_condition(log):
     found = Found()
     others = [found._replace(connector="vpp"), found._replace(token="t2"), found._replace(finding="invalid")]
     log.run(5 * MINUTE, found, *others)
@@ -445,6 +456,12 @@ def test_failures_are_told_when_they_are_30_minutes_apart(log, connector, apart,
 def test_a_single_failure_is_not_told_however_old(log):
     log.outcomes(NOW - 40 * HOUR, vpp="failed")
     assert log.fires(FAILING) == []
+
+
+def test_an_unknown_outcome_is_no_failure_and_ends_none(log):
+    for hours in (5, 4, 3):
+        log.outcomes(NOW - hours * HOUR, devices="unknown", ade="failed" if hours > 3 else "unknown")
+    assert log.fires(FAILING) == [{"Connector": "ade"}]
 
 
 @pytest.mark.parametrize("outcome", ["succeeded", "skipped", "degraded"])
@@ -526,8 +543,8 @@ def test_rows_that_have_left_the_window_are_silence(log):
 type Row = dict[str, Any]
 
 
-def open_findings(findings: list[Row], runs: list[Row]) -> list[Row]:
-    """Section 6 of the design, "Open findings": the row that counts of each."""
+def open_steps(findings: list[Row], runs: list[Row]) -> list[Row]:
+    """What is open: of each step the first row since the newest whole run."""
     whole = [
         run["TimeGenerated"]
         for run in runs
@@ -537,32 +554,28 @@ def open_findings(findings: list[Row], runs: list[Row]) -> list[Row]:
     ]
     counting: dict[tuple[str, ...], list[Row]] = {}
     for row in findings:
-        if row["Finding"] != NONE and (not whole or row["TimeGenerated"] >= max(whole)):
-            counting.setdefault((row["Connector"], row["TokenId"], row["Finding"]), []).append(row)
-    return [
-        max([row for row in rows if row["Severity"] == "critical"] or rows, key=lambda row: row["TimeGenerated"])
-        for rows in counting.values()
-    ]
+        held_back = row["CausedBy"] != NONE and (whole or row["CausedBy"] != "not_stored")
+        if row["Condition"] != NONE and not held_back and (not whole or row["TimeGenerated"] >= max(whole)):
+            step = (row["Connector"], row["TokenId"], row["Finding"], row["Tier"], row["Condition"])
+            counting.setdefault(step, []).append(row)
+    return [min(rows, key=lambda row: row["TimeGenerated"]) for rows in counting.values()]
 
 
 def critical(findings: list[Row], runs: list[Row], _: datetime) -> list[Row]:
-    return [r for r in open_findings(findings, runs) if r["Severity"] == "critical" and r["CausedBy"] == NONE]
+    return [row for row in open_steps(findings, runs) if row["Severity"] == "critical"]
 
 
 def warning(findings: list[Row], runs: list[Row], _: datetime) -> list[Row]:
-    return [
-        r
-        for r in open_findings(findings, runs)
-        if r["Severity"] in {"warning", "unknown"} and r["CausedBy"] == NONE and r["Finding"] != "unread"
-    ]
+    return [row for row in open_steps(findings, runs) if row["Severity"] in {"warning", "unknown"}]
 
 
 def failing(_: list[Row], runs: list[Row], __: datetime) -> list[Row]:
     told = []
     for connector in {run["Connector"] for run in runs}:
         own = [run for run in runs if run["Connector"] == connector]
-        good = [run["TimeGenerated"] for run in own if run["Outcome"] != "failed"]
-        since = [run["TimeGenerated"] for run in own if not good or run["TimeGenerated"] > max(good)]
+        good = [run["TimeGenerated"] for run in own if run["Outcome"] not in {"failed", "unknown"}]
+        bad = [run["TimeGenerated"] for run in own if run["Outcome"] == "failed"]
+        since = [on for on in bad if not good or on > max(good)]
         if since and instant(max(since)) - instant(min(since)) >= 30 * MINUTE:
             told.append({"Connector": connector})
     return told
@@ -599,13 +612,13 @@ def expected(findings: list[Row], runs: list[Row], now: datetime = NOW) -> list[
 @st.composite
 def logs(draw: st.DrawFn) -> tuple[list[Row], list[Row]]:
     """Rows of runs up to three days old that were lost, doubled, left without an end, and are in no order."""
-    outcomes = st.sampled_from(["succeeded", "failed"])
+    outcomes = st.sampled_from(["succeeded", "failed", "unknown"])
     codes = st.sampled_from(["expiring", "sync_stale", "unread", NONE])
     tokens = st.tuples(st.sampled_from(["ade", "vpp"]), st.sampled_from(["t1", "t2"]), codes)
     states = st.tuples(
         st.sampled_from(["critical", "warning", "unknown", "info"]),
-        st.sampled_from([NONE, NONE, "expired"]),
-        st.sampled_from(["7", "14"]),
+        st.sampled_from([NONE, NONE, "expired", "not_stored"]),
+        st.sampled_from(["7", "14", NONE]),
         st.sampled_from([1, 1, 1, 1, 2, 0]),
     )
     ages = st.one_of(st.integers(-2, 60), st.integers(280, 300)).map(lambda tens: tens * 10)
@@ -615,7 +628,7 @@ def logs(draw: st.DrawFn) -> tuple[list[Row], list[Row]]:
         on, run_id = NOW - age * MINUTE, f"run {age}"
         rows = draw(st.dictionaries(tokens, states, max_size=4))
         for (connector, token, code), (severity, cause, tier, times) in rows.items():
-            found = Found(severity, code, token, connector, tier, cause, action=f"Do {tier}", name=token)
+            found = Found(severity, code, token, connector, tier, tier, cause, action=f"Do {tier}", name=token)
             findings += [finding_row(on, run_id, found)] * times
         for connector, outcome in draw(st.dictionaries(st.sampled_from(["ade", "devices"]), outcomes)).items():
             runs.append(run_row(on, run_id, connector, outcome, None))
@@ -694,11 +707,12 @@ def test_one_clean_evaluation_between_two_others_resolves_nothing(log):
 
 def test_a_changed_dimension_is_a_new_alert_and_the_old_one_resolves(log):
     engine = AlertEngine(log.con, [CRITICAL])
-    log.run(MINUTE, Found(tier="7"))
+    log.run(MINUTE, Found(condition="7"))
     engine.evaluate(NOW)
-    log.run(MINUTE, Found(tier="1"), now=NOW + FREQUENCY)
+    log.run(MINUTE, Found(condition="1"), now=NOW + FREQUENCY)
     events = [event for step in range(1, 4) for event in engine.evaluate(NOW + step * FREQUENCY)]
-    assert [(event.kind, event.alert.dimensions["Tier"]) for event in events] == [("fired", "1"), ("resolved", "7")]
+    told = [(event.kind, event.alert.dimensions["Condition"]) for event in events]
+    assert told == [("fired", "1"), ("resolved", "7")]
 
 
 def test_blindness_resolves_nothing_until_the_window_is_empty_and_silence_is_told_long_before(log):

@@ -22,7 +22,7 @@ from duckdb import DuckDBPyConnection
 from msgspec.structs import replace
 
 from shared.guidance import Guidance
-from shared.rows import CLOSING, DEVICES, FINDINGS, RUNS, FindingSource, RunSource
+from shared.rows import CLOSING, DEVICES, FINDINGS, RUNS, RunSource, finding_rows
 from shared.tokens import Connector, Failure, Finding, Health, Outcome, Run, Status
 from simulator.host import run_worker
 from simulator.rules import EXAMPLE_DEPLOYMENT, RULES, create_tables, firing, insert
@@ -42,6 +42,7 @@ from tests.unit.builders import (
     VPP,
     WARNING,
     a_status,
+    a_step,
     ade,
     apns,
     vpp,
@@ -469,11 +470,7 @@ class Log:
         self.runs += 1
         on = NOW - ago
         told = [replace(status, checked_on=on, run_id=f"run {self.runs}") for status in statuses]
-        rows = [
-            FINDINGS.row(FindingSource(status, finding, on, TENANT, deployment, GUIDANCE))
-            for status in told
-            for finding in status.findings or (None,)
-        ]
+        rows = [row for status in told for row in finding_rows(status, TENANT, deployment, GUIDANCE)]
         failed = {
             one: Failure(connector=one, asked=f"GET /{one}", reason="Graph refused", status=403, remedy="Grant it.")
             for one in failures
@@ -525,7 +522,8 @@ def log() -> Log:
 
 
 def found(code: str, severity: Health, tier: str | None = None, caused_by: str | None = None) -> Finding:
-    return Finding(code=code, severity=severity, tier=tier, caused_by=caused_by, since=NOW - DAY)
+    steps = () if caused_by else (a_step(tier or "begun", severity),)
+    return Finding(code=code, severity=severity, tier=tier, caused_by=caused_by, since=NOW - DAY, steps=steps)
 
 
 def naive(instant: datetime) -> datetime:
@@ -711,17 +709,19 @@ def test_open_findings_are_told_the_worst_first_with_what_to_do(log):
         ("warning", "Rome", "sync_stale"),
         ("info", "Bonn", "not_set_up"),
     ]
-    assert rows[2]["What to do"] == GUIDANCE.action(BERLIN.token, BERLIN.findings[0])
+    assert rows[2]["What to do"] == "Renew it."
     assert "Berlin" in rows[2]["Summary"]
-    assert [row["Step"] for row in rows] == ["0", "", "30", "", ""]
+    lasting = ["it lasts (0)", "it lasts (begun)", "it lasts (30)", "", "it lasts (begun)"]
+    assert [row["Condition"] for row in rows] == lasting
     assert [row["Caused by"] for row in rows] == ["", "", "", "expired", ""]
 
 
-@pytest.mark.parametrize("severities", [(CRITICAL, WARNING), (WARNING, CRITICAL)])
-def test_of_several_rows_of_a_finding_a_critical_one_is_shown(log, severities):
-    for ago, severity in zip((2, 1), severities, strict=True):
-        log.run(ago * HOUR, replace(BERLIN, findings=(found("expiring", severity, "7"),)), closed=False)
-    assert log.column("findings", "Severity") == ["critical"]
+def test_each_step_that_a_finding_has_reached_is_shown_as_it_has_its_alert(log):
+    steps = (a_step("30 days or less"), a_step("7 days or less", CRITICAL))
+    expiring = Finding(code="expiring", severity=CRITICAL, tier="7", since=NOW - DAY, steps=steps)
+    log.run(5 * MINUTE, replace(BERLIN, findings=(expiring,)))
+    shown = [(row["Severity"], row["Condition"]) for row in log.shows("findings")]
+    assert shown == [("critical", "it lasts (7 days or less)"), ("warning", "it lasts (30 days or less)")]
 
 
 def test_a_finding_is_told_with_the_check_that_first_found_it_within_90_days(log):
@@ -740,7 +740,7 @@ def test_what_the_alert_rules_fire_for_is_among_the_open_findings_with_the_same_
     log.run(5 * MINUTE, worse, PARIS, lost=1)
     told = {(row["Severity"], row["Token"], row["Finding"], row["What to do"]) for row in log.shows("findings")}
     alerts = firing(log.con, NOW, [rule for rule in RULES if rule.name.startswith("token_")])
-    assert len(alerts) == 3
+    assert len(alerts) == 4
     for alert in alerts:
         names = alert.dimensions
         severities = {"critical"} if alert.rule == "token_critical" else {"warning", "unknown"}
@@ -848,7 +848,7 @@ def test_findings_about_devices_are_told_by_token_with_what_was_counted_and_what
     assert "9 of 120 devices waiting" in rows[0]["What was found"]
     assert "(11 failed, 5 blocked)" in rows[1]["What was found"]
     assert "macOS" in rows[2]["What was found"]
-    assert rows[0]["What to do"] == GUIDANCE.action(KIEL.token, WAITING)
+    assert rows[0]["What to do"] == "Renew it."
     assert rows[0]["Synced devices"] == 120
     assert log.shows("device_findings", connectors="'vpp','apns'") == []
 
@@ -871,14 +871,14 @@ def test_a_finding_about_devices_ends_with_the_whole_check_that_no_longer_has_it
 
 
 def test_findings_about_the_devices_of_two_tokens_of_one_name_are_told_apart(log):
-    twins = [replace(KIEL, token=ade(id=f"{letter}1234567-x", name="Twin")) for letter in "ab"]
+    twins = [a_status(ade(id=f"{letter}1234567-x", name="Twin"), WAITING, FAILING) for letter in "ab"]
     log.run(5 * MINUTE, *twins, LYON)
     assert log.column("device_findings", "Token") == ["Lyon", *["Twin (a1234567)"] * 2, *["Twin (b1234567)"] * 2]
 
 
 @pytest.mark.parametrize(
     ("outcome", "state"),
-    [("succeeded", "fresh"), ("failed", "not fresh"), ("skipped", "not watched"), ("?", "not known")],
+    [("succeeded", "fresh"), ("failed", "not fresh"), ("skipped", "not watched"), ("unknown", "not known")],
 )
 def test_the_section_says_whether_the_inspections_are_fresh_and_since_when_it_has_been_said(log, outcome, state):
     log.run(9 * HOUR, KIEL, devices=outcome)

@@ -25,7 +25,7 @@ from shared.inspection import inspect
 from shared.rows import FINDINGS, RUNS
 from shared.settings import Settings
 from simulator.host import WorkerResult, run_worker
-from simulator.rules import FREQUENCY, RULES, RULES_BY_CONNECTOR, AlertEngine, Rule, firing
+from simulator.rules import FREQUENCY, RULES, RULES_BY_CONNECTOR, AlertEngine, Event, Rule, firing
 from simulator.server import Recorded, Server
 from simulator.stack import Simulator, applied
 from simulator.tenant import Tenant, ade_token, push_certificate, vpp_token
@@ -176,9 +176,9 @@ class Monitor:
 
 
 def short(alert) -> tuple:
-    """An alert as rule, token or connector, finding and tier."""
-    values = alert.dimensions
-    return (alert.rule, *(values[name] for name in ("TokenName", "Connector", "Finding", "Tier") if name in values))
+    """An alert as rule, token or connector, finding and condition; by connector its tier."""
+    names = ("TokenName", "Connector", "Finding", "Condition", "Tier")
+    return (alert.rule, *(alert.dimensions[name] for name in names if name in alert.dimensions))
 
 
 class Alerts:
@@ -190,13 +190,17 @@ class Alerts:
         self._engine = AlertEngine(monitor.sim.con, [rule.deployed(deployed) for rule in of])
         self._next = monitor.now + MINUTE
 
-    def until(self, now: datetime) -> list[tuple]:
-        """Evaluate up to `now` and tell what came of it: kind and `short`."""
+    def events(self, now: datetime) -> list[Event]:
+        """Evaluate up to `now`; what came of it."""
         told = []
         while self._next <= now:
-            told += [(event.kind, *short(event.alert)) for event in self._engine.evaluate(self._next)]
+            told += self._engine.evaluate(self._next)
             self._next += FREQUENCY
         return told
+
+    def until(self, now: datetime) -> list[tuple]:
+        """Evaluate up to `now` and tell what came of it: kind and `short`."""
+        return [(event.kind, *short(event.alert)) for event in self.events(now)]
 
     def soon(self) -> list[tuple]:
         """The evaluations up to a minute after a run."""
@@ -204,8 +208,12 @@ class Alerts:
 
     def once(self) -> list[tuple]:
         """One evaluation a minute after a run, and none of those that were due before."""
-        self._next = self._monitor.now + MINUTE
+        self.skip()
         return self.soon()
+
+    def skip(self) -> None:
+        """Leave out the evaluations that were due until a minute after a run."""
+        self._next = self._monitor.now + MINUTE
 
     @property
     def open(self) -> list[tuple]:

@@ -11,7 +11,7 @@ from simulator.devices import default_profiles
 from simulator.tenant import Tenant
 
 SECOND = timedelta(seconds=1)
-WAITING = ("token_warning", "Contoso HQ", "ade", "devices_without_profile", "none")
+WAITING = ("token_warning", "Contoso HQ", "ade", "devices_without_profile", "devices without an enrollment profile")
 SICK = {"waiting": 4, "enrolled": 40, "failed": 3, "blocked": 2}
 
 
@@ -72,7 +72,9 @@ async def test_each_symptom_becomes_a_finding_of_the_next_check_and_is_stored_an
         "no_default_profile": {"platforms": "macOS", "profiles": 0, "inspected": inspected},
     }
     assert monitor.statuses()["ade", "Contoso HQ"]["Health"] == "warning"
-    assert monitor.found(run.id) == {("Contoso HQ", code, each["severity"], "none"): 1 for code, each in stored.items()}
+    assert monitor.found(run.id) == {
+        ("Contoso HQ", code, each["severity"], "begun"): 1 for code, each in stored.items()
+    }
     assert all(row["Action"] not in {"", "none"} for row in monitor.published(run.id) if row["Connector"] == "ade")
     assert [rule[3] for rule in monitor.firing()] == [
         "devices_missing",
@@ -104,7 +106,7 @@ async def test_a_finding_is_told_once_and_is_over_when_the_next_inspection_says_
     assert alerts.soon() == []
     await monitor.check(HOUR // 2)
     came = monitor.now
-    failing = ("token_warning", "Contoso HQ", "ade", "enrollment_failing", "none")
+    failing = ("token_warning", "Contoso HQ", "ade", "enrollment_failing", "device enrollments fail")
     assert alerts.soon() == [("fired", *WAITING), ("fired", *failing)]
     sim.graph.tenant = spread("Contoso HQ", enrolled=49)  # repaired, which nobody has looked at yet
     told = []
@@ -174,9 +176,9 @@ async def test_while_the_inspections_cannot_be_read_what_they_found_stays_and_th
         run = await monitor.check(HOUR)
         assert (run.outcome, why in run.store_error) == ("failed", True)
         assert monitor.stored() == found
-        assert set(monitor.found(run.id)) == {("Contoso HQ", code, "warning", "none") for code in found}
+        assert set(monitor.found(run.id)) == {("Contoso HQ", code, "warning", "begun") for code in found}
         row = monitor.run_rows()["devices"]
-        assert (row["Outcome"], "nobody knows how old the inspections are" in row["Error"]) == ("failed", True)
+        assert (row["Outcome"], "nobody knows how old the inspections are" in row["Error"]) == ("unknown", True)
         told += [event for event in alerts.soon() if event[0] == "resolved"]
     assert [event[0] for event in told] == ["fired", "fired"]
     sim.proxy.heal()

@@ -49,8 +49,8 @@ def expect_unread(monitor, run, *parts: str) -> None:
 
     # The stored findings are published again, with `unread` beside them, and stored like that.
     assert monitor.found(run.id) == {
-        ("Contoso HQ", "expiring", "warning", "14"): 1,
-        ("Contoso HQ", "sync_stale", "warning", "none"): 1,
+        ("Contoso HQ", "expiring", "warning", "14 days or less"): 1,
+        ("Contoso HQ", "sync_stale", "warning", "begun"): 1,
         ("Contoso HQ", "unread", "unknown", "none"): 1,
     }
     assert {row["Health"] for row in monitor.published(run.id) if row["Connector"] == "ade"} == {"unknown"}
@@ -64,8 +64,8 @@ def expect_unread(monitor, run, *parts: str) -> None:
     # It is no change of the token, and no alert of its own.
     assert len(monitor.history()) == 3
     assert monitor.firing() == [
-        ("token_warning", "Contoso HQ", "ade", "expiring", "14"),
-        ("token_warning", "Contoso HQ", "ade", "sync_stale", "none"),
+        ("token_warning", "Contoso HQ", "ade", "expiring", "expires 2026-12-03 (14 days or less)"),
+        ("token_warning", "Contoso HQ", "ade", "sync_stale", "no successful sync since 2026-11-21 13:07 UTC"),
     ]
 
 
@@ -236,17 +236,20 @@ async def test_an_expiry_that_passes_while_graph_is_down_turns_critical_and_fire
     seen = []
     for _ in range(11):
         await known.check(DAY)
-        seen += [(each["severity"], each["tier"]) for code, each in known.stored().items() if code.startswith("expir")]
+        seen += [
+            (each["severity"], each["tier"])
+            for code, each in known.stored().items()
+            if code.startswith("expir") and each["caused_by"] is None
+        ]
         told += [event for event in alerts.once() if "expir" in str(event)]
     # Ten days were left at the first check.
     assert seen == [*[("warning", "14")] * 2, *[("critical", "7")] * 6, ("critical", "1"), *[("critical", "0")] * 2]
-    assert list(known.stored()) == ["expired", "unread", "sync_stale"]
+    assert list(known.stored()) == ["expired", "expiring", "unread", "sync_stale"]
     assert known.stored()["sync_stale"]["caused_by"] == "expired"
-    fired = [(rule, finding, tier) for kind, rule, _, _, finding, tier in told if kind == "fired"]
-    assert fired == [
-        ("token_critical", "expiring", "7"),
-        ("token_critical", "expiring", "1"),
-        ("token_critical", "expired", "0"),
+    assert [(kind, rule, condition) for kind, rule, _, _, _, condition in told] == [
+        ("fired", "token_critical", "expires 2026-12-03 (7 days or less)"),
+        ("fired", "token_critical", "expires 2026-12-03 (1 day or less)"),
+        ("fired", "token_critical", "expired 2026-12-03"),
     ]
     changes = [row["Changes"] for row in known.history() if row["PartitionKey"].startswith("ade")]
     assert [row[-1]["field"] for row in changes[1:]] == ["finding"] * 3
@@ -629,7 +632,7 @@ async def test_a_value_that_turns_unreadable_keeps_its_last_readable_one(known, 
     run = await known.check(HOUR)
     assert set(known.stored()) == {"unreadable", "expiring", "sync_stale"}
     assert known.statuses()["ade", "Contoso HQ"]["ExpiresOn"] == NOW + 10 * DAY
-    assert known.found(run.id)["Contoso HQ", "unreadable", "unknown", "none"] == 1
+    assert known.found(run.id)["Contoso HQ", "unreadable", "unknown", "begun"] == 1
 
 
 @pytest.mark.parametrize(

@@ -267,7 +267,18 @@ async def test_no_row_holds_a_property_beyond_the_documented_ones(monitor, sim):
             "TokenType",
             "AppleId",
         ),
-        *("Health", "Finding", "Severity", "Tier", "CausedBy", "Summary", "Action", "ExpiresOn", "DaysLeft"),
+        *(
+            "Health",
+            "Finding",
+            "Severity",
+            "Tier",
+            "Condition",
+            "CausedBy",
+            "Summary",
+            "Action",
+            "ExpiresOn",
+            "DaysLeft",
+        ),
         *("LastSuccessfulSync", "LastSyncErrorCode", "SyncedDevices", "ObservedOn"),
     ]
     runs = [
@@ -318,7 +329,8 @@ async def test_an_administrator_reads_the_row_of_an_expiring_token(monitor, sim)
     assert "Contoso HQ" in finding["summary"]
     assert "expires in 6 days" in row["Summary"]
     (sent,) = [row for row in monitor.published(run.id) if row["Connector"] == "ade"]
-    assert (sent["Finding"], sent["Severity"], sent["Tier"], sent["CausedBy"]) == ("expiring", "critical", "7", "none")
+    dimensions = (sent["Finding"], sent["Severity"], sent["Tier"], sent["CausedBy"])
+    assert dimensions == ("expiring", "critical", "7 days or less", "none")
     assert sent["Summary"] == finding["summary"]
     assert 0 < len(sent["Action"]) <= 200
     assert (sent["DaysLeft"], sent["SyncedDevices"], sent["Health"]) == (6, 412, "critical")
@@ -332,7 +344,9 @@ async def test_a_token_with_nothing_wrong_has_one_row_that_says_none(monitor):
         ("apns", "healthy"),
         ("vpp", "healthy"),
     ]
-    assert {row[name] for row in rows for name in ("Finding", "Severity", "Tier", "CausedBy", "Action")} == {"none"}
+    assert {
+        row[name] for row in rows for name in ("Finding", "Severity", "Tier", "Condition", "CausedBy", "Action")
+    } == {"none"}
     assert run.rows == 3
     assert monitor.firing() == []
 
@@ -375,7 +389,8 @@ async def test_the_public_capture_is_critical_for_the_terms_and_raises_one_alert
         ("terms_not_accepted", "none"),
         ("sync_stale", "terms_not_accepted"),
     }
-    assert alerts.soon() == [("fired", "token_critical", "Fabrikam Logistics", "ade", "terms_not_accepted", "none")]
+    terms = ("token_critical", "Fabrikam Logistics", "ade", "terms_not_accepted", "Apple's terms not accepted")
+    assert alerts.soon() == [("fired", *terms)]
 
 
 async def test_every_finding_that_a_first_check_can_show_is_shown(monitor, sim):

@@ -72,9 +72,14 @@ async def test_findings_that_are_taken_in_part_fail_the_run_and_resolve_nothing(
     taken = len(monitor.published(run.id))
     assert 0 < taken < run.rows
     assert f"{run.rows - taken} of {run.rows} rows of AppleTokenFinding_CL were not taken" in run.publish_error
-    assert ("resolved", "token_critical", "Contoso HQ", "ade", "expiring", "7") not in alerts.until(
-        monitor.now + 59 * MINUTE
-    )
+    assert (
+        "resolved",
+        "token_critical",
+        "Contoso HQ",
+        "ade",
+        "expiring",
+        "expires 2026-11-28 (7 days or less)",
+    ) not in alerts.until(monitor.now + 59 * MINUTE)
 
 
 async def test_a_closing_row_that_is_refused_rewrites_the_record_of_the_run_as_failed(monitor, sim):
@@ -153,8 +158,9 @@ async def remembered(monitor, sim):
 async def expect_judged_without_memory(monitor, run) -> None:
     assert run.outcome == "failed"
     found = monitor.found(run.id)
-    # Memory would have said since when; without it, the severity is the higher one.
-    assert found == {("Contoso HQ", "none", "none", "none"): 1, ("Contoso Labs", "sync_error", "critical", "none"): 1}
+    assert found == {("Contoso HQ", "none", "none", "none"): 1, ("Contoso Labs", "sync_error", "warning", "begun"): 1}
+    # Memory would have said since when; without it, no step is known to have been reached before.
+    assert {row["CausedBy"] for row in monitor.published(run.id) if row["Tier"] != "none"} == {"not_stored"}
     closing = monitor.closing(run.id)
     assert (closing["Outcome"], closing["Error"], closing["Rows"]) == ("failed", run.store_error, 4)
     # Nothing was stored, replaced or removed.
@@ -245,8 +251,40 @@ async def test_tables_that_cannot_be_written_leave_the_findings_published_and_no
     await monitor.check(HOUR)
     assert sorted(alerts.until(monitor.now + 50 * MINUTE)) == [
         ("resolved", "check_failing", "all"),
-        ("resolved", "token_critical", "Contoso HQ", "ade", "expiring", "7"),
+        ("resolved", "token_critical", "Contoso HQ", "ade", "expiring", "expires 2026-11-28 (7 days or less)"),
     ]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"], ids=["unreadable", "unwritable"])
+async def test_what_begins_in_an_outage_of_the_tables_is_raised_once_it_is_remembered_and_then_kept(
+    monitor, sim, method
+):
+    alerts = monitor.alerts()
+    sim.graph.tenant = tenant(ade("Contoso HQ", expires=8 * DAY), vpps=[])
+    await monitor.check()
+    (begun,) = alerts.soon()
+    sim.proxy.fail("TokenStatus", faults.table_status(403, "AuthorizationPermissionMismatch"), method=method)
+    if method == "POST":
+        sim.proxy.fail("", faults.table_status(403, "AuthorizationPermissionMismatch"), method=method)
+    told = []
+    for hour in range(1, 45):
+        # The token is renamed, gets another error each hour, and comes closer to its expiry.
+        now = ade(f"Contoso {hour}", id=sim.graph.tenant.ade[0]["id"], expires=8 * DAY, lastSyncErrorCode=10 + hour)
+        sim.graph.tenant = tenant({**now, "lastSuccessfulSyncDateTime": f"{monitor.now:%Y-%m-%dT%H:%M:%SZ}"}, vpps=[])
+        await monitor.check(HOUR)
+        alerts.skip()
+        told += alerts.soon()
+    assert told == [("fired", "check_failing", "all")]
+    sim.proxy.heal()
+    for _ in range(3):
+        await monitor.check(HOUR)
+        told += alerts.until(monitor.now + 59 * MINUTE)
+    assert sorted(told[1:]) == [
+        ("fired", "token_critical", "Contoso HQ", "ade", "expiring", "expires 2026-12-01 (7 days or less)"),
+        ("fired", "token_warning", "Contoso 44", "ade", "sync_error", "sync error, code 54"),
+        ("resolved", "check_failing", "all"),
+    ]
+    assert begun[1:] in alerts.open
 
 
 def test_an_invocation_without_its_role_at_the_tables_ends_in_one_clear_sentence(monitor, sim):
@@ -413,7 +451,7 @@ async def test_a_fault_in_the_judgement_still_sends_a_closing_row_that_says_fail
     remembered, sim, monkeypatch, caplog
 ):
     alerts = remembered.alerts()
-    assert ("fired", "token_warning", "Contoso Labs", "ade", "sync_error", "none") in alerts.soon()
+    assert ("fired", "token_warning", "Contoso Labs", "ade", "sync_error", "sync error, code 17") in alerts.soon()
     monkeypatch.setattr(check_module, "judge", lambda *_, **__: 1 / 0)
     told = []
     for _ in range(2):
@@ -424,7 +462,8 @@ async def test_a_fault_in_the_judgement_still_sends_a_closing_row_that_says_fail
         assert remembered.closing(run.id)["Outcome"] == "failed"
         told += alerts.soon()
     assert "ZeroDivisionError: division by zero" in caplog.text
-    assert told == [("fired", "check_failing", "all"), ("fired", "check_failing", "devices")]
+    assert told == [("fired", "check_failing", "all")]
+    assert remembered.run_rows()["devices"]["Outcome"] == "unknown"
     assert {row["RunId"] for row in remembered.statuses().values()} == {"run-1"}
     assert [record["Outcome"] for record in remembered.runs()] == ["succeeded", "failed", "failed"]
     assert sim.ingestion.requests

@@ -79,9 +79,9 @@ def dead(monitor, after: timedelta):
 
 
 OPENED = [
-    ("fired", "token_critical", "Contoso Books", "vpp", "invalid", "none"),
-    ("fired", "token_critical", "Contoso HQ", "ade", "expiring", "7"),
-    ("fired", "token_critical", "Contoso Labs", "ade", "terms_not_accepted", "none"),
+    ("fired", "token_critical", "Contoso Books", "vpp", "invalid", "invalid"),
+    ("fired", "token_critical", "Contoso HQ", "ade", "expiring", "expires 2026-11-28 (7 days or less)"),
+    ("fired", "token_critical", "Contoso Labs", "ade", "terms_not_accepted", "Apple's terms not accepted"),
 ]
 
 
@@ -102,7 +102,13 @@ async def play(monitor, death: Death) -> bool:
         # Whatever the dead run has sent, nothing resolves for it.
         assert not [event for event in alerts.until(monitor.now + 50 * MINUTE) if event[0] == "resolved"], death
     await monitor.check(MINUTE if died else HOUR)
-    assert ("token_critical", "Contoso HQ", "ade", "expiring", "7") not in monitor.firing()
+    assert (
+        "token_critical",
+        "Contoso HQ",
+        "ade",
+        "expiring",
+        "expires 2026-11-28 (7 days or less)",
+    ) not in monitor.firing()
     return died
 
 

@@ -25,6 +25,7 @@ from shared.tokens import (
     Key,
     Reading,
     Status,
+    Step,
     Token,
     Unreadable,
 )
@@ -243,6 +244,12 @@ def a_status(token: Token, *findings: Finding, **fields: object) -> Status:
         "changed_on": NOW - DAY,
     }
     return Status(**{**common, **fields})
+
+
+def a_step(tier: str = "begun", severity: Health = WARNING, condition: str = "", **fields: object) -> Step:
+    """A step out of nowhere; its condition names its tier unless another one is given."""
+    common: dict[str, object] = {"tier": tier, "severity": severity, "since": NOW - DAY, "action": "Renew it."}
+    return Step(**{**common, "condition": condition or f"it lasts ({tier})", **fields})
 
 
 def decoded(connector: Connector, wire: Mapping[str, object] | bytes) -> Token:

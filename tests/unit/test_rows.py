@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from shared import __version__
+from shared import __version__, rows
 from shared.counts import Counts, Inspected, Inspection, Pause
 from shared.device_rows import DEVICE_INSPECTION, inspection_memory
 from shared.devices import Device, Tally
@@ -21,7 +21,6 @@ from shared.rows import (
     TOKEN_HISTORY,
     TOKEN_STATUS,
     ChangeSource,
-    FindingSource,
     RunSource,
     StatusSource,
     changes_json,
@@ -61,6 +60,7 @@ from tests.unit.builders import (
     WARNING,
     WIRE,
     a_status,
+    a_step,
     ade,
     apns,
     at,
@@ -106,7 +106,7 @@ COLUMNS = {
     FINDINGS: """
         TimeGenerated datetime, EntraTenantId string, Deployment string, RunId string, Connector string, TokenId string,
         TokenName string, TokenType string, AppleId string, Health string, Finding string, Severity string,
-        Tier string, CausedBy string, Summary string, Action string, ExpiresOn datetime, DaysLeft int,
+        Tier string, Condition string, CausedBy string, Summary string, Action string, ExpiresOn datetime, DaysLeft int,
         LastSuccessfulSync datetime, LastSyncErrorCode int, SyncedDevices int, ObservedOn datetime
     """,
     RUNS: """
@@ -180,8 +180,8 @@ def status_row(status):
     return TOKEN_STATUS.row(StatusSource(status, GUIDANCE))
 
 
-def finding_rows(status):
-    return [FINDINGS.row(FindingSource(status, finding, NOW, *OF, GUIDANCE)) for finding in status.findings or (None,)]
+def finding_rows(status, **stored):
+    return list(rows.finding_rows(status, *OF, GUIDANCE, **stored))
 
 
 def history_row(change, connector=ADE, token_id="1"):  # noqa: S107 - an id, no password
@@ -346,7 +346,7 @@ def test_days_left_of_the_years_2_and_9999_fit_an_int():
 
 def test_days_left_of_a_token_that_cannot_be_read_follow_the_clock():
     status = last(at(NOTHING, ade(expires_on=NOW + 10 * DAY)), at(3 * DAY, failed(ADE)))
-    assert [row["DaysLeft"] for row in (status_row(status), *finding_rows(status))] == [7, 7, 7]
+    assert [row["DaysLeft"] for row in (status_row(status), *finding_rows(status))] == [7] * 4
 
 
 # --- Findings
@@ -568,6 +568,7 @@ def test_a_finding_row_says_which_token_what_is_wrong_and_what_to_do():
         "Finding": "sync_stale",
         "Severity": "warning",
         "Tier": "none",
+        "Condition": "none",
         "CausedBy": "sync_error",
         "ExpiresOn": "2026-11-28T06:07:00.000000Z",
         "DaysLeft": 5,
@@ -583,7 +584,7 @@ def test_a_finding_row_says_which_token_what_is_wrong_and_what_to_do():
 @pytest.mark.parametrize("connector", Connector)
 def test_a_token_without_a_finding_has_one_row_that_says_none(connector):
     (row,) = finding_rows(a_status(healthy(connector)))
-    dimensions = {name: row[name] for name in ("Finding", "Severity", "Tier", "CausedBy", "Action")}
+    dimensions = {name: row[name] for name in ("Finding", "Severity", "Tier", "Condition", "CausedBy", "Action")}
     assert dimensions == dict.fromkeys(dimensions, "none")
     assert (row["Health"], "healthy" in row["Summary"]) == ("healthy", True)
 
@@ -596,10 +597,34 @@ def test_a_dimension_is_never_empty(empty):
     assert row["Action"] not in {"", "none"}
 
 
+def test_each_step_of_a_finding_has_its_row_with_what_was_frozen():
+    steps = (a_step("60 days or less"), a_step("7 days or less", CRITICAL, action="Renew it now."))
+    finding = Finding(code="expiring", severity=CRITICAL, tier="7", since=NOW, steps=steps, name="Old name")
+    told = finding_rows(a_status(ade(name="New name"), finding))
+    columns = ("TokenName", "Severity", "Tier", "Condition", "CausedBy", "Action")
+    assert [tuple(row[column] for column in columns) for row in told] == [
+        ("Old name", "warning", "60 days or less", "it lasts (60 days or less)", "none", "Renew it."),
+        ("Old name", "critical", "7 days or less", "it lasts (7 days or less)", "none", "Renew it now."),
+    ]
+
+
+def test_a_cause_that_came_after_the_alert_holds_nothing_back():
+    finding = Finding(code="sync_stale", severity=WARNING, since=NOW, caused_by="expired", steps=(a_step(),))
+    (row,) = finding_rows(a_status(ade(), finding))
+    assert (row["CausedBy"], row["Condition"]) == ("none", "it lasts (begun)")
+
+
+def test_only_a_step_that_the_run_could_not_store_is_held_back():
+    steps = (a_step("60 days or less"), a_step("30 days or less", since=NOW))
+    status = a_status(ade(), Finding(code="expiring", severity=WARNING, since=NOW, steps=steps))
+    assert [row["CausedBy"] for row in finding_rows(status, stored=False)] == ["none", "not_stored"]
+    assert [row["CausedBy"] for row in finding_rows(status)] == ["none", "none"]
+
+
 def test_every_finding_of_a_token_has_its_row_of_the_same_run_and_time():
-    rows = finding_rows(amiss())
-    assert [row["Finding"] for row in rows] == WORST_FIRST
-    assert {(row["TimeGenerated"], row["RunId"], row["Health"]) for row in rows} == {
+    told = finding_rows(amiss())
+    assert [row["Finding"] for row in told] == WORST_FIRST
+    assert {(row["TimeGenerated"], row["RunId"], row["Health"]) for row in told} == {
         ("2026-11-23T06:07:00.000000Z", "run-1", "critical")
     }
 
