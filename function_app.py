@@ -14,6 +14,7 @@ from shared.check import CheckFailed, check
 from shared.clients import open_clients
 from shared.guidance import Guidance
 from shared.inspection import inspect
+from shared.quiet import quiet
 from shared.settings import Settings
 from shared.store import Store
 from shared.tokens import Outcome
@@ -24,6 +25,7 @@ gc.enable()
 
 app = func.FunctionApp()
 _log = logging.getLogger(__name__)
+quiet()  # the host's library would log each function
 
 
 @app.function_name("check_tokens")

@@ -217,7 +217,7 @@ def test_graph_refuses_although_the_token_has_the_role(patient):
     patient.hourly(1)
     patient.sim.graph.heal()
     said = patient.failing()["Reading"]["said"]
-    assert "active Intune licence" in said
+    assert "active Intune license" in said
     assert "not yet in" not in said
 
 
