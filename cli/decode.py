@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import msgspec
 
 from cli.rows import ChangeRow, ConnectorResult, FieldRow, FindingRow, InspectionRow, RunRow, StatusRow
+from shared.rows import LONGEST_TEXT
 from shared.text import bounded
 from shared.tokens import GraphToken, Health
 
@@ -86,7 +87,7 @@ class _Reader:
         if value is None and not required:
             return None
         try:
-            return msgspec.json.decode(str(value), type=kind)
+            return msgspec.json.decode("" if len(str(value)) > LONGEST_TEXT else str(value), type=kind)
         except (msgspec.MsgspecError, RecursionError):
             self.problems.append(f"{column} is {'missing' if value is None else 'not what this release knows'}")
             return None

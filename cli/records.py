@@ -5,7 +5,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-import aiohttp
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
 from azure.core.pipeline.transport import AioHttpTransport
@@ -17,6 +16,7 @@ from cli.decode import Row, change_row, inspection_row, run_row, status_row
 from cli.places import Place, Places
 from cli.refusals import tables_refused
 from cli.rows import ChangeRow, InspectionRow, RunRow, StatusRow
+from shared.answers import azure_session
 from shared.clouds import CLOUDS
 from shared.device_rows import DEVICE_INSPECTION
 from shared.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS, Table, newest_first
@@ -138,9 +138,8 @@ async def open_records(places: Places) -> AsyncIterator[Records]:
     assert place is not None  # noqa: S101 # it was required
     cloud = CLOUDS[places.checked("AZURE_CLOUD", "AzureCloud")]
     async with AsyncExitStack() as stack:
-        session = aiohttp.ClientSession(trust_env=True, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False)
         transport = AioHttpTransport(
-            session=await stack.enter_async_context(session),
+            session=await stack.enter_async_context(azure_session(lists=True)),
             session_owner=False,
             connection_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS,

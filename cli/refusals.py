@@ -6,6 +6,7 @@ from typing import Final
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ServiceRequestError
 
 from cli import CommandError
+from shared.answers import AnswerTooLongError
 from shared.text import bounded
 
 READER: Final = "Storage Table Data Reader"
@@ -25,7 +26,8 @@ def tables_refused(error: AzureError, table: str, endpoint: str, source: str) ->
     """
     status = error.status_code if isinstance(error, HttpResponseError) else None
     if status is None:
-        return signed_out(error) if isinstance(error, ClientAuthenticationError) else _silent(error, endpoint, source)
+        read = isinstance(error, AnswerTooLongError) or not isinstance(error, ClientAuthenticationError)
+        return _silent(error, endpoint, source) if read else signed_out(error)
     account, code = _account(endpoint), _code(error)
     refused = f"{table} could not be read: {account} answered HTTP {status}{f' {code}' if code else ''}"
     match status, code:

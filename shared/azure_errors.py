@@ -1,9 +1,11 @@
 """What an Azure service refused, in words: the tables and the logs fail the same way."""
 
+import re
 from typing import Final
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ServiceRequestError
 
+from shared.answers import AnswerTooLongError
 from shared.text import bounded
 
 _LONGEST: Final = 300
@@ -21,11 +23,17 @@ def told(error: AzureError, *, right: str) -> str:
                 return f"{answer}: what infra/main.bicep deploys is not there, or the address in the settings is wrong"
             case _:
                 return answer
-    if isinstance(error, ClientAuthenticationError):
-        return f"no sign-in ({_first_line(error)}): check that the app has its managed identity"
+    if isinstance(error, ClientAuthenticationError) and not isinstance(error, AnswerTooLongError):
+        return f"no sign-in ({_attempt(error)}): check that the app has its managed identity"
     if isinstance(error, ServiceRequestError):
         return f"no connection ({_first_line(error)}): check the address in the settings, DNS and firewall"
     return f"{type(error).__name__} ({_first_line(error)})"
+
+
+def _attempt(error: AzureError) -> str:
+    """Return what the last credential said: of a chain, each line names one that it tried."""
+    tried = re.findall(r"^\s*\w+Credential: .+$", str(error), re.MULTILINE)
+    return bounded(tried[-1].strip(), _LONGEST) if tried else _first_line(error)
 
 
 def _first_line(error: AzureError) -> str:

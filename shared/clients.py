@@ -9,7 +9,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from typing import NamedTuple
 
-import aiohttp
 import httpx
 from azure.core import AsyncPipelineClient
 from azure.core.credentials_async import AsyncTokenCredential
@@ -26,6 +25,7 @@ from msgraph_core import GraphClientFactory
 from msgraph_core.middleware import AsyncGraphTransport
 
 from shared import __version__
+from shared.answers import ACCEPTED, azure_session, bound
 from shared.connectors import EVENTS_ROLE, ROLE
 from shared.graph import Graph
 from shared.graph_credential import GraphCredential, forms
@@ -59,16 +59,17 @@ async def open_clients(
     """
     quiet()
     async with AsyncExitStack() as stack:
-        # As the SDK would make one for each of its clients; shared, they connect once.
-        session = aiohttp.ClientSession(trust_env=True, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False)
-        transport = AioHttpTransport(session=await stack.enter_async_context(session), session_owner=False)
+        transport, lists = [
+            AioHttpTransport(session=await stack.enter_async_context(session), session_owner=False)
+            for session in (azure_session(), azure_session(lists=True))
+        ]
         credential = await stack.enter_async_context(_credential(settings, transport))
         tables = await stack.enter_async_context(
             TableServiceClient(
                 settings.tables_endpoint,
                 credential=credential,
                 audience=settings.cloud.tables,
-                transport=transport,
+                transport=lists,
                 permit_redirects=False,
             )
         )
@@ -81,7 +82,7 @@ async def open_clients(
                 permit_redirects=False,
             )
         )
-        batches = await stack.enter_async_context(_batches(credential, settings, transport))
+        batches = await stack.enter_async_context(_batches(credential, settings, lists))
         resources = forms(settings.graph_audience)[: 1 if graph_credential else None]
         needed = (ROLE, EVENTS_ROLE) if settings.enrollment_events else (ROLE,)
         reader = GraphCredential(graph_credential or credential, resources, needed=needed, now=now)
@@ -127,6 +128,8 @@ def _graph_http() -> httpx.AsyncClient:
     headers, a request takes a quarter less of the processor (measured).
     """
     client: httpx.AsyncClient = GraphClientFactory.create_with_custom_middleware([RetryHandler()])
+    client.headers.update(ACCEPTED)
+    client.event_hooks = {"response": [bound]}
     return client
 
 

@@ -21,6 +21,7 @@ from kiota_abstractions.request_information import RequestInformation
 from kiota_http.middleware.options import ResponseHandlerOption, RetryHandlerOption
 from msgraph.graph_request_adapter import GraphRequestAdapter
 
+from shared.answers import AnswerTooLongError
 from shared.graph_credential import GraphCredential
 from shared.pages import REPORT, GraphError, Pages, encoded
 from shared.refusals import explanation, refusal
@@ -88,6 +89,8 @@ class Graph:
             request.add_request_options([RetryHandlerOption(should_retry=False)])
         try:
             answer = await self._adapter.send_primitive_async(request, "bytes", {})
+        except AnswerTooLongError as error:
+            raise GraphError(asked, error.message, REPORT) from error
         except ClientAuthenticationError as error:
             raise GraphError(asked, f"no sign-in: {bounded(str(error))}", _IDENTITY) from error
         except AzureError as error:

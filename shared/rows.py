@@ -35,8 +35,10 @@ DEVICES: Final = "devices"
 _NEVER_IN_TABLES: Final = datetime(1601, 1, 1, tzinfo=UTC)
 """Edm.DateTime begins here. https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model"""
 
+LONGEST_TEXT: Final = 32_768
+"""Characters: a string property of a table holds 64 KiB of UTF-16; see the page above."""
 _MAXIMUM_TEXT: Final = 32_000
-"""A string property of a table holds 64 KiB of UTF-16; see the page above."""
+"""What is written, with something to spare."""
 
 _LAST_MILLISECOND: Final = 253_402_300_799_999
 """Epoch milliseconds of the end of the year 9999: subtracting from it sorts the newest row first."""

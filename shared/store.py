@@ -20,7 +20,16 @@ from shared.azure_errors import told
 from shared.counts import Inspection
 from shared.device_rows import DEVICE_INSPECTION
 from shared.guidance import Guidance
-from shared.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS, ChangeSource, StatusSource, key, newest_first
+from shared.rows import (
+    CHECK_RUN,
+    LONGEST_TEXT,
+    TOKEN_HISTORY,
+    TOKEN_STATUS,
+    ChangeSource,
+    StatusSource,
+    key,
+    newest_first,
+)
 from shared.tokens import Change, Connector, Key, Run, Status
 from shared.transactions import Operation, Transactions, split
 
@@ -310,6 +319,9 @@ def _remembered(place: Place, memory: object) -> Status | None:
 
 
 def _decoded[T](memory: object, kind: type[T]) -> T | None:
+    """Return what a row remembers; None where it cannot be read, or is longer than any column."""
+    if isinstance(memory, str) and len(memory) > LONGEST_TEXT:
+        return None
     try:
         return msgspec.json.decode(str(memory), type=kind)
     except (msgspec.MsgspecError, RecursionError):

@@ -8,8 +8,10 @@ import asyncio
 import base64
 import inspect
 import json
-from collections.abc import Awaitable, Callable
+import zlib
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -125,6 +127,40 @@ def trickle(interval: float = 0.2) -> Fault:
         return response
 
     return fault
+
+
+def streamed(chunks: Callable[[], Iterable[bytes]], *, encoding: str | None = None) -> Fault:
+    """200 with a body of these chunks, for as long as somebody reads on."""
+
+    async def fault(request: web.Request, _answer: Answer) -> web.StreamResponse:
+        headers = {"Content-Type": "application/json", **({"Content-Encoding": encoding} if encoding else {})}
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        for chunk in chunks():
+            if request.transport is None or request.transport.is_closing():
+                break
+            await response.write(chunk)
+            await asyncio.sleep(0)  # a write to a broken connection neither fails nor waits
+        return response
+
+    return fault
+
+
+def endless() -> Fault:
+    """A body of white space without an end."""
+    return streamed(lambda: repeat(b" " * 64 * 1024))
+
+
+def zipped(mib: int) -> Fault:
+    """So many MiB of white space, compressed to a thousandth."""
+
+    def chunks() -> Iterator[bytes]:
+        compressor = zlib.compressobj(1, wbits=16 + zlib.MAX_WBITS)
+        for _ in range(mib):
+            yield compressor.compress(b" " * 1024 * 1024)
+        yield compressor.flush()
+
+    return streamed(lambda: filter(None, chunks()), encoding="gzip")
 
 
 def dropped() -> Fault:

@@ -450,6 +450,19 @@ async def test_a_row_whose_memory_cannot_be_read_is_named_and_healed_by_the_next
     assert monitor.statuses()["ade", "Contoso HQ"]["Health"] == "healthy"
 
 
+async def test_a_memory_that_is_longer_than_any_column_is_not_read(monitor, sim):
+    remember(sim, GOLDEN)
+    sim.graph.tenant = tenant(ade("Contoso HQ", id=GOLDEN["token"]["id"]))
+
+    def longer(page):
+        for row in page["value"]:
+            row["Memory"] += " " * 32_768
+
+    sim.proxy.fail("TokenStatus", faults.rewritten(longer), method="GET")
+    run = await monitor.check()
+    assert "remembers cannot be read; it is judged anew" in run.store_error
+
+
 async def test_a_memory_that_tells_of_another_token_is_not_believed(monitor, sim):
     remember(sim, GOLDEN, row="another")
     sim.graph.tenant = tenant(ade("Contoso HQ", id="another"))

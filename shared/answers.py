@@ -1,0 +1,150 @@
+"""How much of an answer is read. What goes on after that is no answer of these services, and would take all memory.
+
+Bytes count as they arrive and as they are decompressed, since a compressed MiB can hold a GiB.
+"""
+
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from typing import Final
+
+import aiohttp
+import httpx
+from azure.core.exceptions import ClientAuthenticationError
+
+_MIB: Final = 1024 * 1024
+
+LIST_BYTES: Final = 64 * _MIB
+"""Of a page of Table Storage: 1,000 rows, each with one column of up to 64 KiB."""
+GRAPH_BYTES: Final = 8 * _MIB
+"""Of an answer of Graph: a page of 1,000 devices has 1 MiB. Sixteen tokens of an inspection are read side by side."""
+OTHER_BYTES: Final = _MIB
+"""Of the identity, of Logs Ingestion, and of what Table Storage says about a change."""
+
+ACCEPTED: Final = {"Accept-Encoding": "gzip"}
+"""The header of requests: what this module decompresses."""
+
+_PIECE: Final = 64 * 1024
+_WINDOWS: Final = {"gzip": 16 + zlib.MAX_WBITS, "deflate": -zlib.MAX_WBITS}
+"""By `Content-Encoding`, as azure-core decompresses."""
+
+
+class AnswerTooLongError(ClientAuthenticationError):
+    """An answer was not read to its end. azure-core repeats the request after any other error of its own."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(message=f"the answer has more than {most // _MIB} MiB, and was not read to its end")
+
+
+class Body:
+    """The body of one answer, as it arrives."""
+
+    def __init__(self, encoding: str | None, most: int) -> None:
+        window = _WINDOWS.get((encoding or "").lower())
+        self._inflater = None if window is None else zlib.decompressobj(window)
+        self._most = most
+        self._arrived = 0
+        self._inflated = 0
+
+    def pieces(self, chunk: bytes) -> Iterator[bytes]:
+        """Return what `chunk` adds to the body, decompressed, in small pieces.
+
+        Raises:
+            AnswerTooLongError: where the body has become too long.
+            zlib.error: where it is not compressed as it says.
+
+        """
+        self._arrived += len(chunk)
+        if self._arrived > self._most:
+            raise AnswerTooLongError(self._most)
+        if self._inflater is None:
+            yield chunk
+            return
+        while chunk and not self._inflater.eof:
+            piece = self._inflater.decompress(chunk, _PIECE)
+            chunk = self._inflater.unconsumed_tail
+            self._inflated += len(piece)
+            if self._inflated > self._most:
+                raise AnswerTooLongError(self._most)
+            yield piece
+
+
+class _AzureResponse(aiohttp.ClientResponse):
+    """An answer to azure-core, which decompresses it on its own once it is whole."""
+
+    @property
+    def most(self) -> int:
+        """How many bytes are read."""
+        return OTHER_BYTES
+
+    async def read(self) -> bytes:
+        """Return the body as it arrived.
+
+        Raises:
+            AnswerTooLongError: where it is too long, or becomes so by decompressing.
+
+        """
+        if self._body is None:
+            body, chunks = Body(self.headers.get("Content-Encoding"), self.most), []
+            try:
+                async for chunk in self.content.iter_any():
+                    for _ in body.pieces(chunk):
+                        pass
+                    chunks.append(chunk)
+            except zlib.error as error:
+                self.close()
+                raise aiohttp.ClientPayloadError(str(error)) from error
+            except BaseException:
+                self.close()
+                raise
+            self._body = b"".join(chunks)
+        return await super().read()
+
+
+class _TablesResponse(_AzureResponse):
+    """The same for Table Storage."""
+
+    @property
+    def most(self) -> int:
+        """How many bytes are read."""
+        return LIST_BYTES if self.method == "GET" else OTHER_BYTES
+
+
+def azure_session(*, lists: bool = False) -> aiohttp.ClientSession:
+    """Return what azure-core's transport sends through: as the SDK makes one for each of its clients, but bounded.
+
+    With `lists`, whatever is got may be a page of Table Storage.
+    """
+    return aiohttp.ClientSession(
+        trust_env=True,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        headers=ACCEPTED,
+        response_class=_TablesResponse if lists else _AzureResponse,
+    )
+
+
+class _Stream(httpx.AsyncByteStream):
+    """The body of an answer of httpx, decompressed."""
+
+    def __init__(self, response: httpx.Response, stream: httpx.AsyncByteStream, body: Body) -> None:
+        self._request = response.request
+        self._stream = stream
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._stream:
+                for piece in self._body.pieces(chunk):
+                    yield piece
+        except zlib.error as error:
+            raise httpx.DecodingError(str(error), request=self._request) from error
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+async def bound(response: httpx.Response) -> None:
+    """Let an answer of httpx end where it is too long, with AnswerTooLongError: a hook for responses."""
+    if isinstance(response.stream, httpx.AsyncByteStream):
+        body = Body(response.headers.pop("Content-Encoding", None), GRAPH_BYTES)
+        response.stream = _Stream(response, response.stream, body)

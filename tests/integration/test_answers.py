@@ -1,0 +1,101 @@
+"""An answer without end is not read to its end: the part that asked fails, says so, and takes no memory."""
+
+from datetime import UTC, datetime
+from itertools import chain, repeat
+
+import pytest
+
+from simulator import faults
+from simulator.graph import ADE
+from simulator.tenant import many
+
+PEAK_MIB = 300
+TOO_LONG = "the answer has more than {} MiB, and was not read to its end"
+
+PIECE = b"x" * 1024 * 1024
+
+
+def a_long_name():
+    """A token whose name has 300 MB."""
+    return chain([b'{"value":[{"id":"1","tokenName":"'], repeat(PIECE, 300), [b'"}]}'])
+
+
+ANSWERS = {
+    "a GiB, compressed": faults.zipped(1024),
+    "no end": faults.endless(),
+    "a name of 300 MB": faults.streamed(a_long_name),
+}
+
+
+@pytest.fixture
+def seen(monitor):
+    """A tenant that one check has seen."""
+    assert monitor.invoke().success
+    return monitor
+
+
+def expect_small(result):
+    assert result.peak_mib is not None, result.exception
+    assert result.peak_mib < PEAK_MIB, result.peak_mib
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+def test_an_answer_of_graph_without_end_fails_its_connector_and_says_so(seen, sim, answer):
+    sim.graph.fail(ADE, answer)
+    result = seen.invoke()
+    expect_small(result)
+    assert result.success, "a degraded run is not repeated"
+    rows = seen.run_rows()
+    assert {of: row["Outcome"] for of, row in rows.items() if of != "devices"} == {
+        "ade": "failed",
+        "apns": "succeeded",
+        "vpp": "succeeded",
+        "all": "degraded",
+    }
+    assert TOO_LONG.format(8) in rows["ade"]["Error"]
+    assert {status["Health"] for (of, _), status in seen.statuses().items() if of == "ade"} <= {"unknown", "critical"}
+
+
+@pytest.mark.parametrize("answer", list(ANSWERS)[:2])
+def test_an_answer_of_the_identity_without_end_fails_everything_that_signs_in(seen, sim, answer):
+    sim.identity.fail("", ANSWERS[answer])
+    result = seen.invoke()
+    expect_small(result)
+    assert not result.success
+    for what in (
+        "TokenStatus could not be read",
+        "CheckRun could not be written",
+        "rows of AppleTokenRun_CL were not taken",
+    ):
+        assert f"{what}: no sign-in (ManagedIdentityCredential: {TOO_LONG.format(1)})" in result.exception
+    assert f"Connector ade could not be read: GET {ADE}: no sign-in" in result.logs
+    assert TOO_LONG.format(1) in result.logs
+
+
+@pytest.mark.parametrize("answer", list(ANSWERS)[:2])
+def test_an_answer_of_the_tables_without_end_fails_the_run_and_says_so(seen, sim, answer):
+    sim.proxy.fail("TokenStatus", ANSWERS[answer], method="GET")
+    result = seen.invoke()
+    expect_small(result)
+    assert not result.success
+    assert f"TokenStatus could not be read: AnswerTooLongError ({TOO_LONG.format(64)})" in result.exception
+
+
+@pytest.mark.parametrize("answer", list(ANSWERS)[:2])
+def test_an_answer_of_logs_ingestion_without_end_fails_the_run_and_says_so(seen, sim, answer):
+    sim.ingestion.fail("", ANSWERS[answer])
+    result = seen.invoke()
+    expect_small(result)
+    assert not result.success
+    assert f"rows of AppleTokenFinding_CL were not taken: AnswerTooLongError ({TOO_LONG.format(1)})" in result.exception
+
+
+def test_answers_without_end_to_requests_side_by_side_do_not_add_up(seen, sim):
+    """Sixteen tokens of an inspection, and sixteen changes of a check."""
+    sim.graph.tenant = many(16, datetime.now(UTC), devices=2)
+    assert seen.invoke().success
+    sim.graph.fail("", faults.endless())
+    expect_small(seen.invoke("inspect_devices"))
+    for service in (sim.proxy, sim.ingestion):
+        service.fail(lambda request: request.method != "GET", faults.endless())
+    expect_small(seen.invoke())
