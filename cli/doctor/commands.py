@@ -51,8 +51,7 @@ def deploy(facts: Facts) -> Words:
     if name:
         return "azd", "deploy", "--environment", name
     group, app = group_id(facts).rpartition("/")[2], app_id(facts).rpartition("/")[2]
-    words = ("az", "functionapp", "deployment", "source", "config-zip", "--resource-group", group, "--name", app)
-    return (*words, "--src", "dist/ade-token-monitor-VERSION.zip")
+    return "python", "infra/deploy_code.py", "--resource-group", group, "--name", app
 
 
 def set_settings(facts: Facts, **values: str) -> Words:

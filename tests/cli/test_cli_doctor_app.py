@@ -38,7 +38,10 @@ def test_a_function_that_the_host_did_not_find_is_deployed(patient):
     patient.sim.arm.functions.remove("inspect_devices")
     told = patient.the_failure("Functions")
     assert "has not found inspect_devices" in told["said"]
-    assert "config-zip --resource-group rg-apple-tokens --name func-contoso-a1b2c3d4e5f6g" in told["command"]
+    assert (
+        "python infra/deploy_code.py --resource-group rg-apple-tokens --name func-contoso-a1b2c3d4e5f6g"
+        in told["command"]
+    )
 
 
 def test_a_function_that_is_disabled_is_enabled(patient):

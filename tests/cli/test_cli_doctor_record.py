@@ -141,7 +141,7 @@ def test_a_run_that_could_not_store(patient):
     assert "TokenStatus could not be read: HTTP 500." in told["Storing"]["said"]
 
 
-@pytest.mark.parametrize(("version", "command"), [("0.0.9", "config-zip"), ("99.0", "git pull")])
+@pytest.mark.parametrize(("version", "command"), [("0.0.9", "deploy_code.py"), ("99.0", "git pull")])
 def test_the_app_and_this_program_are_of_different_releases(patient, version, command):
     patient.ran()
     patient.change_run(Version=version)

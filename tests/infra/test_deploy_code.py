@@ -8,7 +8,6 @@ import asyncio
 import importlib.util
 import subprocess
 import sys
-import zipfile
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +18,7 @@ from shared import __version__
 from simulator import bearer, faults
 from simulator.server import Server
 from simulator.tls import make_tls
-from tests.infra.desk import APP, INFRA, ROOT, Said
+from tests.infra.desk import APP, INFRA, ROOT, Said, pack
 
 FUNCTIONS = {"check_tokens", "inspect_devices", "prune_history"}
 TARGET = ("--resource-group", "rg-tokens", "--name", "func-tokens")
@@ -131,14 +130,6 @@ class Deployer:
     def sent(self) -> list[Any]:
         """The requests that carry a package."""
         return [request for request in self.azure.requests if request.body]
-
-
-def pack(path, *names, source=None):
-    with zipfile.ZipFile(path, "w") as packed:
-        packed.writestr("function_app.py", source or (ROOT / "function_app.py").read_text("utf-8"))
-        for name in names:
-            packed.writestr(name, name)
-    return path
 
 
 @pytest.fixture

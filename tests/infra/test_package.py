@@ -277,14 +277,20 @@ def test_azd_builds_the_package_before_it_packs_and_its_failure_stops_the_deploy
     assert hook["windows"] == {"shell": "pwsh", "run": "python infra/package.py; exit $LASTEXITCODE"}
 
 
-@pytest.mark.parametrize(("event", "script"), [("postprovision", "grant"), ("postdeploy", "first-check")])
-def test_azd_grants_before_the_code_and_checks_after_it_on_every_system(event, script):
+@pytest.mark.parametrize(
+    ("event", "program", "more"),
+    [
+        ("preprovision", "configured", {}),
+        ("postprovision", "grant", {"interactive": "true"}),
+        ("postdeploy", "first_check", {"interactive": "true", "continueOnError": "true"}),
+    ],
+)
+def test_azd_runs_the_same_program_on_every_system_and_its_failure_counts(event, program, more):
+    assert (ROOT / "infra" / "hooks" / f"{program}.py").is_file()
     assert AZD["hooks"][event] == {
-        "posix": {"shell": "sh", "run": f"infra/hooks/{script}.sh", "interactive": "true"},
-        "windows": {"shell": "pwsh", "run": f"infra/hooks/{script}.ps1", "interactive": "true"},
+        "posix": {"shell": "sh", "run": f"python3 infra/hooks/{program}.py", **more},
+        "windows": {"shell": "pwsh", "run": f"python infra/hooks/{program}.py; exit $LASTEXITCODE", **more},
     }
-    for system in AZD["hooks"][event].values():
-        assert (ROOT / system["run"]).is_file()
 
 
 def test_azd_provisions_the_template_of_the_subscription():

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+import tree_sitter
+import tree_sitter_powershell
 
 from shared.connectors import EVENTS_ROLE, GRANT_SCRIPT, ROLE
 from shared.tokens import PUSH_CERTIFICATE_ID
@@ -48,7 +50,7 @@ def shellcheck(*scripts: Path) -> str:
 def shell_scripts() -> Iterable[Path]:
     yield from SHELL_SCRIPTS
     for script in (ROOT / ".ci").iterdir():
-        if re.match(r"#!\S*[ /](ba)?sh\n", script.read_text()):
+        if script.is_file() and re.match(r"#!\S*[ /](ba)?sh\n", script.read_text()):
             yield script
 
 
@@ -100,6 +102,27 @@ def test_the_roles_are_the_same_in_every_way_to_grant_them():
             fake_az.GRAPH_APP,
             "00000000-0000-0000-0000-000000000000",
         }, name
+
+
+def powershell_errors(source: bytes) -> list[str]:
+    """Returns the places that PowerShell's grammar cannot read."""
+    root = tree_sitter.Parser(tree_sitter.Language(tree_sitter_powershell.language())).parse(source).root_node
+    found, nodes = [], [root]
+    while nodes:
+        node = nodes.pop()
+        nodes += node.children
+        if node.is_error or node.is_missing:
+            found.append(f"line {node.start_point.row + 1}: {node.text.decode()[:60]}")
+    return found
+
+
+def test_powershell_can_be_parsed():
+    scripts = list(INFRA.rglob("*.ps1"))
+    assert [script.name for script in scripts] == ["grant-graph-role.ps1"]
+    source = scripts[0].read_bytes()
+    assert powershell_errors(source) == []
+    for flaw in (source.replace(b"} catch {", b"catch {"), source.replace(b"param(", b"param"), source + b"if ($a {"):
+        assert powershell_errors(flaw)
 
 
 def test_powershell_asks_for_what_granting_needs_and_no_more():

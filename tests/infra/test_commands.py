@@ -1,0 +1,187 @@
+"""Every command that the documents, the programs and `doctor` name: az's by az's own parser, ours by running them."""
+
+import ast
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import compiler
+import pytest
+
+from cli.doctor import commands
+from tests.infra.desk import APP, INFRA, PRINCIPAL, ROOT, SUBSCRIPTION, TOKEN, Desk, pack
+
+AZ = ROOT / ".judges" / "az" / "bin" / "python"
+MISSING = "az is missing: .ci/judge az installs it into .judges/az"
+needed = pytest.mark.skipif(not AZ.exists() and not os.environ.get("AZ_REQUIRED"), reason=MISSING)
+
+DOCUMENTS = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")})
+DEPLOYED = {"FUNCTION_APP_ID": APP, "TABLES_ENDPOINT": "https://sttokens.table.core.windows.net/"}
+
+
+def documented() -> list[tuple[str, list[str]]]:
+    """Returns the command lines of all documents, and where each one is."""
+    found = []
+    for path in DOCUMENTS:
+        text = path.read_text("utf-8").replace("\\\n", " ")
+        blocks = re.findall(r"^ *```(?:sh|yaml|console)\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+        lines = [line for block in blocks for line in block.splitlines()]
+        lines += re.findall(r"`((?:az|infra/\S+\.sh) [^`\n]+)`", text)
+        matches = (re.search(r"(?:^|\$\(|run: |\$ )\s*((?:az|python3?|infra/\S+\.sh) [^)]*)", line) for line in lines)
+        found += [(path.name, shlex.split(command[1], comments=True)) for command in matches if command]
+    return found
+
+
+def facts():
+    """Returns what `doctor` knows where azd keeps no environment."""
+    known = DEPLOYED | {"TENANT_ID": SUBSCRIPTION, "RESOURCE_GROUP": "rg-tokens"}
+    places = SimpleNamespace(azd_environment=None, get=known.get, value=known.get)
+    return SimpleNamespace(places=places, setting=lambda _: None)
+
+
+def of_doctor() -> list[list[str]]:
+    """Returns the commands of `doctor`: those of cli/doctor/commands.py, and what its other modules make of them."""
+    here = facts()
+    found = [
+        *(make(here) for make in (commands.sign_in, commands.provision, commands.deploy)),
+        commands.set_settings(here, CHANGE_DAYS="7"),
+        commands.take_back(here, PRINCIPAL, "grant"),
+        commands.assign("Reader", commands.principal(PRINCIPAL), commands.storage_account_id(here)),
+        commands.assign("Reader", commands.principal(None), commands.collection_rule_id(here, None)),
+    ]
+    for path in (ROOT / "cli" / "doctor").glob("*.py"):
+        nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+        inner = {id(node.value) for node in nodes if isinstance(node, ast.Starred)}
+        whole = [node for node in nodes if isinstance(node, (ast.Tuple, ast.Call)) and id(node) not in inner]
+        spelled = map(words_of, [] if path.stem == "commands" else whole)
+        found += [words for words in spelled if words[:1] == ["az"]]
+    return [list(words) for words in found]
+
+
+def words_of(node: ast.AST) -> list[str]:
+    """Returns the words of a command that code spells out, with a placeholder for each value."""
+    match node:
+        case ast.Constant(value=str(word)):
+            return [word]
+        case ast.Call(func=ast.Attribute(attr="of_app"), args=[_, *verb]):
+            return ["az", "functionapp", *(word for each in verb for word in words_of(each)), "--ids", APP]
+        case ast.Tuple(elts=elements) if elements:
+            return [word for each in elements for word in words_of(each)]
+        case ast.Starred(value=value):
+            return words_of(value)
+    return ["X"]
+
+
+def of_refusals() -> list[list[str]]:
+    """Returns the commands inside of the other commands' sentences."""
+    found = []
+    for path in (ROOT / "cli").glob("*.py"):
+        for text in re.findall(r"(?:`|f')(az [^`'\n]+)[`']", path.read_text("utf-8")):
+            filled = re.sub(r"\{.*?\}", "X", text.replace("{assignee}", "--assignee X"))
+            found.append(shlex.split(filled))
+    return found
+
+
+def recorded(folder: Path) -> list[list[str]]:
+    """Returns what the scripts and the programs of infra/ call az with."""
+    desk = Desk(folder)
+    desk.state |= {"identities": [], "groups": [], "manager": "https://127.0.0.1:9"}
+    group = ("--resource-group", "rg-tokens")
+    named = ("--identity", "id-tokens", *group)
+    snooze = ("--token-id", TOKEN, *group)
+    assert desk.run("grant-graph-role.sh", *named, "--create", "--location", "westeurope").status == 0
+    assert desk.run("snooze-token.sh", *snooze, "--until", "2026-12-01T08:00").status == 0
+    assert desk.run("snooze-token.sh", "--list", *group).status == 0
+    assert desk.run("snooze-token.sh", "--remove", *snooze).status == 0
+    environment = {"IDENTITY_PRINCIPAL_ID": PRINCIPAL, "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION}
+    assert desk.run("hooks/grant.py", **environment).status == 0
+    assert desk.run("hooks/first_check.py", **DEPLOYED).status == 0
+    package = pack(folder / "app.zip", ".python_packages/x.py")
+    target = ("--name", "func-tokens", "--subscription", SUBSCRIPTION, "--package", str(package))
+    assert "127.0.0.1:9 does not answer" in desk.run("deploy_code.py", *group, *target).err
+    calls = [json.loads(call) for call in (folder / "calls.jsonl").read_text().splitlines()]
+    return [["az", *words] for words in calls]
+
+
+def judge(lines: list[list[str]]) -> list[str]:
+    """Returns what az's parser says of each command line."""
+    words = json.dumps([line[1:] for line in lines])
+    program = [AZ, Path(__file__).with_name("az_parser.py")]
+    done = subprocess.run(program, input=words, capture_output=True, text=True, check=True, timeout=300)
+    return json.loads(done.stdout)
+
+
+@needed
+def test_az_takes_every_command_that_is_documented_printed_or_called(tmp_path):
+    sources = {
+        "documents": [words for _, words in documented()],
+        "doctor": of_doctor(),
+        "refusals": of_refusals(),
+        "calls": recorded(tmp_path),
+    }
+    lines = [(source, words) for source, found in sources.items() for words in found if words[0] == "az"]
+    assert {source for source, _ in lines} == set(sources)
+    assert len(lines) > 60
+    said = judge([words for _, words in lines])
+    assert [(*line, refusal) for line, refusal in zip(lines, said, strict=True) if refusal] == []
+
+
+@needed
+@pytest.mark.parametrize(
+    "line",
+    [
+        "az monitor log-analytics workspace delete --resource-group g --workspace-name w --forse true",
+        "az functionapp deploy-code --name x",
+        "az group delete --yes",
+        "az group list --query '[name'",
+    ],
+)
+def test_az_refuses_what_it_does_not_know(line):
+    assert judge([shlex.split(line)]) != [""]
+
+
+PROGRAMS = [words for _, words in documented() if re.match(r"infra/|python3? infra/", " ".join(words))]
+
+
+@pytest.mark.parametrize("words", PROGRAMS, ids=" ".join)
+def test_our_own_programs_take_every_documented_option(tmp_path, words):
+    name, *arguments = [word for word in words if not word.startswith("python")]
+    if name == "infra/package.py":
+        assert arguments == []
+        return
+    desk = Desk(tmp_path)
+    desk.state["accounts"] = []  # the run ends as soon as it would ask Azure
+    said = desk.run(name.removeprefix("infra/"), *arguments)
+    assert said.status == 1
+    assert not re.search(r"--help tells how|is no option|usage:", said.err)
+
+
+def test_the_documents_name_our_programs():
+    assert {Path(words[words[0].startswith("python")]).name for words in PROGRAMS} >= {
+        "deploy_code.py",
+        "grant-graph-role.sh",
+        "package.py",
+        "snooze-token.sh",
+    }
+
+
+@compiler.needed
+def test_the_parameter_file_that_is_copied_as_documented_compiles(tmp_path):
+    text = (ROOT / "docs" / "deployment.md").read_text("utf-8")
+    copies = [words.split() for words in re.findall(r"^cp (.+)$", text, re.MULTILINE)]
+    assert copies
+    shutil.copytree(INFRA, tmp_path / "infra", ignore=shutil.ignore_patterns(compiler.APART))
+    for source, target in copies:
+        shutil.copy(tmp_path / source, tmp_path / target)
+    named = set(re.findall(r"(?:--parameters|--template-file) (\S+\.(?:bicepparam|json|bicep))", text))
+    assert named
+    for path in named:
+        assert (tmp_path / path).is_file(), path
+        if path.endswith(".bicepparam"):
+            done = compiler.run("build-params", tmp_path / path, "--stdout", cwd=tmp_path)
+            assert done.returncode == 0, done.stderr
