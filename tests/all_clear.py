@@ -1,6 +1,7 @@
 """Counts false all-clears: resolutions of a token's alert while its condition, or a worse form of it, lasts.
 
-Whether a condition lasts is read from what Graph holds, item by item, and from nothing that the monitor concluded.
+Whether a condition lasts is read from what Graph holds, item by item, and from nothing that the monitor concluded. A
+condition that was over once since its alert fired, and has begun again, is another one.
 """
 
 import re
@@ -103,28 +104,39 @@ class AllClears:
         self.twice: list[tuple[datetime, str, str, str]] = []
         self.fired = 0
         self.resolved = 0
-        self._open: set[tuple[str, str, str]] = set()
+        self._open: dict[tuple[str, str, str], bool] = {}
+        """Whether the condition of each open alert has lasted ever since."""
+
+    def note(self, tenant: Tenant, now: datetime) -> None:
+        """Take in a moment at which Graph holds `tenant`."""
+        items = _items(tenant)
+        self._open = {what: lasted and _lasts(*what, items, tenant, now) for what, lasted in self._open.items()}
 
     def see(self, events: Iterable[Event], tenant: Tenant, now: datetime) -> None:
         """Take in what the rules made of a moment at which Graph holds `tenant`."""
-        items = {item["id"]: item for item in (*tenant.ade, *tenant.vpp)} | ({PUSH: tenant.apns} if tenant.apns else {})
+        self.note(tenant, now)
         for event in events:
             values = event.alert.dimensions
             if "TokenId" not in values:
                 continue
-            what = values["TokenId"], values["Finding"], values.get("Condition", values.get("Tier", ""))
+            what = values["TokenId"], values["Finding"], values["Condition"]
             if event.kind == "fired":
                 self.fired += 1
                 self.twice += [(now, *what)] if what in self._open else []
-                self._open.add(what)
+                self._open[what] = True
             elif event.kind == "resolved":
                 self.resolved += 1
-                self.false += [(now, *what)] if self._lasts(values, items, tenant, now) else []
-                self._open.discard(what)
+                self.false += [(now, *what)] if self._open.pop(what) else []
 
-    def _lasts(self, values: Mapping[str, str], items: Mapping[str, Item], tenant: Tenant, now: datetime) -> bool:
-        token, condition = values["TokenId"], values.get("Condition", "")
-        alert = Alert(condition, items.get(token, {}), tenant.devices.get(token, ()), now)
-        if values["Finding"] == "removed":
-            return token not in items and "until" in condition and _reported(alert)
-        return token in items and _LASTS[values["Finding"]](alert)
+
+def _items(tenant: Tenant) -> dict[str, Item]:
+    """The tokens by id."""
+    found = {item["id"]: item for item in (*tenant.ade, *tenant.vpp)}
+    return found | ({PUSH: tenant.apns} if tenant.apns else {})
+
+
+def _lasts(token: str, finding: str, condition: str, items: Mapping[str, Item], tenant: Tenant, now: datetime) -> bool:
+    alert = Alert(condition, items.get(token, {}), tenant.devices.get(token, ()), now)
+    if finding == "removed":
+        return token not in items and "until" in condition and _reported(alert)
+    return token in items and _LASTS[finding](alert)
