@@ -7,6 +7,7 @@ from typing import Final
 from docs.markdown import escaped, table
 from shared.catalogue import CATALOGUE, Entry, Severity, SyncCode, Topic
 from shared.guidance import Guidance
+from shared.steps import CAUSES
 from shared.tokens import Code, Connector, Token
 
 _NAMES: Final = {Connector.ADE: "ADE token", Connector.APNS: "Push certificate", Connector.VPP: "VPP token"}
@@ -26,6 +27,15 @@ Each alert names a token, a finding and an action. Look the finding up here. Jus
 - **Never delete a token to mend it.** Devices would leave ADE management, and VPP apps would lose their assignments.
 - **Never create a push certificate anew.** Renew it with the same Apple ID.
 """  # noqa: E501 - one line a paragraph
+
+_CAUSES: Final = """\
+<a id="causes"></a>
+
+## What explains what
+
+A finding that begins while its cause holds raises no alert until the cause is gone. A finding that has already raised \
+an alert keeps it. The first cause that holds is the one that is shown.
+"""
 
 _MONITOR: Final = """\
 <a id="monitor"></a>
@@ -100,7 +110,7 @@ told again, once.
 
 def alerts() -> str:
     """The text of docs/alerts.md."""
-    return "\n".join((_INTRODUCTION, *_contents(), _MONITOR, _DEVICES, *_findings(), *_sync_errors()))
+    return "\n".join((_INTRODUCTION, *_contents(), *_causes(), _MONITOR, _DEVICES, *_findings(), *_sync_errors()))
 
 
 def _contents() -> Iterator[str]:
@@ -114,6 +124,18 @@ def _contents() -> Iterator[str]:
                 ", ".join(dict.fromkeys(severity.severity for severity in topic.severities)),
             )
             for code, topic in CATALOGUE.findings.items()
+        ),
+    )
+
+
+def _causes() -> Iterator[str]:
+    yield _CAUSES
+    yield table(
+        ("finding", "explained by", "because"),
+        (
+            (f"[`{code}`](#{code})", f"[`{cause}`](#{cause})", escaped(reason))
+            for code, reasons in CAUSES.items()
+            for cause, reason in reasons.items()
         ),
     )
 

@@ -119,15 +119,19 @@ def sync_error(subject: Subject) -> Found | None:
     Only a sync that ends well ends it: terms that are not accepted, and a sync that has just begun, do not.
     """
     token, stored = subject.token, subject.stored(Code.SYNC_ERROR)
-    stale = sync_stale(subject)
     if token.sync_error_code not in {None, 0, TERMS_NOT_ACCEPTED}:
-        critical = lasting(subject) or stale is not None
+        critical = lasting(subject) or sync_stale(subject) is not None
         return Found(Health.CRITICAL if critical else Health.WARNING, facts={"code": token.sync_error_code})
     if token.sync_status == "failed":
-        critical = stale is not None and stale.severity is Health.CRITICAL
-        return Found(Health.CRITICAL if critical else Health.WARNING, facts={"status": token.sync_status})
+        return Found(_as_stale(subject), facts={"status": token.sync_status})
     undecided = token.sync_error_code == TERMS_NOT_ACCEPTED or token.sync_status not in {None, "completed"}
-    return Found(stored.severity, facts=stored.facts) if stored and undecided else None
+    return Found(max(stored.severity, _as_stale(subject)), facts=stored.facts) if stored and undecided else None
+
+
+def _as_stale(subject: Subject) -> Health:
+    """Return the severity of what explains a stale sync: critical once that is, since only one of them alerts."""
+    stale = sync_stale(subject)
+    return max(Health.WARNING, stale.severity) if stale else Health.WARNING
 
 
 def lasting(subject: Subject) -> bool:
@@ -185,8 +189,8 @@ def invalid(subject: Subject) -> Found | None:
 
 
 def duplicate_location(subject: Subject) -> Found | None:
-    """Two VPP tokens of one location."""
-    return Found(Health.WARNING) if subject.token.state == "duplicateLocationId" else None
+    """Two VPP tokens of one location; as severe as the stale sync that follows from it."""
+    return Found(_as_stale(subject)) if subject.token.state == "duplicateLocationId" else None
 
 
 def unreadable(subject: Subject) -> Found | None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 
-from shared.tokens import Code, Connector, Health, Token
+from shared.tokens import Code, Connector, Health, Status, Token
 from tests.unit.builders import (
     ADE,
     APNS,
@@ -844,7 +844,7 @@ def test_a_count_that_becomes_unreadable_neither_starts_nor_ends_a_drop():
 # --- order and cause
 
 
-def test_findings_are_told_worst_first_and_in_the_order_of_the_table_where_they_are_as_severe():
+def test_findings_are_told_worst_first_then_unexplained_ones_then_in_the_order_of_the_table():
     before = ade(apple_id="a@b.c", synced_devices=40)
     after = ade(
         apple_id="d@e.f",
@@ -859,8 +859,8 @@ def test_findings_are_told_worst_first_and_in_the_order_of_the_table_where_they_
         "expired",
         "terms_not_accepted",
         "unreadable",
-        "sync_stale",
         "devices_dropped",
+        "sync_stale",
         "apple_id_changed",
     ]
     assert status.health is CRITICAL
@@ -887,7 +887,7 @@ NEVER = {"last_successful_sync": None}
 def test_a_stale_or_missing_sync_is_laid_to_the_first_of_expiry_terms_and_error(token_fields, caused, fields, cause):
     status = last(at(NOTHING, ade(**{**token_fields, **fields})))
     assert held(status, caused).caused_by == cause
-    assert {one.caused_by for one in status.findings if one.code != caused} <= {None}
+    assert {one.caused_by for one in status.findings if one.code not in {caused, cause}} <= {cause}
 
 
 @pytest.mark.parametrize(
@@ -909,6 +909,65 @@ def test_a_stale_sync_is_laid_to_a_stored_error_too_and_loses_its_cause_with_it(
         None,
         "terms_not_accepted",
     ]
+
+
+def alerts(status: Status) -> list[tuple[str, Health]]:
+    """Return what raises alerts: the newest step of each finding that has one."""
+    return [(one.code, one.steps[-1].severity) for one in status.findings if one.steps]
+
+
+@pytest.mark.parametrize("age", [NOTHING, 50 * HOUR, 100 * HOUR, None])
+@pytest.mark.parametrize(
+    ("connector", "fields", "cause"),
+    [
+        (ADE, {"expires_on": NOW, "sync_error_code": 3}, "expired"),
+        (ADE, {"expires_on": NOW, "sync_error_code": 7}, "expired"),
+        (ADE, {"sync_error_code": 3}, "terms_not_accepted"),
+        (VPP, {"expires_on": NOW, "state": "invalid", "sync_status": "failed"}, "expired"),
+        (VPP, {"state": "invalid", "sync_status": "failed"}, "invalid"),
+        (VPP, {"state": "assignedToExternalMDM", "sync_status": "failed"}, "invalid"),
+        (VPP, {"state": "duplicateLocationId", "sync_status": "failed"}, "duplicate_location"),
+        (VPP, {"state": "duplicateLocationId", "sync_status": "completed"}, "duplicate_location"),
+    ],
+)
+def test_one_cause_is_one_alert_whatever_follows_from_it(connector, fields, cause, age):
+    token = healthy(connector, **fields, last_successful_sync=None if age is None else NOW - age)
+    remembered = [a_status(token, first_seen=NOW - 10 * DAY)]
+    status = last(at(NOTHING, token), remembered=remembered)
+    critical = cause != "duplicate_location" or age == 100 * HOUR
+    assert alerts(status) == [(cause, CRITICAL if critical else WARNING)]
+    assert status.findings[0].code == cause, "people read what explains the others first"
+
+
+def test_a_duplicate_location_becomes_critical_with_the_stale_sync_that_it_explains_by_a_step_of_its_own():
+    duplicate = vpp(state="duplicateLocationId", sync_status="failed", last_successful_sync=None)
+    mended = replace(duplicate, state="valid")
+    *statuses, after = each(
+        at(-HOUR, vpp(last_successful_sync=NOW - HOUR)),
+        *(at(hours * HOUR, duplicate) for hours in (0, 94, 95, 200)),
+        at(201 * HOUR, mended),
+    )
+    steps = [[(step.tier, step.severity) for one in status.findings for step in one.steps] for status in statuses[1:]]
+    first, second = ("begun", WARNING), ("sync stale", CRITICAL)
+    assert steps == [[first], [first], [first, second], [first, second]]
+    assert alerts(after) == [("sync_error", CRITICAL)], "with its cause gone, what followed from it raises its own"
+
+
+def test_a_sync_error_that_raised_an_alert_keeps_it_under_a_duplicate_location_that_comes_later():
+    failing = vpp(sync_status="failed", last_successful_sync=None)
+    status = last(at(NOTHING, failing), at(HOUR, replace(failing, state="duplicateLocationId")))
+    assert (held(status, "sync_error").caused_by, {code for code, _ in alerts(status)}) == (
+        "duplicate_location",
+        {"sync_error", "duplicate_location"},
+    )
+
+
+def test_a_sync_that_has_begun_after_a_failed_one_becomes_critical_with_the_stale_sync_too():
+    begun = vpp(sync_status="inProgress", last_successful_sync=None)
+    status = last(
+        at(NOTHING, vpp(last_successful_sync=NOW)), at(HOUR, replace(begun, sync_status="failed")), at(96 * HOUR, begun)
+    )
+    assert alerts(status) == [("sync_error", CRITICAL)]
 
 
 def test_the_severities_of_all_findings_are_ordered_as_the_design_says():
