@@ -158,6 +158,7 @@ COUNTS = st.builds(
     deleted=FEWER,
     imported=FEWER,
     waiting=FEWER,
+    enrolled_without_profile=FEWER,
     failed=FEWER,
     blocked=FEWER,
     by_platform=st.dictionaries(st.sampled_from(["ios", "macOS", "watchOS"]), FEWER),
