@@ -116,6 +116,8 @@ class Token(_Value, frozen=True, kw_only=True):
     apple_id: str | None = None
     expires_on: Instant | None = None
     last_successful_sync: Instant | None = None
+    last_sync: Instant | None = None
+    """VPP's `lastSyncDateTime`, however that sync went: none has succeeded since."""
     last_modified: Instant | None = None
     sync_error_code: int | None = None
     synced_devices: int | None = None

@@ -302,11 +302,36 @@ def test_a_failed_sync_of_a_location_token_is_critical_exactly_while_the_stale_s
     assert (severity(status, Code.SYNC_STALE), severity(status, Code.SYNC_ERROR)) == (stale, error)
 
 
-def test_a_failed_sync_of_a_location_token_does_not_become_critical_by_lasting_alone():
-    failing = vpp(sync_status="failed", last_successful_sync=None)
-    status = last(at(NOTHING, failing), at(40 * DAY, failing))
-    assert severity(status, Code.SYNC_ERROR) is WARNING
-    assert held(status, Code.SYNC_ERROR).since == NOW
+FAILING = {"sync_status": "failed", "last_successful_sync": None}
+
+
+@pytest.mark.parametrize("code", [Code.SYNC_ERROR, Code.DUPLICATE_LOCATION])
+@pytest.mark.parametrize(("age", "expected"), [(96 * HOUR - SECOND, WARNING), (96 * HOUR, CRITICAL)])
+@pytest.mark.parametrize("known", ["last_sync", "last_modified", "first_seen"])
+def test_a_location_token_that_failed_before_it_was_first_seen_escalates_by_the_oldest_instant_known(
+    known, age, expected, code
+):
+    dates = {"last_sync": NOW - HOUR, "last_modified": NOW - HOUR, "first_seen": NOW - HOUR, known: NOW - age}
+    first_seen = dates.pop("first_seen")
+    state = "duplicateLocationId" if code is Code.DUPLICATE_LOCATION else "valid"
+    token = vpp(**FAILING, state=state, **dates)
+    status = last(at(NOTHING, token), remembered=[a_status(token, first_seen=first_seen)])
+    assert severity(status, code) is expected
+
+
+def test_a_location_token_that_fails_from_first_sight_on_is_critical_by_a_step_until_a_sync_succeeds():
+    failing = [at(day * DAY, vpp(**FAILING, last_sync=NOW + day * DAY)) for day in range(5)]
+    begun = at(5 * DAY, vpp(sync_status="inProgress", last_successful_sync=None, last_sync=NOW + 5 * DAY))
+    synced = at(6 * DAY, vpp(last_successful_sync=NOW + 6 * DAY, last_sync=NOW + 6 * DAY))
+    statuses = each(*failing, begun, synced)
+    assert [severity(one, Code.SYNC_ERROR) for one in statuses] == [*[WARNING] * 4, CRITICAL, CRITICAL, None]
+    assert [step.severity for step in held(statuses[5], Code.SYNC_ERROR).steps] == [WARNING, CRITICAL]
+    assert statuses[-1].health is HEALTHY
+
+
+def test_a_failing_location_token_stays_critical_although_a_later_attempt_moves_the_date_of_its_last_sync():
+    attempts = [at(NOTHING, vpp(**FAILING, last_sync=NOW - 10 * DAY)), at(HOUR, vpp(**FAILING, last_sync=NOW))]
+    assert [severity(one, Code.SYNC_ERROR) for one in each(*attempts)] == [CRITICAL, CRITICAL]
 
 
 # --- sync_stale
@@ -934,7 +959,8 @@ def test_one_cause_is_one_alert_whatever_follows_from_it(connector, fields, caus
     token = healthy(connector, **fields, last_successful_sync=None if age is None else NOW - age)
     remembered = [a_status(token, first_seen=NOW - 10 * DAY)]
     status = last(at(NOTHING, token), remembered=remembered)
-    critical = cause != "duplicate_location" or age == 100 * HOUR
+    never = age is None and fields.get("sync_status") == "failed"
+    critical = cause != "duplicate_location" or age == 100 * HOUR or never
     assert alerts(status) == [(cause, CRITICAL if critical else WARNING)]
     assert status.findings[0].code == cause, "people read what explains the others first"
 

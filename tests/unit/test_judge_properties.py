@@ -55,6 +55,7 @@ FIELDS = {
     "apple_id": st.none() | FEW,
     "expires_on": st.none() | INSTANTS,
     "last_successful_sync": st.none() | INSTANTS,
+    "last_sync": st.none() | INSTANTS,
     "last_modified": st.none() | INSTANTS,
     "sync_error_code": st.none() | st.integers(-1, 8) | st.integers(-(2**31), 2**31 - 1),
     "synced_devices": st.none() | st.integers(0, 30) | st.integers(-(2**31), 2**31 - 1),
@@ -75,7 +76,16 @@ PER_CONNECTOR = {
         "synced_devices",
     ),
     APNS: ("apple_id", "expires_on", "topic", "serial_number", "upload_failure"),
-    VPP: ("type", "apple_id", "expires_on", "last_successful_sync", "sync_status", "state"),
+    VPP: (
+        "type",
+        "apple_id",
+        "expires_on",
+        "last_successful_sync",
+        "last_sync",
+        "last_modified",
+        "sync_status",
+        "state",
+    ),
 }
 
 
