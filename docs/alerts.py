@@ -8,6 +8,7 @@ from docs.markdown import escaped, table
 from shared.catalogue import CATALOGUE, Entry, Severity, Step, SyncCode, Topic, with_defaults
 from shared.clouds import CLOUDS
 from shared.guidance import Guidance
+from shared.steps import CAUSES
 from shared.tokens import Code, Connector, Token
 
 _KEYS: Final = {source: key for key, source in CATALOGUE.sources.items()}
@@ -29,6 +30,15 @@ Each alert names a token, a finding, and an action. This page explains each find
 - **Don't create a new push certificate.** Renew the existing one with the same Apple Account.
 - Each step names the role that it takes and its [source](#sources). Where Apple Business and Apple School Manager differ, alerts and commands choose the wording by the type of the token; this page gives both.
 """  # noqa: E501 - one line a paragraph
+
+_CAUSES: Final = """\
+<a id="causes"></a>
+
+## What explains what
+
+A finding that begins while its cause holds raises no alert until the cause is gone. A finding that has already raised \
+an alert keeps it. The first cause that holds is the one that is shown.
+"""
 
 _MONITOR: Final = """\
 <a id="monitor"></a>
@@ -106,8 +116,8 @@ fire again, once.
 def alerts() -> str:
     """Return the text of docs/alerts.md."""
     devices = with_defaults(_DEVICES)
-    parts = (_INTRODUCTION, _consoles(), *_contents(), _MONITOR, devices, *_findings(), *_sync_errors(), *_sources())
-    return "\n".join(parts)
+    overview = (_INTRODUCTION, _consoles(), *_contents(), *_causes(), _MONITOR, devices)
+    return "\n".join((*overview, *_findings(), *_sync_errors(), *_sources()))
 
 
 def _consoles() -> str:
@@ -127,6 +137,18 @@ def _contents() -> Iterator[str]:
                 ", ".join(dict.fromkeys(severity.severity for severity in topic.severities)),
             )
             for code, topic in CATALOGUE.findings.items()
+        ),
+    )
+
+
+def _causes() -> Iterator[str]:
+    yield _CAUSES
+    yield table(
+        ("finding", "explained by", "because"),
+        (
+            (f"[`{code}`](#{code})", f"[`{cause}`](#{cause})", escaped(reason))
+            for code, reasons in CAUSES.items()
+            for cause, reason in reasons.items()
         ),
     )
 

@@ -19,6 +19,8 @@ class Counts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     without_profile: int = 0
     waiting: int = 0
     """Of those the ones that matter: not enrolled, and in the list for more than a day."""
+    enrolled_without_profile: int = 0
+    """Enrolled, and Graph names no profile: newer enrollment policies leave its id out."""
     not_contacted: int = 0
     """With a profile, and without contact for longer than `DEVICE_CONTACT_DAYS`."""
     failed: int = 0

@@ -137,6 +137,7 @@ class Tally:
         self._numbers["imported"] += len(kept) - len(own)
         self._numbers["unreadable"] += len(page) - len(read)
         self._numbers["without_profile"] += len(without)
+        self._numbers["enrolled_without_profile"] += sum(device.enrollment_state == "enrolled" for device in without)
         self._symptom("waiting", [device for device in without if self._waits(device)])
         # Instants of different offsets compare slowly (measured: 0.6 microseconds), so their days go first.
         last_day = self._silent_since.toordinal() + 1
@@ -202,6 +203,7 @@ _NUMBERS: Final = (
     "unreadable",
     "without_profile",
     "waiting",
+    "enrolled_without_profile",
     "not_contacted",
     "failed",
     "blocked",

@@ -135,15 +135,35 @@ def sync_error(subject: Subject) -> Found | None:
     Only a sync that ends well ends it: terms that are not accepted, and a sync that has just begun, do not.
     """
     token, stored = subject.token, subject.stored(Code.SYNC_ERROR)
-    stale = sync_stale(subject)
     if token.sync_error_code not in {None, 0, TERMS_NOT_ACCEPTED}:
-        critical = lasting(subject) or stale is not None
+        critical = lasting(subject) or sync_stale(subject) is not None
         return Found(Health.CRITICAL if critical else Health.WARNING, facts={"code": token.sync_error_code})
-    if token.sync_status == "failed":
-        critical = stale is not None and stale.severity is Health.CRITICAL
-        return Found(Health.CRITICAL if critical else Health.WARNING, facts={"status": token.sync_status})
     undecided = token.sync_error_code == TERMS_NOT_ACCEPTED or token.sync_status not in {None, "completed"}
-    return Found(stored.severity, facts=stored.facts) if stored and undecided else None
+    failed = token.sync_status == "failed"
+    if not failed and not (stored and undecided):
+        return None
+    severity = max(stored.severity, _as_stale(subject)) if stored else _as_stale(subject)
+    return Found(severity, facts=stored.facts if stored and not failed else {"status": token.sync_status})
+
+
+def _as_stale(subject: Subject) -> Health:
+    """Return the severity of what explains a stale sync: critical beyond that limit, since only one of them alerts."""
+    _, critical = subject.settings.stale_after(subject.token.connector)
+    since = unsynced_since(subject)
+    return Health.CRITICAL if since and subject.now - since >= critical else Health.WARNING
+
+
+def unsynced_since(subject: Subject) -> datetime | None:
+    """Return the oldest instant since which, for certain, no sync has succeeded; None where there is none.
+
+    While the syncs of a VPP token fail, and none of its successes is remembered, that is the date of the last sync, of
+    the renewal or of the first sight: `lastModifiedDateTime` would have moved at a success.
+    """
+    token = subject.token
+    failing = token.sync_status == "failed" or subject.stored(Code.SYNC_ERROR)
+    if token.connector is Connector.VPP and token.last_successful_sync is None and failing:
+        return min(filter(None, (token.last_sync, token.last_modified, subject.first_seen)))
+    return token.last_possible_sync
 
 
 def lasting(subject: Subject) -> bool:
@@ -203,8 +223,8 @@ def invalid(subject: Subject) -> Found | None:
 
 
 def duplicate_location(subject: Subject) -> Found | None:
-    """Two VPP tokens of one location."""
-    return Found(Health.WARNING) if subject.token.state == "duplicateLocationId" else None
+    """Two VPP tokens of one location; as severe as the stale sync that follows from it."""
+    return Found(_as_stale(subject)) if subject.token.state == "duplicateLocationId" else None
 
 
 def unreadable(subject: Subject) -> Found | None:

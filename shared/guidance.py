@@ -262,6 +262,7 @@ _PHRASES: Final[Mapping[str, Callable[[Status, Finding], str]]] = {
     "topic": lambda status, _: _detail(status.known_topic or status.token.topic or "not known"),
     "serial": lambda status, _: _detail(status.known_serial_number or status.token.serial_number or "not known"),
     "unreadable": lambda _, finding: _listed(finding),
+    "unproven": lambda _, finding: f"; {_detail(finding.facts['reason'])}" if "reason" in finding.facts else "",
 }
 """What a summary may name beside a finding's facts."""
 

@@ -190,7 +190,7 @@ def _concluded(
     """The status with its findings, health and change."""
     subject = Subject(status.token, before, run.now, run.settings)
     found = [stepped(finding, subject, run.guidance) for finding in with_causes(held)]
-    ordered = sorted(found, key=lambda finding: (-finding.severity, _ORDER.get(finding.code, len(_ORDER))))
+    ordered = sorted(found, key=_place)
     health = Health.worst(finding.severity for finding in ordered)
     same = before is not None and before.health is health
     status = replace(
@@ -211,6 +211,11 @@ def _concluded(
         fields=fields,
     )
     return replace(status, change=change, changed_on=run.now)
+
+
+def _place(finding: Finding) -> tuple[int, bool, int]:
+    """Return what findings are sorted by: the worst first, and among equals what explains others."""
+    return -finding.severity, finding.caused_by is not None, _ORDER.get(finding.code, len(_ORDER))
 
 
 def _settled(token: Token, before: Status | None, now: datetime) -> Token:

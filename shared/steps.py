@@ -16,6 +16,9 @@ from shared.tokens import Code, Connector, Finding, Health, Step
 BEGUN: Final = "begun"
 """The name of a first step that has no other."""
 
+_SYNC_STALE: Final = "sync stale"
+"""The name of a step that another finding reaches because no sync has succeeded for so long."""
+
 REMIND_AFTER: Final = timedelta(days=30)
 """Azure removes a fired alert from view after 30 days, and does not notify again.
 https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-overview"""
@@ -24,16 +27,26 @@ MOST_REMINDERS: Final = 12
 _LAST_EXPIRED_DAYS: Final = 330
 """`expired` has twelve steps, from 0 to 330 days."""
 
-
-_NO_SYNC: Final = (Code.EXPIRED, Code.TERMS_NOT_ACCEPTED, Code.SYNC_ERROR)
-_CAUSES: Final[Mapping[str, tuple[Code, ...]]] = {
-    Code.SYNC_STALE: _NO_SYNC,
-    Code.NEVER_SYNCED: _NO_SYNC,
-    Code.SYNC_ERROR: (Code.TERMS_NOT_ACCEPTED,),
-    Code.EXPIRING: (Code.EXPIRED,),
-    Code.INVALID: (Code.EXPIRED,),
+_NO_SYNC: Final[Mapping[Code, str]] = {
+    Code.EXPIRED: "Apple refuses every sync of an expired token, with whatever error, until you renew it.",
+    Code.INVALID: "Apple doesn't accept the token, or it is assigned to another MDM, so its syncs cannot succeed.",
+    Code.DUPLICATE_LOCATION: "Two tokens of one location conflict until you remove one; a new upload resolves nothing.",
+    Code.TERMS_NOT_ACCEPTED: "Apple refuses every sync until an administrator accepts its terms.",
 }
-"""What explains a finding, the first one first."""
+_FAILING: Final = "Syncs fail, so none succeeds."
+
+CAUSES: Final[Mapping[str, Mapping[Code, str]]] = {
+    Code.SYNC_STALE: {**_NO_SYNC, Code.SYNC_ERROR: _FAILING},
+    Code.NEVER_SYNCED: {**_NO_SYNC, Code.SYNC_ERROR: _FAILING},
+    Code.SYNC_ERROR: _NO_SYNC,
+    Code.TERMS_NOT_ACCEPTED: {
+        Code.EXPIRED: "An expired token can report any error code, the code of the terms included, so renew it first."
+    },
+    Code.EXPIRING: {Code.EXPIRED: "The expiry that it announces has passed."},
+    Code.INVALID: {Code.EXPIRED: "Intune can show an expired token as invalid."},
+}
+"""What explains a finding, and why. The first cause that holds counts; none is explained by one that stands after it,
+so it has an alert of its own."""
 
 
 def with_causes(held: Iterable[Finding]) -> list[Finding]:
@@ -42,7 +55,7 @@ def with_causes(held: Iterable[Finding]) -> list[Finding]:
     codes = {finding.code for finding in held}
 
     def cause(finding: Finding) -> str | None:
-        return next((code.value for code in _CAUSES.get(finding.code, ()) if code in codes), None)
+        return next((code.value for code in CAUSES.get(finding.code, ()) if code in codes), None)
 
     return [replace(one, caused_by=by) if (by := cause(one)) != one.caused_by else one for one in held]
 
@@ -82,9 +95,9 @@ def _tier(finding: Finding, subject: Subject) -> str:
     if finding.code == Code.SYNC_STALE:
         _, critical = subject.settings.stale_after(subject.token.connector)
         return f"{critical // timedelta(hours=1)} hours or more"
-    if finding.code == Code.SYNC_ERROR:
+    if finding.code in {Code.SYNC_ERROR, Code.DUPLICATE_LOCATION}:
         long = subject.token.connector is Connector.ADE and lasting(subject)
-        return f"{subject.settings.sync_error_critical_hours} hours or more" if long else "sync stale"
+        return f"{subject.settings.sync_error_critical_hours} hours or more" if long else _SYNC_STALE
     return BEGUN
 
 

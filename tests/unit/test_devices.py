@@ -171,7 +171,7 @@ def test_a_device_whose_age_graph_does_not_tell_waits(created):
 
 def test_a_device_that_enrolled_without_a_profile_does_not_wait():
     found = counted(entry(requestedEnrollmentProfileId=None))
-    assert (found.without_profile, found.waiting) == (1, 0)
+    assert (found.without_profile, found.waiting, found.enrolled_without_profile) == (1, 0, 1)
 
 
 # --- not contacted
@@ -301,7 +301,8 @@ def test_each_entry_is_one_thing_and_each_device_has_one_state_and_one_platform(
     assert found.devices + found.deleted + found.imported + found.unreadable == len(entries)
     assert sum(found.by_state.values()) == sum(found.by_platform.values()) == found.devices
     assert sum(found.by_source.values()) == found.imported
-    assert found.waiting <= found.without_profile
+    assert found.waiting + found.enrolled_without_profile <= found.without_profile
+    assert found.enrolled_without_profile <= found.by_state.get("enrolled", found.devices)
     assert found.without_profile + found.not_contacted <= found.devices
     assert found.failed == found.by_state.get("failed", 0)
 

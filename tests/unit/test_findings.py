@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from shared.guidance import Guidance
-from shared.tokens import Code, Connector, Health, Token
+from shared.tokens import Code, Connector, Health, Status, Token
 from tests.unit.builders import (
     ADE,
     APNS,
@@ -342,11 +342,36 @@ def test_a_failed_sync_of_a_location_token_is_critical_exactly_while_the_stale_s
     assert (severity(status, Code.SYNC_STALE), severity(status, Code.SYNC_ERROR)) == (stale, error)
 
 
-def test_a_failed_sync_of_a_location_token_does_not_become_critical_by_lasting_alone():
-    failing = vpp(sync_status="failed", last_successful_sync=None)
-    status = last(at(NOTHING, failing), at(40 * DAY, failing))
-    assert severity(status, Code.SYNC_ERROR) is WARNING
-    assert held(status, Code.SYNC_ERROR).since == NOW
+FAILING = {"sync_status": "failed", "last_successful_sync": None}
+
+
+@pytest.mark.parametrize("code", [Code.SYNC_ERROR, Code.DUPLICATE_LOCATION])
+@pytest.mark.parametrize(("age", "expected"), [(96 * HOUR - SECOND, WARNING), (96 * HOUR, CRITICAL)])
+@pytest.mark.parametrize("known", ["last_sync", "last_modified", "first_seen"])
+def test_a_location_token_that_failed_before_it_was_first_seen_escalates_by_the_oldest_instant_known(
+    known, age, expected, code
+):
+    dates = {"last_sync": NOW - HOUR, "last_modified": NOW - HOUR, "first_seen": NOW - HOUR, known: NOW - age}
+    first_seen = dates.pop("first_seen")
+    state = "duplicateLocationId" if code is Code.DUPLICATE_LOCATION else "valid"
+    token = vpp(**FAILING, state=state, **dates)
+    status = last(at(NOTHING, token), remembered=[a_status(token, first_seen=first_seen)])
+    assert severity(status, code) is expected
+
+
+def test_a_location_token_that_fails_from_first_sight_on_is_critical_by_a_step_until_a_sync_succeeds():
+    failing = [at(day * DAY, vpp(**FAILING, last_sync=NOW + day * DAY)) for day in range(5)]
+    begun = at(5 * DAY, vpp(sync_status="inProgress", last_successful_sync=None, last_sync=NOW + 5 * DAY))
+    synced = at(6 * DAY, vpp(last_successful_sync=NOW + 6 * DAY, last_sync=NOW + 6 * DAY))
+    statuses = each(*failing, begun, synced)
+    assert [severity(one, Code.SYNC_ERROR) for one in statuses] == [*[WARNING] * 4, CRITICAL, CRITICAL, None]
+    assert [step.severity for step in held(statuses[5], Code.SYNC_ERROR).steps] == [WARNING, CRITICAL]
+    assert statuses[-1].health is HEALTHY
+
+
+def test_a_failing_location_token_stays_critical_although_a_later_attempt_moves_the_date_of_its_last_sync():
+    attempts = [at(NOTHING, vpp(**FAILING, last_sync=NOW - 10 * DAY)), at(HOUR, vpp(**FAILING, last_sync=NOW))]
+    assert [severity(one, Code.SYNC_ERROR) for one in each(*attempts)] == [CRITICAL, CRITICAL]
 
 
 # --- sync_stale
@@ -677,7 +702,7 @@ def test_an_expired_content_token_says_when_intune_may_not_show_a_renewal_yet(fi
     status = last(at(NOTHING, token))
     assert (held(status, "expired").severity, held(status, "expired").facts) == (CRITICAL, facts)
     told = Guidance().summary(status, held(status, "expired"))
-    assert ("a renewal may not show yet" in told) == bool(facts), told
+    assert ("a renewal may not show yet" in told) == ("modified" in facts), told
 
 
 LAST_READABLE = [
@@ -934,7 +959,7 @@ def test_a_count_that_becomes_unreadable_neither_starts_nor_ends_a_drop():
 # --- order and cause
 
 
-def test_findings_are_told_worst_first_and_in_the_order_of_the_table_where_they_are_as_severe():
+def test_findings_are_told_worst_first_then_unexplained_ones_then_in_the_order_of_the_table():
     before = ade(apple_id="a@b.c", synced_devices=40)
     after = ade(
         apple_id="d@e.f",
@@ -949,8 +974,8 @@ def test_findings_are_told_worst_first_and_in_the_order_of_the_table_where_they_
         "expired",
         "terms_not_accepted",
         "unreadable",
-        "sync_stale",
         "devices_dropped",
+        "sync_stale",
         "apple_id_changed",
     ]
     assert status.health is CRITICAL
@@ -977,7 +1002,7 @@ NEVER = {"last_successful_sync": None}
 def test_a_stale_or_missing_sync_is_laid_to_the_first_of_expiry_terms_and_error(token_fields, caused, fields, cause):
     status = last(at(NOTHING, ade(**{**token_fields, **fields})))
     assert held(status, caused).caused_by == cause
-    assert {one.caused_by for one in status.findings if one.code != caused} <= {None}
+    assert {one.caused_by for one in status.findings if one.code not in {caused, cause}} <= {cause}
 
 
 @pytest.mark.parametrize(
@@ -999,6 +1024,66 @@ def test_a_stale_sync_is_laid_to_a_stored_error_too_and_loses_its_cause_with_it(
         None,
         "terms_not_accepted",
     ]
+
+
+def alerts(status: Status) -> list[tuple[str, Health]]:
+    """Return what raises alerts: the newest step of each finding that has one."""
+    return [(one.code, one.steps[-1].severity) for one in status.findings if one.steps]
+
+
+@pytest.mark.parametrize("age", [NOTHING, 50 * HOUR, 100 * HOUR, None])
+@pytest.mark.parametrize(
+    ("connector", "fields", "cause"),
+    [
+        (ADE, {"expires_on": NOW, "sync_error_code": 3}, "expired"),
+        (ADE, {"expires_on": NOW, "sync_error_code": 7}, "expired"),
+        (ADE, {"sync_error_code": 3}, "terms_not_accepted"),
+        (VPP, {"expires_on": NOW, "state": "invalid", "sync_status": "failed"}, "expired"),
+        (VPP, {"state": "invalid", "sync_status": "failed"}, "invalid"),
+        (VPP, {"state": "assignedToExternalMDM", "sync_status": "failed"}, "invalid"),
+        (VPP, {"state": "duplicateLocationId", "sync_status": "failed"}, "duplicate_location"),
+        (VPP, {"state": "duplicateLocationId", "sync_status": "completed"}, "duplicate_location"),
+    ],
+)
+def test_one_cause_is_one_alert_whatever_follows_from_it(connector, fields, cause, age):
+    token = healthy(connector, **fields, last_successful_sync=None if age is None else NOW - age)
+    remembered = [a_status(token, first_seen=NOW - 10 * DAY)]
+    status = last(at(NOTHING, token), remembered=remembered)
+    never = age is None and fields.get("sync_status") == "failed"
+    critical = cause != "duplicate_location" or age == 100 * HOUR or never
+    assert alerts(status) == [(cause, CRITICAL if critical else WARNING)]
+    assert status.findings[0].code == cause, "people read what explains the others first"
+
+
+def test_a_duplicate_location_becomes_critical_with_the_stale_sync_that_it_explains_by_a_step_of_its_own():
+    duplicate = vpp(state="duplicateLocationId", sync_status="failed", last_successful_sync=None)
+    mended = replace(duplicate, state="valid")
+    *statuses, after = each(
+        at(-HOUR, vpp(last_successful_sync=NOW - HOUR)),
+        *(at(hours * HOUR, duplicate) for hours in (0, 94, 95, 200)),
+        at(201 * HOUR, mended),
+    )
+    steps = [[(step.tier, step.severity) for one in status.findings for step in one.steps] for status in statuses[1:]]
+    first, second = ("begun", WARNING), ("sync stale", CRITICAL)
+    assert steps == [[first], [first], [first, second], [first, second]]
+    assert alerts(after) == [("sync_error", CRITICAL)], "with its cause gone, what followed from it raises its own"
+
+
+def test_a_sync_error_that_raised_an_alert_keeps_it_under_a_duplicate_location_that_comes_later():
+    failing = vpp(sync_status="failed", last_successful_sync=None)
+    status = last(at(NOTHING, failing), at(HOUR, replace(failing, state="duplicateLocationId")))
+    assert (held(status, "sync_error").caused_by, {code for code, _ in alerts(status)}) == (
+        "duplicate_location",
+        {"sync_error", "duplicate_location"},
+    )
+
+
+def test_a_sync_that_has_begun_after_a_failed_one_becomes_critical_with_the_stale_sync_too():
+    begun = vpp(sync_status="inProgress", last_successful_sync=None)
+    status = last(
+        at(NOTHING, vpp(last_successful_sync=NOW)), at(HOUR, replace(begun, sync_status="failed")), at(96 * HOUR, begun)
+    )
+    assert alerts(status) == [("sync_error", CRITICAL)]
 
 
 def test_the_severities_of_all_findings_are_ordered_as_the_design_says():

@@ -1,6 +1,8 @@
 """What a check makes of an inspection: findings, each side of each boundary, and what stays while nobody looks."""
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from shared.counts import Counts, Events, Inspected, Inspection
 from shared.device_findings import DEVICE_FINDINGS
@@ -77,6 +79,33 @@ def test_devices_that_wait_without_a_profile_are_a_warning_from_the_minimum_on()
     assert finding.facts == {"waiting": 1, "without_profile": 9, "devices": 100, "inspected": "2026-11-23 05:07 UTC"}
     assert codes(after(found(waiting=4), devices_without_profile_minimum="5")) == []
     assert codes(after(found(waiting=5), devices_without_profile_minimum="5")) == [WITHOUT]
+
+
+@pytest.mark.parametrize(
+    ("enrolled", "without", "expected"),
+    [
+        (60, 0, WARNING),
+        (60, 30, WARNING),
+        (60, 31, INFO),
+        (61, 31, INFO),
+        (1, 1, INFO),
+        (0, 0, WARNING),
+        (None, 5, WARNING),
+    ],
+)
+def test_a_missing_profile_proves_nothing_where_most_devices_enrolled_without_one(enrolled, without, expected):
+    states = {} if enrolled is None else {"enrolled": enrolled}
+    status = after(found(waiting=9, by_state=states, enrolled_without_profile=without))
+    finding = held(status, WITHOUT)
+    reason = f"{without} of {enrolled} enrolled devices have no profile id in Graph either"
+    assert (finding.severity, str(finding.facts.get("reason")).startswith(reason)) == (expected, expected is INFO)
+    assert (reason in Guidance().summary(status, finding)) is (expected is INFO)
+
+
+def test_counts_of_a_release_that_did_not_count_enrolled_devices_without_a_profile_are_judged_as_before():
+    older = msgspec.json.decode(b'{"devices": 100, "waiting": 9, "by_state": {"enrolled": 91}}', type=Counts)
+    finding = held(after(replace(found(), last=Inspected(on=NOW - HOUR, counts=older))), WITHOUT)
+    assert (finding.severity, "reason" in finding.facts) == (WARNING, False)
 
 
 @pytest.mark.parametrize(

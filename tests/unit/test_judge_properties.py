@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from shared.counts import Counts, Inspected, Inspection
 from shared.judge import Judgement, judge
 from shared.settings import Settings
+from shared.steps import CAUSES
 from shared.tokens import (
     PUSH_CERTIFICATE_ID,
     Change,
@@ -47,17 +48,19 @@ INSTANTS = (
     | st.integers(-100, 100).map(lambda days: NOW + days * DAY)
     | st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
 )
+STATES_OF_VPP = st.sampled_from(["valid", "expired", "invalid", "assignedToExternalMDM", "duplicateLocationId"])
 FEW = st.sampled_from(["a", "A", "b", "none", "expired", "failed", "completed", "invalid", "x" * 512])
 FIELDS = {
     "type": st.none() | st.sampled_from(["none", "dep"]),
     "apple_id": st.none() | FEW,
     "expires_on": st.none() | INSTANTS,
     "last_successful_sync": st.none() | INSTANTS,
+    "last_sync": st.none() | INSTANTS,
     "last_modified": st.none() | INSTANTS,
     "sync_error_code": st.none() | st.integers(-1, 8) | st.integers(-(2**31), 2**31 - 1),
     "synced_devices": st.none() | st.integers(0, 30) | st.integers(-(2**31), 2**31 - 1),
-    "sync_status": st.none() | FEW,
-    "state": st.none() | FEW,
+    "sync_status": st.none() | FEW | st.just("inProgress"),
+    "state": st.none() | FEW | STATES_OF_VPP,
     "topic": st.none() | FEW,
     "serial_number": st.none() | FEW,
     "upload_failure": st.none() | FEW,
@@ -73,7 +76,16 @@ PER_CONNECTOR = {
         "synced_devices",
     ),
     APNS: ("apple_id", "expires_on", "topic", "serial_number", "upload_failure"),
-    VPP: ("type", "apple_id", "expires_on", "last_successful_sync", "sync_status", "state"),
+    VPP: (
+        "type",
+        "apple_id",
+        "expires_on",
+        "last_successful_sync",
+        "last_sync",
+        "last_modified",
+        "sync_status",
+        "state",
+    ),
 }
 
 
@@ -156,6 +168,7 @@ COUNTS = st.builds(
     deleted=FEWER,
     imported=FEWER,
     waiting=FEWER,
+    enrolled_without_profile=FEWER,
     failed=FEWER,
     blocked=FEWER,
     by_platform=st.dictionaries(st.sampled_from(["ios", "macOS", "watchOS"]), FEWER),
@@ -318,21 +331,35 @@ def test_only_a_removed_token_or_one_that_is_not_watched_any_more_departs(case):
         assert unwatched or (removed and key[0] not in case.failed and key not in case.told)
 
 
+EXPLAINS_NO_SYNC = [Code.EXPIRED, Code.INVALID, Code.DUPLICATE_LOCATION, Code.TERMS_NOT_ACCEPTED]
+FOLLOWS_FROM = {
+    Code.SYNC_STALE: [*EXPLAINS_NO_SYNC, Code.SYNC_ERROR],
+    Code.NEVER_SYNCED: [*EXPLAINS_NO_SYNC, Code.SYNC_ERROR],
+    Code.SYNC_ERROR: EXPLAINS_NO_SYNC,
+    Code.TERMS_NOT_ACCEPTED: [Code.EXPIRED],
+    Code.EXPIRING: [Code.EXPIRED],
+    Code.INVALID: [Code.EXPIRED],
+}
+
+
 @examples
 @given(ANY_CASE)
-def test_a_cause_holds_with_what_it_explains_and_the_first_that_holds_is_named(case):
-    no_sync = [Code.EXPIRED, Code.TERMS_NOT_ACCEPTED, Code.SYNC_ERROR]
-    causes = {
-        Code.SYNC_STALE: no_sync,
-        Code.NEVER_SYNCED: no_sync,
-        Code.SYNC_ERROR: [Code.TERMS_NOT_ACCEPTED],
-        Code.EXPIRING: [Code.EXPIRED],
-        Code.INVALID: [Code.EXPIRED],
-    }
+def test_no_two_unexplained_findings_follow_from_one_another_and_the_first_cause_that_holds_is_named(case):
+    assert {code: list(causes) for code, causes in CAUSES.items()} == FOLLOWS_FROM
     for status in case.judged().statuses:
         for finding in status.findings:
-            holding = (code for code in causes.get(finding.code, ()) if status.finding(code))
+            holding = (code for code in FOLLOWS_FROM.get(finding.code, ()) if status.finding(code))
             assert finding.caused_by == next(holding, None)
+
+
+@examples
+@given(cases(st.just({}) | st.none()))
+def test_of_a_token_at_first_sight_no_cause_alerts_beside_what_follows_from_it_and_none_is_less_severe(case):
+    for status in case.judged().statuses:
+        for finding in status.findings:
+            cause = finding.caused_by and status.finding(finding.caused_by)
+            assert bool(finding.steps) is (cause is None)
+            assert cause is None or (cause.caused_by is None and cause.severity >= finding.severity)
 
 
 @examples
