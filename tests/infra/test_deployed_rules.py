@@ -113,16 +113,6 @@ def test_an_alert_reads_well_on_a_phone(example):
         assert len(rule["description"]) <= 4096
 
 
-def test_severity_token_and_condition_stand_at_the_beginning_of_a_subject():
-    (rule,) = [rule for rule in RULES if rule.name == "token_critical"]
-    told = {"TokenName": "Contoso Retail", "Condition": "expires 2026-12-02 (7 days or less)"}
-    subject = rule.headed(dict.fromkeys(rule.dimensions, "-") | told, "Resolved")
-    assert subject == "Critical: Contoso Retail: expires 2026-12-02 (7 days or less) (Resolved)"
-    assert len(subject.removesuffix(" (Resolved)")) <= 62
-    longest = rule.headed(dict.fromkeys(rule.dimensions, "-") | told | {"TokenName": "x" * 20}, "Fired")
-    assert "expires 2026-12-02" in longest[:62]
-
-
 def test_a_runbook_is_a_page_that_exists(example):
     for rule in deployment(example).alerts.values():
         assert rule["actions"]["customProperties"]["Subject"] == rule["actions"]["actionProperties"]["Email.Subject"]
