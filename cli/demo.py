@@ -27,7 +27,7 @@ from simulator.story import inspect_once, play
 
 RAN: Final = 0
 
-_RULES: Final = {rule.name: rule for rule in rules.RULES}
+_RULES: Final = {rule.name: rule for rule in (*rules.RULES, rules.SUMMARY)}
 
 _BEFORE: Final = timedelta(days=8)
 """So long before the inspection that is shown lies one more: that devices are missing takes over a week to tell."""

@@ -238,10 +238,7 @@ class AlertEngine:
 def _advance(
     rule: Rule, fired: dict[_Values, _Fired], met: Sequence[_Values], now: datetime
 ) -> list[tuple[Literal["fired", "resolved", "dropped"], _Values, datetime]]:
-    """Take one step of a rule, and return what happened, to which alert, and when that fired.
-
-    `fired` holds the rule's open alerts.
-    """
+    """Take one step of a rule, whose open alerts are `fired`; return what happened to which alert, fired when."""
     holds = set(met)
     for values, one in fired.items():
         fired[values] = one._replace(clean=0 if values in holds else one.clean + 1)

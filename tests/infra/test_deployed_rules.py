@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 
 import compiler
+import mail_picture
 import msgspec
 import pytest
 from deployment import EXAMPLES, INFRA, deployment, replaced, variant
@@ -139,3 +140,11 @@ def test_a_rule_that_azure_disables_is_told_of(example):
         ("category", "Administrative"),
         ("operationName", "Microsoft.Insights/scheduledQueryRules/disable/action"),
     }
+
+
+def test_the_picture_of_a_mail_is_of_what_azure_would_send_now():
+    shown = mail_picture.content()
+    assert "Critical: Contoso Retail: expires 2026-11-30 (7 days or less) (Fired)" in shown
+    assert "3f8313bb-f37c-5627-922c-c221c7d1bfc6" in shown
+    taken = mail_picture.taken_of(mail_picture.PICTURE.read_bytes())
+    assert taken == mail_picture.digest(shown), f"docs/images/alert-mail.png is not current: run {mail_picture.RENEW}"
