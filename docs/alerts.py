@@ -120,7 +120,17 @@ fire again, once.
 def alerts() -> str:
     """Return the text of docs/alerts.md."""
     devices = with_defaults(_DEVICES)
-    parts = (_INTRODUCTION, _consoles(), *_contents(), _MAIL, _MONITOR, devices, *_findings(), *_sync_errors(), *_sources())
+    parts = (
+        _INTRODUCTION,
+        _consoles(),
+        *_contents(),
+        _MAIL,
+        _MONITOR,
+        devices,
+        *_findings(),
+        *_sync_errors(),
+        *_sources(),
+    )
     return "\n".join(parts)
 
 

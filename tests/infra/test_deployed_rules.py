@@ -9,7 +9,10 @@ import msgspec
 import pytest
 from deployment import EXAMPLES, INFRA, deployment, replaced, variant
 
+from shared.clouds import CLOUDS
+from shared.guidance import Guidance
 from shared.rows import FINDINGS, RUNS
+from shared.tokens import Connector
 from simulator.rules import EXAMPLE_DEPLOYMENT, EXAMPLE_INSTANT, RULES, RULES_BY_CONNECTOR, SUMMARY
 
 pytestmark = compiler.needed
@@ -114,11 +117,30 @@ def test_an_alert_reads_well_on_a_phone(example):
         assert len(rule["description"]) <= 4096
 
 
+def test_a_description_says_what_to_do_where_and_with_which_role(example):
+    guidance = Guidance(cloud=CLOUDS[deployment(example).settings["AZURE_CLOUD"]])
+    blades = [guidance.entry("expired", connector).link for connector in Connector]
+    for name, rule in deployment(example).alerts.items():
+        lines = rule["description"].splitlines()
+        assert len(rule["description"]) <= 4096
+        assert all(re.match(r"[A-Z]", line) and "{" not in line for line in lines)
+        assert not re.search(r"push-certificate", rule["description"]), (
+            "infra/snooze-token.sh would silence every alert"
+        )
+        if name != "summary":
+            place, role = (
+                next(n for n, line in enumerate(lines) if line.startswith(f"{w}: ")) for w in ("Where", "Role")
+            )
+            assert 1 < place < role
+        shown = [line.rpartition(" ")[2] for line in lines if "Microsoft_Intune" in line]
+        assert shown == (blades if name.startswith("token_") else []), "the places are those of shared/guidance.json"
+
+
 def test_a_runbook_is_a_page_that_exists(example):
     for rule in deployment(example).alerts.values():
         assert rule["actions"]["customProperties"]["Subject"] == rule["actions"]["actionProperties"]["Email.Subject"]
         url = rule["actions"]["customProperties"]["Runbook"]
-        assert rule["description"].endswith(f" {url}")
+        assert rule["description"].endswith(f"\nRun book: {url}")
         path, _, anchor = url.partition("/blob/main/")[2].partition("#")
         text = (INFRA.parent / path).read_text("utf-8")
         assert not anchor or f'<a id="{anchor}"></a>' in text
