@@ -53,7 +53,7 @@ def content() -> str:
     rule = rule._replace(description=found.alerts[rule.name]["description"])
     expiring = ade(id="3f8313bb-f37c-5627-922c-c221c7d1bfc6", name="Contoso Retail", expires_on=NOW + timedelta(days=7))
     (status,) = judged(at(NOTHING, expiring))[-1].statuses
-    (row,) = finding_rows(status, "tenant", Guidance())
+    (row,) = finding_rows(status, "tenant", "this-deployment", Guidance())
     event = Event("fired", alert_of(rule, [str(row[name]) for name in rule.dimensions]), NOW, NOW)
     data = payload(rule, event)["data"]
     essentials = data["essentials"]

@@ -100,7 +100,7 @@ def test_an_alert_names_no_token_but_its_own_by_id(connector, name):
     """`infra/snooze-token.sh` silences the alerts whose context contains a token's id, in any case of letters."""
     made = {ADE: ade, APNS: apns, VPP: vpp}[connector](name=name, expires_on=NOW - DAY)
     (status,) = judged(at(NOTHING, made))[-1].statuses
-    (row,) = finding_rows(status, "tenant", Guidance())
+    (row,) = finding_rows(status, "tenant", "this-deployment", Guidance())
     told = event_of(CRITICAL_RULE, **{name: row[name] for name in CRITICAL_RULE.dimensions})
     context = json.dumps(payload(CRITICAL_RULE, told)["data"]["alertContext"]).casefold()
     assert context.count(made.id) == 1
@@ -110,5 +110,5 @@ def test_an_alert_names_no_token_but_its_own_by_id(connector, name):
 
 def test_the_name_of_a_token_without_a_finding_is_published_the_same_way():
     (status,) = judged(at(NOTHING, ade(name=f"https://evil.example/{OTHER}")))[-1].statuses
-    (row,) = finding_rows(status, "tenant", Guidance())
+    (row,) = finding_rows(status, "tenant", "this-deployment", Guidance())
     assert row["TokenName"] == "https: //evil .example/0f8fad5b d9cb 469f a165 70867728950e"
