@@ -19,13 +19,15 @@ from cli.device_table import print_devices
 from shared.device_rows import DEVICE_INSPECTION
 from shared.guidance import Guidance
 from shared.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS
-from simulator import rules
+from simulator import mail, rules
 from simulator.host import run_worker
 from simulator.scenario import events
 from simulator.stack import Simulator, SimulatorError
 from simulator.story import inspect_once, play
 
 RAN: Final = 0
+
+_RULES: Final = {rule.name: rule for rule in (*rules.RULES, rules.SUMMARY)}
 
 _BEFORE: Final = timedelta(days=8)
 """So long before the inspection that is shown lies one more: that devices are missing takes over a week to tell."""
@@ -68,7 +70,7 @@ def _once(console: Console, steps: Console, sim: Simulator, ending: "_Ending") -
     print_devices(console, sim.table_rows(DEVICE_INSPECTION.name), statuses)
     console.print(f"\n[bold]The run[/] (table {CHECK_RUN.name})")
     view.print_run(console, sim.table_rows(CHECK_RUN.name)[0])
-    _print_alerts(console, rules.firing(sim.con, now))
+    _print_alerts(console, rules.firing(sim.con, now), now)
     return RAN
 
 
@@ -82,14 +84,17 @@ def _ran(steps: Console, sim: Simulator, function: str) -> bool:
     return result.success
 
 
-def _print_alerts(console: Console, alerts: Sequence[rules.Alert]) -> None:
+def _print_alerts(console: Console, alerts: Sequence[rules.Alert], now: datetime) -> None:
     console.print(f"\n[bold]Alerts[/] that Azure Monitor would be firing ({len(alerts)})")
-    by_name = {rule.name: rule for rule in rules.RULES}
-    rows = [(alert.rule, by_name[alert.rule].headed(alert.dimensions, "Fired")) for alert in alerts]
+    rows = [(alert.rule, _subject(rules.Event("fired", alert, now, now))) for alert in alerts]
     view.print_table(console, ("Rule", "Subject of the mail"), rows)
     quiet = [rule.name for rule in rules.RULES if all(alert.rule != rule.name for alert in alerts)]
     if quiet:
         console.print(f"Not firing: {', '.join(quiet)}.")
+
+
+def _subject(event: rules.Event) -> str:
+    return mail.subject(_RULES[event.alert.rule], event)
 
 
 def _story(console: Console, steps: Console, sim: Simulator, days: int, ending: "_Ending") -> int:
@@ -106,7 +111,7 @@ def _story(console: Console, steps: Console, sim: Simulator, days: int, ending: 
         for moment in play(sim, start, days):
             ending.stop_if_asked()
             bar.update(task, advance=1, day=f"{moment.on:%Y-%m-%d}")
-            told += [(event.on, _kind(event), event.subject) for event in moment.alerts]
+            told += [(event.on, _kind(event), _subject(event)) for event in moment.alerts]
             if moment.run and moment.run.outcome != "succeeded":
                 told.append((moment.on, "run", f"the check was {moment.run.outcome}"))
     told += [(row["ChangedOn"], "history", row["Sentence"]) for row in sim.table_rows(TOKEN_HISTORY.name)]

@@ -40,6 +40,20 @@ A finding that begins while its cause holds raises no alert until the cause is g
 an alert keeps it. The first cause that holds is the one that is shown.
 """
 
+_MAIL: Final = """\
+<a id="mail"></a>
+
+## What you receive
+
+The subject starts with the severity, the token, and the condition, and ends with Azure's own condition: *Fired* or *Resolved*. \
+For a name of up to 20 characters, a phone shows all three. Azure fills in the whole name and cannot shorten it, so a longer name \
+moves the condition to the right. Names have links and GUIDs broken up by spaces, so that nobody can send you a link in the name of a token.
+
+![A mail of an alert: its subject, the rule's description, and the dimensions TokenName, TokenId, Connector, Finding, Condition, and Action](images/alert-mail.png)
+
+This picture is an approximation: its content is what the rule sends in the common alert schema; Azure's layout differs.
+"""  # noqa: E501 - one line a paragraph
+
 _MONITOR: Final = """\
 <a id="monitor"></a>
 
@@ -116,7 +130,7 @@ fire again, once.
 def alerts() -> str:
     """Return the text of docs/alerts.md."""
     devices = with_defaults(_DEVICES)
-    overview = (_INTRODUCTION, _consoles(), *_contents(), *_causes(), _MONITOR, devices)
+    overview = (_INTRODUCTION, _consoles(), *_contents(), _MAIL, *_causes(), _MONITOR, devices)
     return "\n".join((*overview, *_findings(), *_sync_errors(), *_sources()))
 
 

@@ -491,6 +491,7 @@ module alerts 'modules/alerts.bicep' = {
     grouping: alertGrouping
     summaryDay: summaryDay
     deploymentId: deploymentId
+    intuneUrl: clouds[cloudName].intune
     documentsUrl: documentsUrl
     createdOn: storage.outputs.createdOn
   }

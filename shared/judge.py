@@ -17,7 +17,7 @@ from shared.findings import FINDINGS, Found, Subject, another_apple_id, findings
 from shared.guidance import Guidance
 from shared.settings import Settings
 from shared.steps import stepped, with_causes
-from shared.text import bounded
+from shared.text import bounded, without_links
 from shared.tokens import (
     Change,
     Code,
@@ -305,4 +305,4 @@ def _labelled(statuses: list[Status]) -> list[Status]:
 
 
 def _named(finding: Finding, label: str) -> Finding:
-    return finding if finding.name or not finding.steps else replace(finding, name=label)
+    return finding if finding.name or not finding.steps else replace(finding, name=without_links(label))

@@ -14,6 +14,7 @@ import msgspec
 
 from shared import __version__
 from shared.guidance import Guidance
+from shared.text import without_links
 from shared.tokens import Change, Connector, Failure, Finding, Health, Run, Status, Step
 
 type ColumnType = Literal["string", "datetime", "int", "long", "boolean"]
@@ -295,7 +296,7 @@ FINDINGS: Final = Table[FindingSource](
         Column("RunId", "string", "The run.", lambda s: s.status.run_id),
         Column("Connector", "string", "`ade`, `apns` or `vpp`.", lambda s: s.status.token.connector.value),
         Column("TokenId", "string", "The token's id; `push-certificate` for the push certificate.", lambda s: s.status.token.id),
-        Column("TokenName", "string", "The token's name when the finding began; with the id's first 8 characters where two tokens shared it.", lambda s: (s.finding and s.finding.name) or s.status.label),
+        Column("TokenName", "string", "The token's name when the finding began; with the id's first 8 characters where two tokens shared it, and with links and GUIDs broken up by spaces.", lambda s: (s.finding and s.finding.name) or without_links(s.status.label)),
         Column("TokenType", "string", "`tokenType` (ADE), `vppTokenAccountType` (VPP) or `apns`.", lambda s: s.status.token.type),
         Column("AppleId", "string", "The Apple ID that the token belongs to.", lambda s: s.status.token.apple_id),
         Column("Health", "string", "The token's health.", lambda s: str(s.status.health)),

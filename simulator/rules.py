@@ -7,7 +7,6 @@ https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-types#log-alerts
 
 # ruff: noqa: S608 - the SQL is made of our own names and queries; values are bound
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -79,24 +78,20 @@ class Rule(NamedTuple):
     kql: str
     dimensions: tuple[str, ...]
     subject: str
-    """Of its mails; Azure puts in what `${data...}` names."""
+    """The template of its mails' subjects; Azure fills in what `${data...}` names."""
     clean: int = 2
     """Evaluations in a row without the condition that resolve an alert: two at a frequency from 15 minutes on.
     https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-overview#stateful-alerts"""
     stateless: bool = False
     """Whether it fires at each evaluation that meets its condition, and never resolves."""
+    description: str = ""
+    properties: tuple[tuple[str, str], ...] = ()
+    """The description and the custom properties of a deployed rule. The model evaluates neither."""
 
     def deployed(self, on: datetime, deployment: str = EXAMPLE_DEPLOYMENT) -> "Rule":
         """Put the instant (to the second) and the name of a deployment into the rule, as Bicep does."""
         kql = self.kql.replace(EXAMPLE_INSTANT, f"{on.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
         return self._replace(kql=kql.replace(EXAMPLE_DEPLOYMENT, deployment))
-
-    def headed(self, dimensions: Mapping[str, str], monitor_condition: str) -> str:
-        """Fill the subject of a mail: `monitor_condition` is Azure's `Fired` or `Resolved`."""
-        values = {"data.essentials.monitorCondition": monitor_condition}
-        for place, name in enumerate(self.dimensions):
-            values[f"data.alertContext.condition.allOf[0].dimensions[{place}].value"] = dimensions[name]
-        return _FILLED_IN.sub(lambda found: values[found[1]], self.subject)
 
 
 class Alert(NamedTuple):
@@ -107,17 +102,14 @@ class Alert(NamedTuple):
     dimensions: dict[str, str]
 
 
-_FILLED_IN: Final = re.compile(r"\$\{([^}]*)\}")
-
-
 class Event(NamedTuple):
     """What an action group is told, or in the case of `dropped`: what nobody is told, since a limit was reached."""
 
     kind: Literal["fired", "resolved", "dropped"]
     alert: Alert
     on: datetime
-    subject: str
-    """Of the mail that tells of it."""
+    fired_on: datetime
+    """When the alert fired: `on`, unless it is resolved."""
 
 
 class _Grouped(msgspec.Struct):
@@ -188,6 +180,14 @@ def alert_of(rule: Rule, values: Sequence[str]) -> Alert:
     return Alert(rule.name, rule.severity, dict(zip(rule.dimensions, values, strict=True)))
 
 
+class _Fired(NamedTuple):
+    """An alert that is open."""
+
+    on: datetime
+    clean: int = 0
+    """For how many evaluations in a row its condition has not held."""
+
+
 class AlertEngine:
     """The rules' state from evaluation to evaluation.
 
@@ -198,7 +198,7 @@ class AlertEngine:
     def __init__(self, con: DuckDBPyConnection, rules: Sequence[Rule] = RULES) -> None:
         self._con = con
         self._rules = rules
-        self._clean: dict[str, dict[_Values, int]] = {rule.name: {} for rule in rules}
+        self._open: dict[str, dict[_Values, _Fired]] = {rule.name: {} for rule in rules}
         self._met: dict[str, list[_Values]] = {}
         self._due: dict[str, datetime] = {}
         self._content: object = None
@@ -206,7 +206,7 @@ class AlertEngine:
     @property
     def open(self) -> list[Alert]:
         """Alerts that have fired and not resolved."""
-        return [alert_of(rule, values) for rule in self._rules for values in self._clean[rule.name]]
+        return [alert_of(rule, values) for rule in self._rules for values in self._open[rule.name]]
 
     def evaluate(self, now: datetime) -> list[Event]:
         """Evaluate each rule that is due once, as Azure does; return what came of it, in the order of the rules.
@@ -223,8 +223,8 @@ class AlertEngine:
             if changed or rule.name not in self._met or _reads_clock(rule):
                 self._met[rule.name] = _met(self._con, rule, now)
             events += [
-                _event(kind, rule, values, now)
-                for kind, values in _advance(rule, self._clean[rule.name], self._met[rule.name])
+                Event(kind, alert_of(rule, values), now, fired_on)
+                for kind, values, fired_on in _advance(rule, self._open[rule.name], self._met[rule.name], now)
             ]
         return events
 
@@ -232,33 +232,28 @@ class AlertEngine:
         if now < self._due.get(rule.name, now):
             return []
         self._due[rule.name] = now + STATELESS_FREQUENCY
-        return [_event("fired", rule, values, now) for values in _met(self._con, rule, now)]
-
-
-def _event(kind: Literal["fired", "resolved", "dropped"], rule: Rule, values: Sequence[str], now: datetime) -> Event:
-    alert = alert_of(rule, values)
-    return Event(kind, alert, now, rule.headed(alert.dimensions, kind.capitalize()))
+        return [Event("fired", alert_of(rule, values), now, now) for values in _met(self._con, rule, now)]
 
 
 def _advance(
-    rule: Rule, clean: dict[_Values, int], met: Sequence[_Values]
-) -> list[tuple[Literal["fired", "resolved", "dropped"], _Values]]:
-    """One step of a rule. `clean` holds its open alerts and for how many evaluations in a row each was clean."""
+    rule: Rule, fired: dict[_Values, _Fired], met: Sequence[_Values], now: datetime
+) -> list[tuple[Literal["fired", "resolved", "dropped"], _Values, datetime]]:
+    """Take one step of a rule, whose open alerts are `fired`; return what happened to which alert, fired when."""
     holds = set(met)
-    for values, times in clean.items():
-        clean[values] = 0 if values in holds else times + 1
-    resolved = [values for values, times in clean.items() if times >= rule.clean]
+    for values, one in fired.items():
+        fired[values] = one._replace(clean=0 if values in holds else one.clean + 1)
+    resolved = {values: one.on for values, one in fired.items() if one.clean >= rule.clean}
     for values in resolved:
-        del clean[values]
-    new = [values for values in met if values not in clean]
+        del fired[values]
+    new = [values for values in met if values not in fired]
     # Which alerts the service drops is documented nowhere, nor that it tries again: here the first in order fire, and
     # the others are new once more at the next evaluation.
-    room = max(0, min(MAXIMUM_FIRED, MAXIMUM_OPEN - len(clean)))
-    clean.update(dict.fromkeys(new[:room], 0))
+    room = max(0, min(MAXIMUM_FIRED, MAXIMUM_OPEN - len(fired)))
+    fired.update(dict.fromkeys(new[:room], _Fired(now)))
     return [
-        *(("resolved", values) for values in resolved),
-        *(("fired", values) for values in new[:room]),
-        *(("dropped", values) for values in new[room:]),
+        *(("resolved", values, on) for values, on in resolved.items()),
+        *(("fired", values, now) for values in new[:room]),
+        *(("dropped", values, now) for values in new[room:]),
     ]
 
 

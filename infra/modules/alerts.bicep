@@ -30,6 +30,9 @@ param deploymentId string
 @description('Required. Where the project\'s documents are; a rule\'s runbook is a page of them.')
 param documentsUrl string
 
+@description('Required. The Intune admin center of the cloud.')
+param intuneUrl string
+
 @description('Required. When the deployment was created, which is no silence yet; an upgrade that changed it would edit a rule.')
 param createdOn string
 
@@ -51,6 +54,24 @@ var queries = {
   summary: replace(loadTextContent('../queries/summary.kql'), 'Weekday = 1d', 'Weekday = ${indexOf(days, summaryDay)}d')
 }
 
+@description('What a description calls by a name in braces: documents, and the pages in Intune, as shared/guidance.json has them.')
+var addresses = {
+  documents: documentsUrl
+  ade: '${intuneUrl}/#view/Microsoft_Intune_Enrollment/DepTokensPaging.ReactView'
+  apns: '${intuneUrl}/#view/Microsoft_Intune_Enrollment/EnrollmentMenu/~/appleEnrollment'
+  vpp: '${intuneUrl}/#view/Microsoft_Intune_DeviceSettings/TenantAdminConnectorsMenu/~/appleVpp'
+}
+@description('Each rule\'s description, with the addresses.')
+var descriptions = map(
+  rules,
+  rule =>
+    reduce(
+      items(addresses),
+      join(concat(rule.description, ['Run book: {documents}/${rule.runbook}']), '\n'),
+      (text, address) => replace(text, '{${address.key}}', address.value)
+    )
+)
+
 @description('What each rule splits by, and how its mails are headed, in the grouping that was chosen.')
 var grouped = map(rules, rule => grouping == 'Connector' ? rule.?byConnector ?? rule : rule)
 
@@ -63,7 +84,7 @@ resource queryRules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
     identity: { type: 'UserAssigned', userAssignedIdentities: { '${queryIdentityId}': {} } }
     properties: {
       displayName: rule.title
-      description: '${rule.description} ${documentsUrl}/${rule.runbook}'
+      description: descriptions[index]
       enabled: rule.name != 'summary' || summaryDay != 'Off'
       severity: rule.severity
       scopes: [workspaceId]

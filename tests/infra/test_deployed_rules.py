@@ -4,11 +4,15 @@ import re
 from datetime import timedelta
 
 import compiler
+import mail_picture
 import msgspec
 import pytest
 from deployment import EXAMPLES, INFRA, deployment, replaced, variant
 
+from shared.clouds import CLOUDS
+from shared.guidance import Guidance
 from shared.rows import FINDINGS, RUNS
+from shared.tokens import Connector
 from simulator.rules import EXAMPLE_DEPLOYMENT, EXAMPLE_INSTANT, RULES, RULES_BY_CONNECTOR, SUMMARY
 
 pytestmark = compiler.needed
@@ -113,21 +117,30 @@ def test_an_alert_reads_well_on_a_phone(example):
         assert len(rule["description"]) <= 4096
 
 
-def test_severity_token_and_condition_stand_at_the_beginning_of_a_subject():
-    (rule,) = [rule for rule in RULES if rule.name == "token_critical"]
-    told = {"TokenName": "Contoso Retail", "Condition": "expires 2026-12-02 (7 days or less)"}
-    subject = rule.headed(dict.fromkeys(rule.dimensions, "-") | told, "Resolved")
-    assert subject == "Critical: Contoso Retail: expires 2026-12-02 (7 days or less) (Resolved)"
-    assert len(subject.removesuffix(" (Resolved)")) <= 62
-    longest = rule.headed(dict.fromkeys(rule.dimensions, "-") | told | {"TokenName": "x" * 20}, "Fired")
-    assert "expires 2026-12-02" in longest[:62]
+def test_a_description_says_what_to_do_where_and_with_which_role(example):
+    guidance = Guidance(cloud=CLOUDS[deployment(example).settings["AZURE_CLOUD"]])
+    blades = [guidance.entry("expired", connector).link for connector in Connector]
+    for name, rule in deployment(example).alerts.items():
+        lines = rule["description"].splitlines()
+        assert len(rule["description"]) <= 4096
+        assert all(re.match(r"[A-Z]", line) and "{" not in line for line in lines)
+        assert not re.search(r"push-certificate", rule["description"]), (
+            "infra/snooze-token.sh would silence every alert"
+        )
+        if name != "summary":
+            place, role = (
+                next(n for n, line in enumerate(lines) if line.startswith(f"{w}: ")) for w in ("Where", "Role")
+            )
+            assert 1 < place < role
+        shown = [line.rpartition(" ")[2] for line in lines if "Microsoft_Intune" in line]
+        assert shown == (blades if name.startswith("token_") else []), "the places are those of shared/guidance.json"
 
 
 def test_a_runbook_is_a_page_that_exists(example):
     for rule in deployment(example).alerts.values():
         assert rule["actions"]["customProperties"]["Subject"] == rule["actions"]["actionProperties"]["Email.Subject"]
         url = rule["actions"]["customProperties"]["Runbook"]
-        assert rule["description"].endswith(f" {url}")
+        assert rule["description"].endswith(f"\nRun book: {url}")
         path, _, anchor = url.partition("/blob/main/")[2].partition("#")
         text = (INFRA.parent / path).read_text("utf-8")
         assert not anchor or f'<a id="{anchor}"></a>' in text
@@ -149,3 +162,11 @@ def test_a_rule_that_azure_disables_is_told_of(example):
         ("category", "Administrative"),
         ("operationName", "Microsoft.Insights/scheduledQueryRules/disable/action"),
     }
+
+
+def test_the_picture_of_a_mail_is_of_what_azure_would_send_now():
+    shown = mail_picture.content()
+    assert "Critical: Contoso Retail: expires 2026-11-30 (7 days or less) (Fired)" in shown
+    assert "3f8313bb-f37c-5627-922c-c221c7d1bfc6" in shown
+    taken = mail_picture.taken_of(mail_picture.PICTURE.read_bytes())
+    assert taken == mail_picture.digest(shown), f"docs/images/alert-mail.png is not current: run {mail_picture.RENEW}"

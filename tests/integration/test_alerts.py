@@ -10,7 +10,8 @@ from support import DAY, HOUR, MINUTE, NOW, STREAM_FINDINGS, STREAM_RUNS, Alerts
 from shared.rows import FINDINGS
 from simulator import faults
 from simulator.graph import ADE, VPP
-from simulator.rules import FREQUENCY, MAXIMUM_FIRED, insert
+from simulator.mail import subject
+from simulator.rules import FREQUENCY, MAXIMUM_FIRED, RULES, insert
 from simulator.scenario import scenario
 from simulator.tenant import Tenant, many
 from tests.all_clear import AllClears
@@ -376,7 +377,7 @@ async def test_a_day_and_a_half_of_silence_resolves_no_finding(monitor, sim, ale
 FORTNIGHT = """
 0 Critical: Contoso Retail: expires 2026-11-27 (7 days or less) (Fired)
 0 Warning: Contoso HQ: expires 2026-12-05 (14 days or less) (Fired)
-75 Warning: Contoso HQ: devices without an enrollment profile (Fired)
+75 Warning: Contoso HQ: devices without a policy (Fired)
 78 Critical: Contoso Retail: expires 2026-11-27 (1 day or less) (Fired)
 87 Warning: the check of ade keeps failing (Fired)
 87 Warning: the check of apns keeps failing (Fired)
@@ -390,7 +391,7 @@ FORTNIGHT = """
 123 Critical: Contoso Warehouse: no successful sync since 2026-11-25 06:07 UTC (72 hours or more) (Fired)
 129 Warning: Contoso Field Service: fewer devices since 2026-11-28, reported until 2026-12-05 (Fired)
 138 Warning: Fabrikam Pilot: removed 2026-11-28, reported until 2026-12-05 (Fired)
-147 Warning: Contoso HQ: devices without an enrollment profile (Resolved)
+147 Warning: Contoso HQ: devices without a policy (Resolved)
 153 Critical: Fabrikam Berlin: Apple's terms not accepted (Fired)
 168 Critical: Contoso HQ: expires 2026-12-05 (7 days or less) (Resolved)
 168 Warning: Contoso HQ: expires 2026-12-05 (14 days or less) (Resolved)
@@ -415,7 +416,7 @@ FORTNIGHT = """
 
 
 async def test_a_fortnight_tells_each_thing_once_and_when_it_is_over_and_never_before(monitor, sim):
-    days, step = 14, 3 * HOUR
+    days, step, by_name = 14, 3 * HOUR, {rule.name: rule for rule in RULES}
     engine = monitor.alerts()
     told, clears = [], AllClears()
     for number in range(int(days * DAY / step)):
@@ -430,6 +431,6 @@ async def test_a_fortnight_tells_each_thing_once_and_when_it_is_over_and_never_b
         engine.skip()
         events = engine.events(now + 31 * MINUTE)
         clears.see(events, scene.tenant, now)
-        told += [f"{(now - NOW) // HOUR} {event.subject}" for event in events]
+        told += [f"{(now - NOW) // HOUR} {subject(by_name[event.alert.rule], event)}" for event in events]
     assert told == FORTNIGHT.strip().splitlines()
     assert (clears.false, clears.twice, clears.fired, clears.resolved) == ([], [], 15, 15)
