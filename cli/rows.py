@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from shared.guidance import Guidance
 from shared.text import bounded
-from shared.tokens import Connector, Finding, GraphToken, Health, Token
+from shared.tokens import Code, Connector, Finding, GraphToken, Health, Token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,11 @@ class FindingRow:
     caused_by: str | None
     summary: str
     facts: Mapping[str, str | int | float | bool | None]
+
+    @property
+    def superseded(self) -> bool:
+        """Whether it repeats what `expired` says; see `shared.tokens.Finding`."""
+        return (self.code, self.caused_by) == (Code.EXPIRING, Code.EXPIRED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +46,7 @@ class StatusRow:
     """The worst of what the row says, and at least unknown where it has problems."""
     health_since: datetime | None
     findings: tuple[FindingRow, ...]
+    """Worst first; people need not read those that are superseded."""
     summary: str
     expires_on: datetime | None
     days_left: int | None

@@ -53,7 +53,11 @@ class Wrong(NamedTuple):
 
 def wrong(row: StatusRow, guidance: Guidance) -> list[Wrong]:
     """What is wrong with a token, worst first."""
-    found = [Wrong(finding.severity, finding.summary, row.action(finding, guidance)) for finding in row.findings]
+    found = [
+        Wrong(finding.severity, finding.summary, row.action(finding, guidance))
+        for finding in row.findings
+        if not finding.superseded
+    ]
     return [*(Wrong(Health.UNKNOWN, doubt(problem), None) for problem in row.problems), *found]
 
 

@@ -80,6 +80,7 @@ _LASTS: Final[Mapping[str, Callable[[Alert], bool]]] = {
     "terms_not_accepted": lambda alert: alert.item["lastSyncErrorCode"] == 3,
     "sync_error": lambda alert: alert.failing,
     "sync_stale": _stale,
+    "never_synced": lambda alert: alert.item.get("lastSyncStatus", "completed") != "completed",
     "invalid": lambda alert: alert.expired or alert.item.get("state") in {"invalid", "assignedToExternalMDM"},
     "duplicate_location": lambda alert: alert.item["state"] == "duplicateLocationId",
     "unreadable": lambda alert: alert.item == {},

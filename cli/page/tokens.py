@@ -44,7 +44,7 @@ def entry(known: Known, guidance: Guidance, *, opened: bool) -> Markup:
             "div",
             tag("span", id=known.anchor),  # a link to what is folded up unfolds it
             (tag("p", sign(Health.UNKNOWN), " ", doubt(problem), class_="doubt") for problem in row.problems),
-            (_finding(row, finding, guidance) for finding in row.findings),
+            (_finding(row, finding, guidance) for finding in row.findings if not finding.superseded),
             tag("details", tag("summary", "Dates, devices and history"), details, class_="more")
             if row.findings
             else details,
