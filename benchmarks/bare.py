@@ -26,9 +26,9 @@ PATHS = {
     "beta/deviceManagement/depOnboardingSettings": "id,tokenName,tokenType,appleIdentifier,tokenExpirationDateTime,"
     "lastModifiedDateTime,lastSuccessfulSyncDateTime,lastSyncErrorCode,syncedDeviceCount",
     "v1.0/deviceManagement/applePushNotificationCertificate": "id,appleIdentifier,expirationDateTime,"
-    "topicIdentifier,certificateSerialNumber,certificateUploadFailureReason",
+    "topicIdentifier,certificateSerialNumber,certificateUploadStatus,certificateUploadFailureReason",
     "beta/deviceAppManagement/vppTokens": "id,displayName,locationName,organizationName,vppTokenAccountType,appleId,"
-    "expirationDateTime,lastSyncDateTime,lastSyncStatus,state",
+    "expirationDateTime,lastModifiedDateTime,lastSyncDateTime,lastSyncStatus,state",
 }
 TABLE_HEADERS = {
     "x-ms-version": "2020-12-06",
