@@ -11,26 +11,33 @@ from icalendar import Alarm, Calendar, Event
 
 from cli.rows import StatusRow
 from cli.words import kind, moment
+from shared.tokens import Code
 
 
 def calendar_text(rows: Iterable[StatusRow], days: Sequence[int], now: datetime) -> str:
-    """Return a calendar of the rows whose expiry is known; `days` are those before an expiry that remind of it."""
+    """Return a calendar of the expiries; `days` are those before an expiry that remind of it."""
     calendar = Calendar()
     calendar.add("PRODID", "-//ADE Token Monitor//status//EN")
     calendar.add("VERSION", "2.0")
     calendar.add("METHOD", "PUBLISH")
     calendar.add("X-WR-CALNAME", "Apple tokens")
     for row in rows:
-        if row.expires_on:
+        if row.expires_on and not _removed(row):
             calendar.add_component(_entry(row, row.expires_on.astimezone(UTC), days, now))
     return str(calendar.to_ical(), "utf-8")
 
 
-def unknown_expiries(rows: Iterable[StatusRow]) -> Iterator[str]:
-    """Say which rows have no entry."""
+def without_entry(rows: Iterable[StatusRow]) -> Iterator[str]:
+    """Say which rows have no entry, and why."""
     for row in rows:
-        if not row.expires_on:
+        if _removed(row):
+            yield f"There is no entry for {row.label} ({kind(row.connector)}): it was removed."
+        elif not row.expires_on:
             yield f"There is no entry for {row.label} ({kind(row.connector)}): when it expires is not known."
+
+
+def _removed(row: StatusRow) -> bool:
+    return any(finding.code == Code.REMOVED for finding in row.findings)
 
 
 def _entry(row: StatusRow, expires_on: datetime, days: Sequence[int], now: datetime) -> Event:

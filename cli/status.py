@@ -195,7 +195,7 @@ def _calendar(session: Session, judged: Judged) -> Iterable[str]:
     from cli import expiries  # noqa: PLC0415 # its package is slow to import
 
     session.write(expiries.calendar_text(judged.rows, session.reminder_days, session.now))
-    return [*judged.messages, *expiries.unknown_expiries(judged.rows)]
+    return [*judged.messages, *expiries.without_entry(judged.rows)]
 
 
 async def _read(records: Records, now: datetime, filters: Filters) -> Judged:

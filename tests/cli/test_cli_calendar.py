@@ -77,6 +77,15 @@ def test_a_token_whose_expiry_is_not_known_has_no_entry_and_a_sentence(scene):
     assert "There is no entry for Contoso Labs (ADE): when it expires is not known." in done.stderr
 
 
+def test_a_removed_token_has_no_entry_and_a_sentence(scene):
+    scene.check(ade("Contoso HQ"), ade("Contoso Labs"), ago=2 * HOUR)
+    scene.check(ade("Contoso HQ"), ago=HOUR)
+    scene.check(ade("Contoso HQ"))
+    done = scene.run("status", "--format", "ics", "--connector", "ade")
+    assert list(entries(done.stdout)) == ["Contoso HQ (ADE) expires"]
+    assert "There is no entry for Contoso Labs (ADE): it was removed." in done.stderr
+
+
 def test_an_empty_calendar_is_one(scene):
     done = scene.run("status", "--format", "ics")
     assert done.returncode == 3

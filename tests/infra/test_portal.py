@@ -55,9 +55,8 @@ def test_the_form_asks_for_little_and_explains_each_field():
     for name, field in FIELDS.items():
         assert len(field["toolTip"]) > 30, name
         assert field["label"], name
-        assert (field["type"] == "Microsoft.Common.PasswordBox") is (
-            TEMPLATE["parameters"][name].get("type") == "securestring"
-        ), name
+        secret = TEMPLATE["parameters"].get(name, {}).get("type") == "securestring"
+        assert (field["type"] == "Microsoft.Common.PasswordBox") is secret, name
         # What has to be filled in outside of the first page has a default, or is hidden until somebody asks for it.
         assert (
             field in FORM["basics"]

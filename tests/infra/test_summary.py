@@ -87,6 +87,11 @@ def test_a_run_that_is_not_whole_says_nothing_of_the_tokens(con, columns):
     assert summary(con)[:2] == (NOT_KNOWN, "none known")
 
 
+def test_a_row_that_arrives_twice_makes_no_run_whole(con):
+    ran(con, MONDAY, token("One", 5), token("One", 5), Healthy=1)
+    assert summary(con)[0] == NOT_KNOWN
+
+
 def test_a_degraded_run_tells_of_the_tokens_and_is_no_complete_check(con):
     ran(con, MONDAY, token("One", 5), Outcome="degraded", Unknown=1)
     assert summary(con) == (
@@ -98,7 +103,8 @@ def test_a_degraded_run_tells_of_the_tokens_and_is_no_complete_check(con):
 
 def test_a_token_with_several_findings_is_one_and_a_removed_one_is_none(con):
     ran(con, MONDAY - HOUR, token("Removed", 1))
-    ran(con, MONDAY, token("One", 5, Finding="expiring"), token("One", 5, Finding="sync_stale"), Tokens=1)
+    steps = [token("One", 5, Finding="expiring", Tier=tier, Condition=f"of {tier}") for tier in ("14", "7")]
+    ran(con, MONDAY, *steps, token("One", 5, Finding="sync_stale"), token("Gone", 2, Finding="removed"), Tokens=2)
     assert summary(con)[1] == "One (ade) on 2026-11-28"
 
 
