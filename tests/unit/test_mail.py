@@ -27,7 +27,9 @@ def event_of(rule, kind="fired", **dimensions):
 # --- the payload
 
 
-@pytest.mark.parametrize("rule", {*RULES, *RULES_BY_CONNECTOR}, ids=lambda rule: f"{rule.name}-{len(rule.dimensions)}")
+@pytest.mark.parametrize(
+    "rule", dict.fromkeys((*RULES, *RULES_BY_CONNECTOR)), ids=lambda rule: f"{rule.name}-{len(rule.dimensions)}"
+)
 @pytest.mark.parametrize("kind", ["fired", "resolved"])
 def test_the_payload_is_that_of_a_log_alert_in_the_common_schema(rule, kind):
     rule = rule._replace(description="What it says.", properties=(("Runbook", "https://docs"),))
