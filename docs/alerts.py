@@ -23,13 +23,40 @@ Each alert names a token, a finding, and an action. This page explains each find
 [operations.md](operations.md).
 
 - `critical` and `warning` raise an alert, and so does `unknown`, except `unread`, which is raised once for its connector, or once for all inspections of devices. `info` raises no alert.
-- A finding that another finding explains raises no alert of its own.
-- An alert resolves by itself after the finding clears. Checks run every hour, so this takes at most about an hour and a half after the event named under *Clears*.
+- A finding that begins under another finding that explains it raises no alert until that one is gone. An alert that is open stays open when a cause appears.
+- **Resolved means over.** An alert resolves by itself after the condition that its subject names is over, and not when the token gets worse. Checks run every hour, so this takes at most about an hour and a half after the event named under *Clears*.
+- A finding that gets worse or lasts reaches further [steps](#steps). Each step is an alert of its own, and all of them resolve together.
+- The end of a report about an event (`removed`, `push_topic_changed`, `apple_id_changed`, `devices_dropped`) is no repair: its subject names the day until which the event is reported.
 - When an expiry date moves later, the history records *renewed*. This is never a finding.
 - **Don't delete a token to resolve a finding.** Devices would leave ADE management, and VPP apps would lose their assignments.
 - **Don't create a new push certificate.** Renew the existing one with the same Apple Account.
 - Each step names the role that it takes and its [source](#sources). Where Apple Business and Apple School Manager differ, alerts and commands choose the wording by the type of the token; this page gives both.
 """  # noqa: E501 - one line a paragraph
+
+_STEPS: Final = """\
+<a id="steps"></a>
+
+## Steps
+
+| finding | steps, each one alert | all of them resolve when |
+| --- | --- | --- |
+| `expiring` | each limit that is crossed while the monitor watches: a token that is first seen with five days left has the step of 7 days only, and so has one that crosses several limits between two checks | the expiry moves to a later day, also if the token has expired in the meantime. Steps that still hold begin again with the new date. An expiry that moves earlier adds a step. |
+| `expired` | the expiry, and every 30 days after it; twelve in all | the expiry lies ahead again |
+| `sync_stale` | the warning limit and the critical limit | a sync succeeds |
+| `sync_error` | its beginning; for ADE, `SYNC_ERROR_CRITICAL_HOURS`; a stale sync | a sync ends without an error; another error code changes nothing |
+| all others | its beginning | the finding clears |
+
+A finding that lasts is raised again 30 days after its latest step, at most twelve times: Azure removes a fired alert from \
+view after 30 days and doesn't notify again. The name of the token, the condition, and the action of an alert don't change \
+while it is open, even if the token is renamed or gets another error code.
+
+By default, a token has up to five steps before its expiry and twelve after it. A renewal therefore sends up to **5** mails \
+that say *Resolved* if the token is renewed in time, and up to **17** if it had expired for almost a year.
+
+While the monitor is blind, nothing resolves. If Table Storage can't be read or written, new steps are held back until the \
+monitor can store them, because only what it remembers can stay open until it is over; `check_failing` for `all` reports the \
+outage. After two days without a complete check, alerts follow what the last two days' checks found.
+"""  # noqa: E501 - one line a table row
 
 _CAUSES: Final = """\
 <a id="causes"></a>
@@ -120,8 +147,7 @@ When the Intune admin center shows you what a number means, set `SYNC_ERROR_NAME
 - A name that equals the title of an error below, or one of its other names, selects that error's meaning, steps, and \
 action. Case and surrounding spaces don't matter.
 - Any other name is shown next to the number and changes nothing else.
-- A name changes the action, and an action is part of an alert's identity: open alerts with that number resolve and \
-fire again, once.
+- A name changes the action of alerts to come. An alert that is open keeps its action.
 
 ### What the Intune admin center can show
 """
@@ -130,7 +156,7 @@ fire again, once.
 def alerts() -> str:
     """Return the text of docs/alerts.md."""
     devices = with_defaults(_DEVICES)
-    overview = (_INTRODUCTION, _consoles(), *_contents(), _MAIL, *_causes(), _MONITOR, devices)
+    overview = (_INTRODUCTION, _consoles(), *_contents(), _STEPS, _MAIL, *_causes(), _MONITOR, devices)
     return "\n".join((*overview, *_findings(), *_sync_errors(), *_sources()))
 
 

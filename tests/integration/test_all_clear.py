@@ -19,7 +19,7 @@ from shared.judge import judge
 from shared.rows import FINDINGS, RUNS, finding_rows, iso
 from shared.tokens import Connector, Failure, Health, Key, Reading, Status
 from shared.wire import Item as WireItem
-from simulator.rules import RULES, WINDOW, AlertEngine, create_tables, insert
+from simulator.rules import EXAMPLE_DEPLOYMENT, RULES, WINDOW, AlertEngine, create_tables, insert
 from simulator.tenant import TOPIC, Item, Tenant, ade_token, push_certificate, vpp_token
 from tests.all_clear import DAY, AllClears
 from tests.unit.builders import settings
@@ -199,12 +199,17 @@ class World:
         if stored:
             kept = {status.key: msgspec.json.encode(status) for status in judgement.statuses}
             self.memory = {key: msgspec.json.decode(text, type=Status) for key, text in kept.items()}
-        rows = [row for one in judgement.statuses for row in finding_rows(one, "t", GUIDANCE, stored=stored)]
+        rows = [
+            row
+            for one in judgement.statuses
+            for row in finding_rows(one, "t", EXAMPLE_DEPLOYMENT, GUIDANCE, stored=stored)
+        ]
         dies = self.random.random() < 0.03  # it stores, and dies before it publishes as a whole
         self._send(now, FINDINGS.name, rows[: len(rows) // 2] if dies else rows)
         if not dies:
             outcome = "succeeded" if stored else "failed"
             closing = {"TimeGenerated": iso(now), "RunId": run_id, "Connector": "all", "Outcome": outcome}
+            closing["Deployment"] = EXAMPLE_DEPLOYMENT
             self._send(now, RUNS.name, [closing | {"Rows": len(rows)}])
 
     def _send(self, now: datetime, table: str, rows: list[dict]) -> None:

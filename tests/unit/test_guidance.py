@@ -366,8 +366,8 @@ def test_no_action_is_reworded():
     reworded = [key for key in kept.keys() & now.keys() if kept[key] != now[key]]
     accept = "To accept it, run `.venv/bin/python -m tests.unit.test_guidance` and commit tests/unit/actions.json."
     assert not reworded, (
-        f"{len(reworded)} actions are worded anew, such as {reworded[0]}. An action is part of an alert's identity: "
-        f"each open alert with one of them resolves and tells everybody again. {accept}"
+        f"{len(reworded)} actions are worded anew, such as {reworded[0]}. An open alert keeps its action until it is "
+        f"over, and alerts by connector are split by it: a group can have two for that long. {accept}"
     )
     assert kept.keys() == now.keys(), f"These actions came or went: {sorted(kept.keys() ^ now.keys())}. {accept}"
 
