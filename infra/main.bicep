@@ -189,6 +189,7 @@ var suffix = '${prefix}-${unique}'
 
 @description('What contradicts itself in the parameters.')
 var contradictions = problems(
+  concat(alertEmails, alertAppAccounts),
   network,
   hosting,
   appServiceSku,
@@ -227,7 +228,7 @@ module ourIdentity 'modules/identity.bicep' = if (!usesTheirIdentity) {
   params: { name: 'id-${suffix}', location: location, tags: tags }
 }
 
-resource theirIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = if (usesTheirIdentity) {
+resource theirIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' existing = if (usesTheirIdentity) {
   name: identityParts[8]
   scope: resourceGroup(identityParts[2], identityParts[4])
 }
@@ -285,7 +286,7 @@ module ourWorkspace 'modules/workspace.bicep' = if (!usesTheirWorkspace) {
   }
 }
 
-resource theirWorkspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' existing = if (usesTheirWorkspace) {
+resource theirWorkspace 'Microsoft.OperationalInsights/workspaces@2022-10-01' existing = if (usesTheirWorkspace) {
   name: workspaceParts[8]
   scope: resourceGroup(workspaceParts[2], workspaceParts[4])
 }

@@ -150,7 +150,7 @@ param documentsUrl string = 'https://github.com/ade-token-monitor/ade-token-moni
 @description('Optional. Tags of every resource.')
 param tags Tags = {}
 
-resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
+resource group 'Microsoft.Resources/resourceGroups@2020-06-01' = {
   name: resourceGroupName
   location: location
   tags: tags

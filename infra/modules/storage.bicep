@@ -24,7 +24,7 @@ param redundancy StorageRedundancy
 @description('Required. Whether only private endpoints reach the account.')
 param isPrivate bool
 
-resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
+resource account 'Microsoft.Storage/storageAccounts@2021-06-01' = {
   name: name
   location: location
   tags: tags

@@ -284,7 +284,7 @@ var documents = empty(documentsUrl)
   ? 'Setting up: `docs/deployment.md`. What each finding means: `docs/alerts.md`.'
   : '[Setting up, step by step](${documentsUrl}/docs/deployment.md). [What each finding means](${documentsUrl}/docs/alerts.md).'
 
-resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
+resource workbook 'Microsoft.Insights/workbooks@2020-10-20' = {
   name: guid(resourceGroup().id, name)
   location: location
   tags: tags
