@@ -18,7 +18,7 @@ param tags { *: string }
 @description('Required. Resource id of the workspace that holds the custom tables.')
 param workspaceId string
 
-@description('Required. What the deployment\'s rows are known by.')
+@description('Required. Identifies the deployment\'s rows.')
 param deploymentId string
 
 @description('Required. Address of the cloud\'s portal, without a slash at its end.')
@@ -294,7 +294,7 @@ resource workbook 'Microsoft.Insights/workbooks@2020-10-20' = {
     category: 'workbook'
     sourceId: workspaceId
     version: 'Notebook/1.0'
-    // What stands in the queries is an example.
+    // The value in the queries is an example.
     serializedData: replace(
       string({
         version: 'Notebook/1.0'

@@ -78,7 +78,7 @@ def test_every_api_version_is_that_of_the_map():
 
 @pytest.mark.parametrize("example", ["public", "government", "china"])
 def test_the_host_knows_its_storage_by_name_where_that_means_the_right_address(example):
-    """Azure/azure-functions-host 11636, 11782, 11787 (May 2026); the name alone stands for core.windows.net."""
+    """Azure/azure-functions-host 11636, 11782, 11787 (May 2026); the host adds core.windows.net to the name."""
     found = deployment(example)
     account = found.one("Microsoft.Storage/storageAccounts")["name"]
     expected = account if example == "public" else None

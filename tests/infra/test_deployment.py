@@ -461,9 +461,7 @@ AZD = {
 def test_azd_refuses_what_is_no_address_before_anything_is_deployed(monkeypatch):
     for addresses in ("intune@contoso.com;on-call@contoso.com", "intune", "Intune <a@b.com>", "@contoso.com", "a@b"):
         monkeypatch.setenv("ALERT_EMAILS", f"admins@contoso.com, {addresses}")
-        with pytest.raises(
-            AssertionError, match=f"this is none: {re.escape(addresses)}. Separate addresses"
-        ):
+        with pytest.raises(AssertionError, match=f"this is none: {re.escape(addresses)}. Separate addresses"):
             azd()
 
 
