@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -27,10 +28,11 @@ from shared.text import bounded
 FUNCTIONS: Final[Mapping[str, str]] = {"check": "check_tokens", "inspect": "inspect_devices", "prune": "prune_history"}
 """The app's functions, by what an operator calls them."""
 
-_WEB: Final = "2024-11-01"
-_RULES: Final = "2023-12-01"
-_COLLECTION: Final = "2023-03-11"
-_ROLES: Final = "2022-04-01"
+_VERSIONS: Final = json.loads((Path(__file__).parents[1] / "infra" / "api-versions.json").read_text("utf-8"))
+_WEB, _RULES, _COLLECTION, _ROLES = (
+    _VERSIONS[f"Microsoft.{of}"]["version"]
+    for of in ("Web", "Insights/scheduledQueryRules", "Insights/dataCollectionRules", "Authorization/roleAssignments")
+)
 _RETRIES: Final = 2
 _MOST_PAGES: Final = 20
 

@@ -162,6 +162,13 @@ def _type(name: str) -> dict[str, Any]:
     return properties
 
 
+def api_versions() -> str:
+    """The table of infra/api-versions.json."""
+    found = json.loads((ROOT / "infra" / "api-versions.json").read_text("utf-8"))
+    rows = ((f"`{kind}`", one["version"], one["needs"] or "nothing newer") for kind, one in found.items())
+    return table(("resource type", "API version", "what needs it"), rows)
+
+
 def thresholds() -> str:
     """The table of what the parameter `thresholds` may hold."""
     described = ((name, one["metadata"]["description"]) for name, one in _type("Thresholds").items())
@@ -199,6 +206,7 @@ PAGES: Final[dict[Path, Callable[[], str]]] = {
             "parameters": parameters,
             "network": network,
             "thresholds": thresholds,
+            "api-versions": api_versions,
             "grants": grants,
             "costs FlexConsumption": partial(bills, app_service=False),
             "costs AppService": partial(bills, app_service=True),

@@ -189,6 +189,7 @@ var suffix = '${prefix}-${unique}'
 
 @description('What contradicts itself in the parameters.')
 var contradictions = problems(
+  concat(alertEmails, alertAppAccounts),
   network,
   hosting,
   appServiceSku,
@@ -227,7 +228,7 @@ module ourIdentity 'modules/identity.bicep' = if (!usesTheirIdentity) {
   params: { name: 'id-${suffix}', location: location, tags: tags }
 }
 
-resource theirIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = if (usesTheirIdentity) {
+resource theirIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' existing = if (usesTheirIdentity) {
   name: identityParts[8]
   scope: resourceGroup(identityParts[2], identityParts[4])
 }
@@ -240,7 +241,7 @@ var identity = {
   clientId: usesTheirIdentity ? theirIdentity!.properties.clientId : ourIdentity!.outputs.clientId
 }
 
-@description('What rows are known by in the workspace: the same at every upgrade, and another one after a removal, with a new identity.')
+@description('Identifies this deployment\'s rows in the workspace. An upgrade keeps it; a new identity, after a removal, changes it.')
 var deploymentId = uniqueString(suffix, identity.principalId)
 
 module queryIdentity 'modules/identity.bicep' = {
@@ -285,7 +286,7 @@ module ourWorkspace 'modules/workspace.bicep' = if (!usesTheirWorkspace) {
   }
 }
 
-resource theirWorkspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' existing = if (usesTheirWorkspace) {
+resource theirWorkspace 'Microsoft.OperationalInsights/workspaces@2022-10-01' existing = if (usesTheirWorkspace) {
   name: workspaceParts[8]
   scope: resourceGroup(workspaceParts[2], workspaceParts[4])
 }
@@ -392,8 +393,8 @@ var settings = {
   ENROLLMENT_FAILING_MINIMUM: string(thresholds.?enrollmentFailingMinimum ?? 3)
   ENROLLMENT_FAILING_PERCENT: string(thresholds.?enrollmentFailingPercent ?? 5)
   ENROLLMENT_EVENTS: enrollmentEvents ? 'true' : 'false'
-  // The Azure SDK's and the host's. The addresses alone can stop the host at its start, and an account's name stands for
-  // an address in the public cloud alone.
+  // The Azure SDK's and the host's. The host can fail at its start if it has the addresses alone, and it makes an address
+  // of the public cloud from the account's name.
   ...(cloudName == 'AzureCloud' ? { AzureWebJobsStorage__accountName: storage.outputs.name } : {})
   AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential'
   AzureWebJobsStorage__blobServiceUri: storage.outputs.blobsEndpoint
@@ -526,7 +527,7 @@ output TABLES_ENDPOINT string = storage.outputs.tablesEndpoint
 output LOGS_INGESTION_ENDPOINT string = monitoring.outputs.ingestionEndpoint
 @description('The data collection rule\'s immutable id.')
 output LOGS_INGESTION_RULE_ID string = monitoring.outputs.ruleImmutableId
-@description('What the deployment\'s rows are known by in the workspace.')
+@description('Identifies the deployment\'s rows in the workspace.')
 output DEPLOYMENT string = deploymentId
 @description('The id that queries name the workspace by.')
 output WORKSPACE_ID string = workspace.customerId

@@ -150,7 +150,7 @@ param documentsUrl string = 'https://github.com/ade-token-monitor/ade-token-moni
 @description('Optional. Tags of every resource.')
 param tags Tags = {}
 
-resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
+resource group 'Microsoft.Resources/resourceGroups@2020-06-01' = {
   name: resourceGroupName
   location: location
   tags: tags
@@ -210,7 +210,7 @@ output TABLES_ENDPOINT string = monitor.outputs.TABLES_ENDPOINT
 output LOGS_INGESTION_ENDPOINT string = monitor.outputs.LOGS_INGESTION_ENDPOINT
 @description('The data collection rule\'s immutable id.')
 output LOGS_INGESTION_RULE_ID string = monitor.outputs.LOGS_INGESTION_RULE_ID
-@description('What the deployment\'s rows are known by in the workspace.')
+@description('Identifies the deployment\'s rows in the workspace.')
 output DEPLOYMENT string = monitor.outputs.DEPLOYMENT
 @description('The id that queries name the workspace by.')
 output WORKSPACE_ID string = monitor.outputs.WORKSPACE_ID

@@ -7,7 +7,7 @@ import { listOf } from 'modules/types.bicep'
 param resourceGroupName = 'rg-${readEnvironmentVariable('AZURE_ENV_NAME', 'ade-token-monitor')}'
 param namePrefix = readEnvironmentVariable('AZURE_ENV_NAME', 'ade-token-monitor')
 param location = readEnvironmentVariable('AZURE_LOCATION', 'westeurope')
-param alertEmails = split(readEnvironmentVariable('ALERT_EMAILS', 'nobody@example.com'), ',')
+param alertEmails = listOf(readEnvironmentVariable('ALERT_EMAILS', 'nobody@example.com'))
 param alertSmsNumbers = listOf(readEnvironmentVariable('ALERT_SMS_NUMBERS', ''))
 param alertAppAccounts = listOf(readEnvironmentVariable('ALERT_APP_ACCOUNTS', ''))
 param alertRoles = json(string(listOf(readEnvironmentVariable('ALERT_ROLES', '')))) // Azure compares them with the roles it takes
@@ -44,7 +44,7 @@ param tags = union(
   { 'azd-env-name': readEnvironmentVariable('AZURE_ENV_NAME', 'ade-token-monitor') },
   toObject(
     map(
-      filter(split(readEnvironmentVariable('TAGS', ''), ','), tag => !empty(trim(tag))),
+      listOf(readEnvironmentVariable('TAGS', '')),
       tag => contains(tag, '=') ? tag : fail('TAGS must be a list such as owner=endpoint-team,costCenter=4711.')
     ),
     tag => trim(first(split(tag, '='))),

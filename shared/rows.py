@@ -292,7 +292,7 @@ FINDINGS: Final = Table[FindingSource](
     (
         Column("TimeGenerated", "datetime", "Start of the run.", lambda s: iso(s.started_on)),
         Column("EntraTenantId", "string", "The Entra tenant.", lambda s: s.tenant_id),
-        Column("Deployment", "string", "The deployment; every query filters by it. The app setting `DEPLOYMENT`.", lambda s: s.deployment),
+        Column("Deployment", "string", "The deployment that sent the row: the app setting `DEPLOYMENT`. Every query filters by it.", lambda s: s.deployment),
         Column("RunId", "string", "The run.", lambda s: s.status.run_id),
         Column("Connector", "string", "`ade`, `apns` or `vpp`.", lambda s: s.status.token.connector.value),
         Column("TokenId", "string", "The token's id; `push-certificate` for the push certificate.", lambda s: s.status.token.id),
@@ -322,7 +322,7 @@ RUNS: Final = Table[RunSource](
     (
         Column("TimeGenerated", "datetime", "Start of the run.", lambda s: iso(s.run.started_on)),
         Column("EntraTenantId", "string", "The Entra tenant.", lambda s: s.tenant_id),
-        Column("Deployment", "string", "The deployment; every query filters by it. The app setting `DEPLOYMENT`.", lambda s: s.deployment),
+        Column("Deployment", "string", "The deployment that sent the row: the app setting `DEPLOYMENT`. Every query filters by it.", lambda s: s.deployment),
         Column("RunId", "string", "The run.", lambda s: s.run.id),
         Column("Connector", "string", "`ade`, `apns` or `vpp`; `devices` in the row that tells whether the inspections of devices are fresh; `all` in the closing row.", lambda s: s.connector),
         Column("Outcome", "string", "Of a connector `succeeded` (it was read), `failed` or `skipped` (not watched); of `devices` `succeeded` (fresh), `failed` (not fresh), `unknown` (the tables could not be read, so nobody knows) or `skipped` (ADE is not watched); of the closing row the run's: `succeeded`, `degraded` or `failed`.", lambda s: s.outcome),

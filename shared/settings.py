@@ -219,7 +219,7 @@ SETTINGS: Final = (
     Setting("LOGS_INGESTION_ENDPOINT", None, _root, "the data collection rule's https address for logs ingestion", "Azure Monitor: where the rows for the alert rules go.", required=True),
     Setting("LOGS_INGESTION_RULE_ID", None, _word, "the rule's immutable id, dcr- and 32 digits", "The data collection rule.", required=True),
     Setting("TENANT_ID", None, _word, "the Entra tenant's id, a GUID", "Goes into every row.", required=True),
-    Setting("DEPLOYMENT", None, _word, "the deployment's output DEPLOYMENT", "Goes into every row that the alert rules read: a workspace can hold rows of several deployments.", required=True),
+    Setting("DEPLOYMENT", None, _word, "the deployment's output DEPLOYMENT", "Goes into every row that the alert rules read, since a workspace can hold rows of several deployments.", required=True),
     Setting("AZURE_CLIENT_ID", None, _word, "a GUID", "The user-assigned identity's client id. In Azure, `AZURE_TOKEN_CREDENTIALS=ManagedIdentityCredential` beside it makes the credential use only that."),
     Setting("GRAPH_ENDPOINT", "https://graph.microsoft.com", _root, "an https address without a path", "Microsoft Graph; other clouds have their own."),
     Setting("AZURE_CLOUD", "AzureCloud", _cloud, "AzureCloud, AzureUSGovernment or AzureChinaCloud", "The Azure cloud: whom tokens are asked for, and which consoles links lead to."),

@@ -25,7 +25,7 @@ EXAMPLE_DEPLOYMENT: Final = "this-deployment"
 """The value in the queries that Bicep replaces with the deployment's own; the simulator's rows carry it."""
 
 EXAMPLE_INSTANT: Final = "2000-01-01T00:00:00Z"
-"""What stands in `check_silent.kql` for the instant of the deployment's creation."""
+"""The instant in `check_silent.kql` that Bicep replaces with that of the deployment's creation."""
 
 MAXIMUM_FIRED: Final = 300
 """Alerts that a stateful rule fires in one evaluation.

@@ -13,6 +13,9 @@ from cli.words import ago, listed, moment
 from shared.connectors import EVENTS_ROLE, ROLE
 from shared.text import bounded
 
+OPERATOR: Final = "Managed Identity Operator"
+"""Without it Azure answers LinkedAuthorizationFailed: Azure/azure-monitor-baseline-alerts 508."""
+
 _SHOWN: Final = 3
 _TELLING: Final = 6
 """Characters from which on a name that another one begins with is no coincidence."""
@@ -65,16 +68,18 @@ def _named(principal: Principal) -> str:
 
 def _not_given(facts: Facts, client_id: str, given: Sequence[Identity]) -> Line:
     """The app is to sign in as an identity that it does not have."""
-    meant = facts.places.value("IDENTITY_RESOURCE_ID")
+    meant, remedy = facts.places.value("IDENTITY_RESOURCE_ID"), ""
     said = f"The app is set to sign in with the client id {bounded(client_id, 100)}, and has no such identity"
     if meant:
         command = commands.of_app(facts, "identity", "assign", "--identities", meant)
+        if not meant.casefold().startswith(f"{commands.group_id(facts).casefold()}/"):
+            remedy = f"It is in another resource group: to assign it, you need the role {OPERATOR} on the identity."
     elif given:
         command = commands.set_settings(facts, AZURE_CLIENT_ID=given[0].client_id)
     else:
         command = commands.provision(facts)
     has = listed([bounded(one.id.rpartition("/")[2], 100) for one in given[:_SHOWN]])
-    return failed("Identity", f"{said}; it has {has or 'none'}.", "", command)
+    return failed("Identity", f"{said}; it has {has or 'none'}.", remedy, command)
 
 
 def _role(facts: Facts, what: str, role: str) -> Line:

@@ -25,7 +25,7 @@ var roles = enrollmentEvents
   ? ['DeviceManagementServiceConfig.Read.All', 'DeviceManagementManagedDevices.Read.All']
   : ['DeviceManagementServiceConfig.Read.All']
 
-resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
+resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' existing = {
   name: identityName
 }
 

@@ -107,7 +107,7 @@ resource teamsWorkflow 'Microsoft.Logic/workflows@2019-05-01' existing = if (!em
   }
 }
 
-resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
+resource actionGroup 'Microsoft.Insights/actionGroups@2021-09-01' = {
   name: name
   location: location
   tags: tags

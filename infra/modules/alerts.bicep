@@ -24,7 +24,7 @@ param queryIdentityId string
 @description('Required. One alert for each token and condition, or one for each connector and condition.')
 param grouping AlertGrouping
 
-@description('Required. What the deployment\'s rows are known by.')
+@description('Required. Identifies the deployment\'s rows.')
 param deploymentId string
 
 @description('Required. Where the project\'s documents are; a rule\'s runbook is a page of them.')
@@ -33,7 +33,7 @@ param documentsUrl string
 @description('Required. The Intune admin center of the cloud.')
 param intuneUrl string
 
-@description('Required. When the deployment was created, which is no silence yet; an upgrade that changed it would edit a rule.')
+@description('Required. The instant of the deployment\'s creation, from which silence counts. An upgrade keeps it, so it edits no rule.')
 param createdOn string
 
 @description('Required. The day on which the summary is sent.')
@@ -48,7 +48,7 @@ var queries = {
   token_critical: loadTextContent('../queries/token_critical.kql')
   token_warning: loadTextContent('../queries/token_warning.kql')
   check_failing: loadTextContent('../queries/check_failing.kql')
-  // The instant that stands in the file is an example.
+  // The instant in the file is an example.
   check_silent: replace(loadTextContent('../queries/check_silent.kql'), '2000-01-01T00:00:00Z', createdOn)
   // So is the day; no day has the number that Off gets.
   summary: replace(loadTextContent('../queries/summary.kql'), 'Weekday = 1d', 'Weekday = ${indexOf(days, summaryDay)}d')
@@ -96,7 +96,7 @@ resource queryRules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
       criteria: {
         allOf: [
           {
-            // What stands in the file is an example.
+            // The value in the file is an example.
             query: replace(queries[rule.name], 'this-deployment', deploymentId)
             timeAggregation: 'Total'
             metricMeasureColumn: 'Tokens'

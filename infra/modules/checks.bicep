@@ -30,6 +30,17 @@ type Problem = {
 func isNoId(id string, type string, parts int) bool =>
   !empty(id) && (length(split(id, '/')) != parts || !contains(toLower(id), toLower('/providers/${type}/')))
 
+@description('The texts that are no email addresses.')
+func noAddresses(texts string[]) string[] =>
+  filter(
+    texts,
+    text =>
+      length(split(text, '@')) != 2 || startsWith(text, '@') || !contains(last(split(text, '@')), '.') || !empty(filter(
+        [' ', ',', ';', '<', '>'],
+        mark => contains(text, mark)
+      ))
+  )
+
 @description('What may be wrong with the network.')
 func networkProblems(network Network) Problem[] => [
   {
@@ -67,6 +78,7 @@ func networkProblems(network Network) Problem[] => [
 @export()
 @description('What is wrong with the parameters, in sentences; empty where nothing is.')
 func problems(
+  emails string[],
   network Network,
   hosting Hosting,
   appServiceSku AppServiceSku,
@@ -79,6 +91,10 @@ func problems(
     map(
       filter(
         concat(networkProblems(network), [
+          {
+            found: !empty(noAddresses(emails))
+            sentence: 'alertEmails and alertAppAccounts take email addresses, and this is none: ${join(noAddresses(emails), ' and ')}. Separate addresses with commas.'
+          }
           {
             found: hosting == 'FlexConsumption' && !empty(appServiceSku)
             sentence: 'appServiceSku needs hosting AppService: Flex Consumption has no sizes.'

@@ -16,7 +16,7 @@ var properties = {
   logs: [{ categoryGroup: 'allLogs', enabled: true }]
 }
 
-resource account 'Microsoft.Storage/storageAccounts@2024-01-01' existing = {
+resource account 'Microsoft.Storage/storageAccounts@2021-06-01' existing = {
   name: storageAccountName
 
   resource blobs 'blobServices' existing = {

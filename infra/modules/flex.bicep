@@ -30,7 +30,7 @@ param packageUrl string
 @description('Required. Resource id of the subnet that all outbound traffic goes through, delegated to Microsoft.App/environments; empty for none.')
 param subnetId string
 
-resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
+resource plan 'Microsoft.Web/serverfarms@2023-12-01' = {
   name: planName
   location: location
   tags: tags
@@ -41,7 +41,7 @@ resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
 
 // The identity's role on the container was granted a moment ago.
 @retryOn(['InaccessibleStorageException'], 10)
-resource app 'Microsoft.Web/sites@2024-11-01' = {
+resource app 'Microsoft.Web/sites@2023-12-01' = {
   name: name
   location: location
   tags: union(tags, { 'azd-service-name': 'monitor' })

@@ -47,7 +47,7 @@ resource appInsights 'Microsoft.Insights/components@2020-02-02' = {
   }
 }
 
-resource endpoint 'Microsoft.Insights/dataCollectionEndpoints@2023-03-11' = if (isPrivate) {
+resource endpoint 'Microsoft.Insights/dataCollectionEndpoints@2021-04-01' = if (isPrivate) {
   name: endpointName
   location: workspaceLocation
   tags: tags

@@ -24,13 +24,13 @@ param zoneIds { blob: string, queue: string, table: string }
 @description('What the host and the app use of the account.')
 var services = ['blob', 'queue', 'table']
 
-resource account 'Microsoft.Storage/storageAccounts@2024-01-01' existing = {
+resource account 'Microsoft.Storage/storageAccounts@2021-06-01' existing = {
   name: storageAccountName
 }
 
 // One at a time: account and subnet each refuse two changes at once.
 @batchSize(1)
-resource endpoints 'Microsoft.Network/privateEndpoints@2023-04-01' = [
+resource endpoints 'Microsoft.Network/privateEndpoints@2020-03-01' = [
   for service in services: {
     name: 'pep-${suffix}-${service}'
     location: location
@@ -44,7 +44,7 @@ resource endpoints 'Microsoft.Network/privateEndpoints@2023-04-01' = [
   }
 ]
 
-resource zoneGroups 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2023-04-01' = [
+resource zoneGroups 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2020-03-01' = [
   for (service, index) in services: if (!empty(zoneIds[service])) {
     parent: endpoints[index]
     name: 'default'

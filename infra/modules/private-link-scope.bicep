@@ -7,13 +7,13 @@ param scopeName string
 @description('Required. Resource ids of what it has to let in.')
 param resourceIds string[]
 
-resource linkScope 'Microsoft.Insights/privateLinkScopes@2021-07-01-preview' existing = {
+resource linkScope 'Microsoft.Insights/privateLinkScopes@2021-09-01' existing = {
   name: scopeName
 }
 
 // One at a time: the service refuses two changes of a scope at once.
 @batchSize(1)
-resource links 'Microsoft.Insights/privateLinkScopes/scopedResources@2021-07-01-preview' = [
+resource links 'Microsoft.Insights/privateLinkScopes/scopedResources@2021-09-01' = [
   for resourceId in resourceIds: {
     parent: linkScope
     name: last(split(resourceId, '/'))

@@ -37,7 +37,7 @@ var roles = {
   workbookReader: 'b279062a-9be3-42a0-92ae-8b3cf002ec4d'
 }
 
-resource account 'Microsoft.Storage/storageAccounts@2024-01-01' existing = {
+resource account 'Microsoft.Storage/storageAccounts@2021-06-01' existing = {
   name: storageAccountName
 
   resource tableService 'tableServices' existing = {
@@ -55,7 +55,7 @@ resource rule 'Microsoft.Insights/dataCollectionRules@2023-03-11' existing = {
   name: ruleName
 }
 
-resource workbook 'Microsoft.Insights/workbooks@2023-06-01' existing = {
+resource workbook 'Microsoft.Insights/workbooks@2020-10-20' existing = {
   name: workbookName
 }
 

@@ -24,7 +24,7 @@ param redundancy StorageRedundancy
 @description('Required. Whether only private endpoints reach the account.')
 param isPrivate bool
 
-resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
+resource account 'Microsoft.Storage/storageAccounts@2021-06-01' = {
   name: name
   location: location
   tags: tags
@@ -59,7 +59,7 @@ resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
 
 @description('The account\'s name.')
 output name string = account.name
-@description('When it was created: the same at every upgrade, and later after a removal.')
+@description('The instant of its creation, which an upgrade keeps.')
 output createdOn string = account.properties.creationTime
 @description('Where the app keeps the record.')
 output tablesEndpoint string = account.properties.primaryEndpoints.table

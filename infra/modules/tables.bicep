@@ -10,7 +10,7 @@ param retentionDays int
 @description('The two tables\' columns, written from shared/rows.py, which the app sends its rows by.')
 var tables = loadJsonContent('../columns.json')
 
-resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' existing = {
+resource workspace 'Microsoft.OperationalInsights/workspaces@2022-10-01' existing = {
   name: workspaceName
 }
 
@@ -18,7 +18,7 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' existin
 // "ResourceNotFound: Workspace not active".
 @batchSize(1)
 @retryOn(['ResourceNotFound'], 10)
-resource customTables 'Microsoft.OperationalInsights/workspaces/tables@2025-02-01' = [
+resource customTables 'Microsoft.OperationalInsights/workspaces/tables@2022-10-01' = [
   for table in items(tables): {
     parent: workspace
     name: table.key

@@ -18,7 +18,7 @@ param tags { *: string }
 @description('Required. Resource id of the workspace that holds the custom tables.')
 param workspaceId string
 
-@description('Required. What the deployment\'s rows are known by.')
+@description('Required. Identifies the deployment\'s rows.')
 param deploymentId string
 
 @description('Required. Address of the cloud\'s portal, without a slash at its end.')
@@ -284,7 +284,7 @@ var documents = empty(documentsUrl)
   ? 'Setting up: `docs/deployment.md`. What each finding means: `docs/alerts.md`.'
   : '[Setting up, step by step](${documentsUrl}/docs/deployment.md). [What each finding means](${documentsUrl}/docs/alerts.md).'
 
-resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
+resource workbook 'Microsoft.Insights/workbooks@2020-10-20' = {
   name: guid(resourceGroup().id, name)
   location: location
   tags: tags
@@ -294,7 +294,7 @@ resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
     category: 'workbook'
     sourceId: workspaceId
     version: 'Notebook/1.0'
-    // What stands in the queries is an example.
+    // The value in the queries is an example.
     serializedData: replace(
       string({
         version: 'Notebook/1.0'

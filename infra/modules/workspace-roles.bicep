@@ -13,7 +13,7 @@ param readerGroupId string
 @description('Log Analytics Reader: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles')
 var logAnalyticsReader = '73c42c96-874c-492b-b04d-ab87d138a893'
 
-resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' existing = {
+resource workspace 'Microsoft.OperationalInsights/workspaces@2022-10-01' existing = {
   name: workspaceName
 }
 

@@ -21,7 +21,7 @@ param retentionDays int
 param isPrivate bool
 
 // There is no daily cap: once it is reached, rows stop, and the alert rules see nothing until the next day.
-resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' = {
+resource workspace 'Microsoft.OperationalInsights/workspaces@2022-10-01' = {
   name: name
   location: location
   tags: tags

@@ -172,6 +172,16 @@ def test_the_app_is_set_to_an_identity_that_it_does_not_have(patient):
     assert told["command"].endswith(f"--settings AZURE_CLIENT_ID={bearer.CLIENT_ID}")
 
 
+def test_an_identity_of_another_group_takes_a_role_to_be_assigned(patient):
+    patient.hourly(1)
+    patient.sim.arm.changed["AZURE_CLIENT_ID"] = OTHER
+    theirs = arm.IDENTITY_ID.replace(arm.RESOURCE_GROUP, "rg-identities")
+    for identity_id, needed in ((theirs, True), (arm.IDENTITY_ID.upper(), False)):
+        told = patient.failing(IDENTITY_RESOURCE_ID=identity_id)["Identity"]
+        assert f"--identities {identity_id} " in told["command"]
+        assert ("you need the role Managed Identity Operator on the identity" in told["remedy"]) is needed
+
+
 def test_the_identity_is_not_in_the_directory(patient):
     patient.hourly(1)
     del patient.sim.graph.directory.principals[PRINCIPAL_ID]

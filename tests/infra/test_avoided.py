@@ -1,6 +1,7 @@
 """What the template avoids, since it fails in Azure and nothing here can show it; docs/architecture.md says why."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,9 @@ import pytest
 from deployment import Deployment, deployment, variant
 
 pytestmark = compiler.needed
+
+VERSIONS = compiler.INFRA / "api-versions.json"
+"""The API version of each resource type, or of all types that begin with it, and the property that sets it."""
 
 FLEX_REFUSES = frozenset(
     # Error 51021, "site configuration properties ... for Flex Consumption sites is invalid":
@@ -56,9 +60,25 @@ def test_a_table_on_a_new_workspace_is_tried_again():
     assert tables["@options"]["retryOn"] == [["ResourceNotFound"], 10]
 
 
+def test_every_api_version_is_that_of_the_map():
+    """The provider of a sovereign cloud can lag by years: Azure/azure-cli 31943 (August 2025)."""
+    versions = {kind: one["version"] for kind, one in json.loads(VERSIONS.read_text("utf-8")).items()}
+    used = set()
+    for path in (path for folder in ("infra", "cli") for path in (compiler.ROOT / folder).rglob("*.*")):
+        text = path.read_text("utf-8") if path.suffix in {".bicep", ".py", ".sh", ".ps1"} else ""
+        for kind, version in re.findall(r"'(Microsoft\.[\w./]+)@(20[\w-]+)'", text):
+            of = max((one for one in versions if f"{kind}/".startswith(f"{one}/")), key=len, default="")
+            assert versions.get(of) == version, f"{path.name}: {kind}@{version} is not what api-versions.json says"
+            used.add(of)
+        asked = re.findall(r"""api-version=(20[\w-]+)|["'](20\d\d-\d\d-\d\d(?:-preview)?)["']""", text)
+        assert {one or other for one, other in asked} <= set(versions.values()), path.name
+    assert used == versions.keys()
+    assert f'WEB_VERSION = "{versions["Microsoft.Web"]}"' in (compiler.INFRA / "az.py").read_text("utf-8")
+
+
 @pytest.mark.parametrize("example", ["public", "government", "china"])
 def test_the_host_knows_its_storage_by_name_where_that_means_the_right_address(example):
-    """Azure/azure-functions-host 11636, 11782, 11787 (May 2026); the name alone stands for core.windows.net."""
+    """Azure/azure-functions-host 11636, 11782, 11787 (May 2026); the host adds core.windows.net to the name."""
     found = deployment(example)
     account = found.one("Microsoft.Storage/storageAccounts")["name"]
     expected = account if example == "public" else None

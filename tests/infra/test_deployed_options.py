@@ -130,7 +130,7 @@ def test_rules_stay_in_our_group_and_in_the_workspaces_region():
     found = variant(CENTRAL)
     rules = [*found.all("Microsoft.Insights/scheduledQueryRules"), found.one(RULE)]
     assert all(rule["id"].startswith(f"{OURS}/") for rule in rules)
-    assert {rule["location"] for rule in rules} == {f"[reference('{WORKSPACE}', '2025-02-01', 'full').location]"}
+    assert {rule["location"] for rule in rules} == {f"[reference('{WORKSPACE}', '2022-10-01', 'full').location]"}
     assert {tuple(alert["scopes"]) for alert in found.alerts.values()} == {(WORKSPACE,)}
     assert {found.one(kind)["location"] for kind in ("Microsoft.Web/sites", "Microsoft.Insights/components")} == {
         "westeurope"

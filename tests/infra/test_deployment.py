@@ -424,7 +424,7 @@ AZD = {
     "AZURE_ENV_NAME": "contoso-prod",
     "AZURE_LOCATION": "northeurope",
     "AZURE_CLOUD": "AzureUSGovernment",
-    "ALERT_EMAILS": "a@contoso.com,b@contoso.com",
+    "ALERT_EMAILS": " a@contoso.com, b@contoso.com ,",
     "ALERT_SMS_NUMBERS": "+1 5551234567",
     "ALERT_APP_ACCOUNTS": "on-call@contoso.com",
     "ALERT_ROLES": "Owner",
@@ -456,6 +456,13 @@ AZD = {
     "DIAGNOSTIC_SETTINGS": "true",
     "TAGS": "owner=endpoint-team,costCenter=4711",
 }
+
+
+def test_azd_refuses_what_is_no_address_before_anything_is_deployed(monkeypatch):
+    for addresses in ("intune@contoso.com;on-call@contoso.com", "intune", "Intune <a@b.com>", "@contoso.com", "a@b"):
+        monkeypatch.setenv("ALERT_EMAILS", f"admins@contoso.com, {addresses}")
+        with pytest.raises(AssertionError, match=f"this is none: {re.escape(addresses)}. Separate addresses"):
+            azd()
 
 
 def test_azd_hands_its_environment_on(monkeypatch):
