@@ -36,10 +36,9 @@ _VPP_STATES: Final = frozenset({"valid", "expired", "invalid", "assignedToExtern
 _VPP_SYNC_STATUSES: Final = frozenset({"none", "inProgress", "completed", "failed"})
 """https://learn.microsoft.com/graph/api/resources/intune-onboarding-vpptokensyncstatus"""
 
-_NOTHING: Final = frozenset(
-    {"", "none", "null", "nil", "n/a", "na", "-", "undefined", "notapplicable", "not applicable"}
-)
-"""What an upload's status and reason hold where there is nothing to say, in lower case."""
+_NOTHING: Final = frozenset({"", "none", "null", "nil", "na", "undefined", "notapplicable", "noerror", "noerrors"})
+"""What an upload's status and reason hold where there is nothing to say: in lower case, without punctuation."""
+_PUNCTUATION: Final = re.compile(r"[\s./()<>_-]+")
 _UPLOADED: Final = re.compile(r"\b(success|succeed|complete|uploaded|valid|active|ok)", re.IGNORECASE)
 _NOT_UPLOADED: Final = re.compile(r"fail|error|denied|reject|invalid|expired|revoked|\bun|\bnot", re.IGNORECASE)
 """No page lists an upload's statuses: https://learn.microsoft.com/graph/api/resources/intune-devices-applepushnotificationcertificate"""
@@ -209,7 +208,7 @@ def _apns(item: Item) -> Token:
 def _upload_failure(item: Item) -> str | None:
     """Return why the certificate could not be uploaded: the reason, or the status where that says so alone."""
     status, reason = (
-        None if text is None or text.strip().casefold() in _NOTHING else text
+        text if _PUNCTUATION.sub("", text or "").casefold() not in _NOTHING else None
         for text in (item.text("upload_failure", name) for name in _UPLOAD)
     )
     if status is None or _NOT_UPLOADED.search(status):

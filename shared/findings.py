@@ -88,7 +88,7 @@ def _renewal(subject: Subject) -> Mapping[str, Fact]:
     if token.expires_on > subject.now:  # the state is the older of the two
         unseen = timedelta() <= subject.now - changed <= _DAY
     else:
-        unseen = changed > token.expires_on and token.state == "valid" and token.sync_status != "failed"
+        unseen = token.expires_on < changed <= subject.now and token.state == "valid" and token.sync_status != "failed"
     return {"modified": f"{changed.astimezone(UTC):%Y-%m-%d %H:%M UTC}"} if unseen else {}
 
 

@@ -92,11 +92,9 @@ class Graph:
         except AnswerTooLongError as error:
             raise GraphError(asked, error.message, REPORT) from error
         except ClientAuthenticationError as error:
-            raise GraphError(asked, f"no sign-in: {bounded(str(error))}", _IDENTITY) from error
+            raise GraphError(asked, f"no sign-in: {_line(error)}", _IDENTITY) from error
         except AzureError as error:
-            raise GraphError(
-                asked, f"the identity's endpoint did not answer: {bounded(str(error))}", _IDENTITY
-            ) from error
+            raise GraphError(asked, f"the identity's endpoint did not answer: {_line(error)}", _IDENTITY) from error
         except httpx.TimeoutException as error:
             raise GraphError(asked, f"no answer in time ({type(error).__name__})", _NETWORK) from error
         except httpx.HTTPError as error:
@@ -113,6 +111,11 @@ class Graph:
         if not response.content:
             raise GraphError(asked, "the answer was empty", REPORT, status=response.status_code)
         return response.content
+
+
+def _line(error: AzureError) -> str:
+    """Return what the sign-in says, in one line: a chain of credentials has one for each of them."""
+    return bounded(" ".join(str(error).split()))
 
 
 def _refused(response: httpx.Response, asked: str) -> GraphError:

@@ -133,8 +133,8 @@ def _sentence(message: str) -> str | None:
     text = message
     while (inner := _inside(text)) is not None and len(inner) < len(text):
         text = inner
-    if text.lstrip().startswith(("{", "[", '"')):  # whatever that was, only its words are of use
-        text = re.sub(r'[\s{}\[\]"\\,:]+', " ", text)
+    if text.lstrip().startswith(("{", "[", '"')):  # it says nothing, or is cut off where nobody knows what it says
+        text = "" if _json(text) is not None else re.sub(r'[\s{}\[\]"\\,:]+', " ", text)
     text = " ".join(text.split())
     ids = {one[2]: f"{one[1]} {one[2]}" for one in _SUPPORT_ID.finditer(message.replace("\\", ""))}
     kept = bounded(text)

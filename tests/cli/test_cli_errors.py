@@ -72,6 +72,12 @@ def test_what_azure_refuses_is_said_with_what_to_do_about_it(scene, code, error,
     assert remedy in said[1]
 
 
+def test_an_answer_without_end_is_not_read_to_its_end(scene):
+    scene.sim.proxy.fail("TokenStatus", faults.zipped(1024))
+    sentence, _ = told(scene.run("status", TABLES_ENDPOINT=scene.sim.env(proxied=True)["TABLES_ENDPOINT"]))
+    assert "did not answer as it should (the answer has more than 64 MiB" in sentence
+
+
 def test_an_address_where_nobody_answers_is_said(scene):
     sentence, remedy = told(scene.run("status", "--quiet", TABLES_ENDPOINT="https://127.0.0.1:9/account"))
     assert sentence.startswith("127.0.0.1:9/account cannot be reached")

@@ -391,6 +391,8 @@ UPLOADS = [
     ("None", "none", None),
     ("", " ", None),
     ("N/A", "null", None),
+    ("-", "(None)", None),
+    ("NoError", "No error.", None),
     ("Success", None, None),
     ("Completed", "None", None),
     ("Failed", None, "Failed"),
@@ -410,7 +412,9 @@ def test_status_and_reason_of_an_upload_are_read_together(status, reason, failur
     assert (token.upload_failure, token.unreadable) == (failure, ())
 
 
-@pytest.mark.parametrize(("status", "reason"), [("Pending", None), ("Success", "The certificate was revoked.")])
+@pytest.mark.parametrize(
+    ("status", "reason"), [("Pending", None), ("Incomplete", None), ("Success", "The certificate was revoked.")]
+)
 def test_an_upload_status_that_nobody_knows_or_that_its_reason_contradicts_is_unreadable(status, reason):
     upload = {"certificateUploadStatus": status, "certificateUploadFailureReason": reason}
     token = decoded(APNS, wire(APNS, **upload))

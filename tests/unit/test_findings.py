@@ -662,7 +662,12 @@ SYNC_STATUSES = ["none", "inProgress", "completed", "failed", "paused", None]
 @pytest.mark.parametrize("sync_status", SYNC_STATUSES)
 @pytest.mark.parametrize(("days", "stale"), [(1, None), (2, WARNING), (60, CRITICAL)])
 def test_what_the_last_syncs_date_says_holds_whatever_its_status_says(days, stale, sync_status):
-    wire = {**WIRE[VPP], "lastSyncDateTime": f"{NOW - days * DAY:%Y-%m-%dT%H:%M:%SZ}", "lastSyncStatus": sync_status}
+    dates = {"lastSyncDateTime": NOW - days * DAY, "lastModifiedDateTime": NOW - 70 * DAY}
+    wire = {
+        **WIRE[VPP],
+        **{name: f"{on:%Y-%m-%dT%H:%M:%SZ}" for name, on in dates.items()},
+        "lastSyncStatus": sync_status,
+    }
     for status in each(at(NOTHING, decoded(VPP, wire)), at(HOUR, decoded(VPP, wire))):
         assert severity(status, "sync_stale") is stale
         assert "never_synced" not in codes(status), "there was a sync"
