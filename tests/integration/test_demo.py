@@ -31,16 +31,16 @@ def test_the_demo_shows_tokens_the_run_and_the_alerts_and_exits_with_0():
         "✖ critical  Fabrikam Logistics",
         "sign in and accept Apple's terms",
         "succeeded, started",
-        "Sev 1 (error)    token_critical  Fabrikam Logistics",
+        "token_critical  Critical: Fabrikam Logistics: Apple's terms not accepted (Fired)",
         "Not firing: check_failing, check_silent.",
         # Of each symptom: the finding, the number beside which it stands, and the alert.
         "'Fabrikam Academy' has 9 of 120 devices waiting without an enrollment policy",
         "'Contoso Field Service' has 16 of 120 devices that do not enroll (11 failed, 5 blocked)",
         "'Contoso Warehouse' reports 120 synced devices, while Intune lists 74",
         "'Contoso Labs' has devices and no default enrollment policy for macOS",
-        "token_warning   Fabrikam Academy            devices_without_profile",
-        "token_warning   Contoso Field Service       enrollment_failing",
-        "token_warning   Contoso Warehouse           devices_missing",
+        "token_warning   Warning: Fabrikam Academy: devices without a policy (Fired)",
+        "token_warning   Warning: Contoso Field Service: device enrollments fail (Fired)",
+        "token_warning   Warning: Contoso Warehouse: devices missing in Intune (Fired)",
     ):
         assert told in done.stdout
     counted = {line.partition("  ")[0]: line.split() for line in done.stdout.partition("\nDevices")[2].splitlines()}
@@ -57,7 +57,7 @@ def test_the_demo_shows_tokens_the_run_and_the_alerts_and_exits_with_0():
 def test_a_story_prints_what_happened_and_which_alerts_fired_and_resolved():
     done = demo("demo", "--days", "1")
     assert done.returncode == 0, done.stderr
-    for told in ("tenant    Graph fails", "fired     token_critical: Contoso Retail, expired (0)", "resolved  "):
+    for told in ("tenant    Graph fails", "fired     Critical: Contoso Retail: expired 20", "resolved  "):
         assert told in done.stdout
 
 

@@ -11,7 +11,7 @@ from simulator.devices import default_profiles
 from simulator.tenant import Tenant
 
 SECOND = timedelta(seconds=1)
-WAITING = ("token_warning", "Contoso HQ", "ade", "devices_without_profile", "devices without an enrollment profile")
+WAITING = ("token_warning", "Contoso HQ", "ade", "devices_without_profile", "devices without a policy")
 SICK = {"waiting": 4, "enrolled": 40, "failed": 3, "blocked": 2}
 
 
