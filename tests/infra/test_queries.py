@@ -543,6 +543,10 @@ def test_rows_that_have_left_the_window_are_silence(log):
 type Row = dict[str, Any]
 
 
+def step_of(row: Row) -> tuple[str, ...]:
+    return (row["Connector"], row["TokenId"], row["Finding"], row["Tier"], row["Condition"])
+
+
 def open_steps(findings: list[Row], runs: list[Row]) -> list[Row]:
     """What is open: of each step the first row since the newest whole run."""
     whole = [
@@ -550,14 +554,13 @@ def open_steps(findings: list[Row], runs: list[Row]) -> list[Row]:
         for run in runs
         if run["Connector"] == "all"
         and run["Outcome"] != "failed"
-        and sum(row["RunId"] == run["RunId"] for row in findings) >= run["Rows"]
+        and len({step_of(row) for row in findings if row["RunId"] == run["RunId"]}) >= run["Rows"]
     ]
     counting: dict[tuple[str, ...], list[Row]] = {}
     for row in findings:
         held_back = row["CausedBy"] != NONE and (whole or row["CausedBy"] != "not_stored")
         if row["Condition"] != NONE and not held_back and (not whole or row["TimeGenerated"] >= max(whole)):
-            step = (row["Connector"], row["TokenId"], row["Finding"], row["Tier"], row["Condition"])
-            counting.setdefault(step, []).append(row)
+            counting.setdefault(step_of(row), []).append(row)
     return [min(rows, key=lambda row: row["TimeGenerated"]) for rows in counting.values()]
 
 
