@@ -179,7 +179,7 @@ def test_an_identity_of_another_group_takes_a_role_to_be_assigned(patient):
     for identity_id, needed in ((theirs, True), (arm.IDENTITY_ID.upper(), False)):
         told = patient.failing(IDENTITY_RESOURCE_ID=identity_id)["Identity"]
         assert f"--identities {identity_id} " in told["command"]
-        assert ("you need the role Managed Identity Operator on the identity" in told["remedy"]) is needed
+        assert ("you need the role Managed Identity Operator on the identity" in (told["remedy"] or "")) is needed
 
 
 def test_the_identity_is_not_in_the_directory(patient):
