@@ -259,14 +259,14 @@ async def test_a_dead_inspection_raises_check_failing_and_a_new_one_ends_it(moni
 async def test_an_inspection_that_keeps_failing_is_told_with_its_reason_and_what_it_found_stays(monitor, sim):
     await fresh(monitor, sim, **SICK)
     found = set(monitor.stored())
-    sim.graph.fail("enrollmentProfiles", faults.missing_role())
+    sim.graph.fail("importedAppleDeviceIdentities", faults.missing_role())
     for _ in range(3):
         await monitor.inspect(DAY)
         run = await monitor.check()
     assert run.outcome == "succeeded"
     assert set(monitor.stored()) == {*found, "unread"}
     told = monitor.run_rows()["devices"]["Error"]
-    assert "enrollmentProfiles: Graph refused the app (HTTP 403" in told
+    assert "importedAppleDeviceIdentities: Graph refused the app (HTTP 403" in told
     assert told.startswith("1 of 1 ADE tokens without a complete inspection in 48 hours; 'Contoso HQ': GET ")
     sim.graph.heal()
     await monitor.inspect(HOUR)
