@@ -91,13 +91,19 @@ class _AzureResponse(aiohttp.ClientResponse):
                         pass
                     chunks.append(chunk)
             except zlib.error as error:
-                self.close()
+                self._abort()
                 raise aiohttp.ClientPayloadError(str(error)) from error
             except BaseException:
-                self.close()
+                self._abort()
                 raise
             self._body = b"".join(chunks)
         return await super().read()
+
+    def _abort(self) -> None:
+        """Closes the connection without TLS's closing handshake, which waits for the rest of the body."""
+        if self.connection and self.connection.transport:
+            self.connection.transport.abort()
+        self.close()
 
 
 class _TablesResponse(_AzureResponse):

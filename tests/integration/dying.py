@@ -1,8 +1,6 @@
 """A run that dies: its process is gone, so nothing more of it reaches any service."""
 
 import asyncio
-import gc
-import warnings
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -40,10 +38,6 @@ async def die(monitor, death: Death, run: Coroutine) -> bool:
     death.task = asyncio.ensure_future(run)
     with suppress(asyncio.CancelledError):
         await death.task
-    with warnings.catch_warnings():
-        # httpcore leaves the socket to the collector where a TLS handshake is canceled. A dead process closes its own.
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
     for server in monitor.servers:
         server.heal()
     return death.happened
