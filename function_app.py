@@ -12,12 +12,12 @@ import azure.functions as func
 
 from shared.check import CheckFailed, check
 from shared.clients import open_clients
-from shared.guidance import Guidance
+from shared.guidance.guidance import Guidance
+from shared.http.quiet import quiet
 from shared.inspection import inspect
-from shared.quiet import quiet
+from shared.model.tokens import Outcome
 from shared.settings import Settings
-from shared.store import Store
-from shared.tokens import Outcome
+from shared.storage.store import Store
 
 gc.freeze()
 gc.set_threshold(50_000)  # a run makes many small values and little garbage

@@ -10,12 +10,12 @@ from msgspec.structs import replace
 
 from benchmarks.checks import invocations
 from benchmarks.measure import Figure, Sizes, at_most, ratio, run, say, timed, whether, written
-from shared.counts import Inspection
-from shared.device_rows import DEVICE_INSPECTION
+from shared.graph.pace import CALLS, SECONDS
 from shared.inspection import READING_ENDS
-from shared.pace import CALLS, SECONDS
+from shared.model.counts import Inspection
 from shared.settings import Settings
-from shared.transactions import MOST_OPERATIONS
+from shared.storage.device_rows import DEVICE_INSPECTION
+from shared.storage.transactions import MOST_OPERATIONS
 from simulator.stack import Simulator
 from simulator.tenant import many
 

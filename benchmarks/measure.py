@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from shared.rows import CHECK_RUN, CLOSING, FINDINGS, RUNS, TOKEN_STATUS
+from shared.storage.rows import CHECK_RUN, CLOSING, FINDINGS, RUNS, TOKEN_STATUS
 from simulator.host import WorkerResult, run_worker
 from simulator.stack import Simulator
 

@@ -20,7 +20,7 @@ from cli.sign_in import GraphSignIn, graph_credential
 from shared.clients import Clients, open_clients
 from shared.clouds import CLOUDS
 from shared.settings import SETTINGS, Settings, SettingsError
-from shared.store import StoreError
+from shared.storage.store import StoreError
 
 RUN: Final = "cli-"
 """Begins the id of a run by hand; the host's are GUIDs."""

@@ -14,13 +14,13 @@ from cli.session import Session
 from cli.sign_in import GraphSignIn
 from cli.words import count, kind, listed, next_tick
 from shared import check as app
-from shared import connectors
 from shared.clients import Clients
-from shared.guidance import Guidance
-from shared.judge import Judgement, judge
+from shared.graph import connectors
+from shared.guidance.guidance import Guidance
+from shared.judging.judge import Judgement, judge
+from shared.model.tokens import Code, Connector, Failure, Finding, Health, Key, Outcome, Reading, Run, Status
 from shared.settings import Settings
-from shared.store import Loaded, Store, StoreError
-from shared.tokens import Code, Connector, Failure, Finding, Health, Key, Outcome, Reading, Run, Status
+from shared.storage.store import Loaded, Store, StoreError
 
 _PUBLISHES: Final = ("TABLES_ENDPOINT", "LOGS_INGESTION_ENDPOINT", "LOGS_INGESTION_RULE_ID", "TENANT_ID", "DEPLOYMENT")
 _MOST_NAMED: Final = 5

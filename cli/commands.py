@@ -8,7 +8,7 @@ import typer
 
 from cli.app import app, command, guarded, kept
 from cli.session import Session
-from shared.tokens import Connector, Health
+from shared.model.tokens import Connector, Health
 
 
 class OfHealth(StrEnum):

@@ -12,9 +12,9 @@ from urllib.parse import unquote
 import msgspec
 
 from cli.rows import ChangeRow, ConnectorResult, FieldRow, FindingRow, InspectionRow, RunRow, StatusRow
-from shared.rows import LONGEST_TEXT
+from shared.model.tokens import GraphToken, Health
+from shared.storage.rows import LONGEST_TEXT
 from shared.text import bounded
-from shared.tokens import GraphToken, Health
 
 type Row = Mapping[str, Any]
 

@@ -16,9 +16,9 @@ from rich.text import Text
 
 from cli import COULD_NOT_TELL, view
 from cli.device_table import print_devices
-from shared.device_rows import DEVICE_INSPECTION
-from shared.guidance import Guidance
-from shared.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS
+from shared.guidance.guidance import Guidance
+from shared.storage.device_rows import DEVICE_INSPECTION
+from shared.storage.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS
 from simulator import mail, rules
 from simulator.host import run_worker
 from simulator.scenario import events

@@ -14,11 +14,11 @@ from cli.progress import counting
 from cli.session import Session
 from cli.sign_in import GraphSignIn
 from cli.words import ago, count, moment
-from shared import connectors
-from shared.devices import ADE_SOURCE, has_profile, known
-from shared.pages import GraphError
+from shared.graph import connectors
+from shared.graph.devices import ADE_SOURCE, has_profile, known
+from shared.graph.pages import GraphError
+from shared.model.tokens import Connector, Failure, Token
 from shared.text import bounded
-from shared.tokens import Connector, Failure, Token
 
 _LONGEST_SERIAL: Final = 64
 _MOST_FAILURES: Final = 5

@@ -13,13 +13,13 @@ from urllib.parse import quote
 
 import msgspec
 
-from shared.device_reader import SELECT, devices_address, token_address
-from shared.devices import Device, devices, has_profile
-from shared.graph import Graph
-from shared.pace import Pace
-from shared.pages import GraphError, decoded, encoded
+from shared.graph.client import Graph
+from shared.graph.device_reader import SELECT, devices_address, token_address
+from shared.graph.devices import Device, devices, has_profile
+from shared.graph.pace import Pace
+from shared.graph.pages import GraphError, decoded, encoded
+from shared.model.tokens import Token
 from shared.text import bounded
-from shared.tokens import Token
 
 SECONDS: Final = 600.0
 """For the search as a whole: thousands of tokens, or lists of hundreds of thousands that cannot be filtered."""

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.view import print_table
-from shared.tokens import Code, Connector
+from shared.model.tokens import Code, Connector
 
 type Row = Mapping[str, Any]
 

@@ -11,7 +11,7 @@ from icalendar import Alarm, Calendar, Event
 
 from cli.rows import StatusRow
 from cli.words import kind, moment
-from shared.tokens import Code
+from shared.model.tokens import Code
 
 
 def calendar_text(rows: Iterable[StatusRow], days: Sequence[int], now: datetime) -> str:

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.rows import ChangeRow, FindingRow, RunRow, StatusRow
-from shared.guidance import Guidance
-from shared.tokens import Health
+from shared.guidance.guidance import Guidance
+from shared.model.tokens import Health
 
 if TYPE_CHECKING:
     from cli.status import Judged

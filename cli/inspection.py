@@ -17,17 +17,17 @@ from cli.rows import worst_first
 from cli.session import Session
 from cli.sign_in import GraphSignIn
 from cli.words import count, counted, kind, listed, moment, next_tick
-from shared.counts import Counts, Events, Inspected, Inspection
-from shared.device_findings import DEVICE_FINDINGS
-from shared.device_reader import DeviceReader
-from shared.findings import Subject, findings
-from shared.guidance import Guidance
-from shared.look import Look
-from shared.pace import Pace
-from shared.pages import GraphError
-from shared.store import Inspections, Store, StoreError
+from shared.graph.device_reader import DeviceReader
+from shared.graph.pace import Pace
+from shared.graph.pages import GraphError
+from shared.guidance.guidance import Guidance
+from shared.judging.device_findings import DEVICE_FINDINGS
+from shared.judging.findings import Subject, findings
+from shared.model.counts import Counts, Events, Inspected, Inspection
+from shared.model.tokens import Connector, Finding, Status
+from shared.storage.store import Inspections, Store, StoreError
 from shared.text import bounded
-from shared.tokens import Connector, Finding, Status
+from shared.token_inspection import Look
 
 _SYMPTOMS: Final = {
     "waiting": "waiting for an enrollment profile",

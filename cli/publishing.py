@@ -7,7 +7,7 @@ from azure.monitor.ingestion.aio import LogsIngestionClient
 
 from cli.places import Places
 from shared.clouds import CLOUDS
-from shared.rows import Row
+from shared.storage.rows import Row
 
 PUBLISHER: Final = "Monitoring Metrics Publisher"
 """The role that it takes on the rule."""

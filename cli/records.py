@@ -16,10 +16,10 @@ from cli.decode import Row, change_row, inspection_row, run_row, status_row
 from cli.places import Place, Places
 from cli.refusals import tables_refused
 from cli.rows import ChangeRow, InspectionRow, RunRow, StatusRow
-from shared.answers import azure_session
 from shared.clouds import CLOUDS
-from shared.device_rows import DEVICE_INSPECTION
-from shared.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS, Table, newest_first
+from shared.http.answers import azure_session
+from shared.storage.device_rows import DEVICE_INSPECTION
+from shared.storage.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS, Table, newest_first
 from shared.text import bounded
 
 _RETRIES: Final = 3

@@ -6,7 +6,7 @@ from typing import Final
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ServiceRequestError
 
 from cli import CommandError
-from shared.answers import AnswerTooLongError
+from shared.http.answers import AnswerTooLongError
 from shared.text import bounded
 
 READER: Final = "Storage Table Data Reader"

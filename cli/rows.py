@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
-from shared.guidance import Guidance
+from shared.guidance.guidance import Guidance
+from shared.model.tokens import Code, Connector, Finding, GraphToken, Health, Token
 from shared.text import bounded
-from shared.tokens import Code, Connector, Finding, GraphToken, Health, Token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class FindingRow:
 
     @property
     def superseded(self) -> bool:
-        """Whether it repeats what `expired` says; see `shared.tokens.Finding`."""
+        """Whether it repeats what `expired` says; see `shared.model.tokens.Finding`."""
         return (self.code, self.caused_by) == (Code.EXPIRING, Code.EXPIRED)
 
 

@@ -18,7 +18,7 @@ from rich.text import Text
 from cli import view
 from cli.places import Places
 from shared.clouds import CLOUDS
-from shared.guidance import Guidance
+from shared.guidance.guidance import Guidance
 from shared.settings import BY_NAME
 from shared.text import bounded
 

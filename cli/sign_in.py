@@ -28,7 +28,7 @@ from cli import CommandError
 from cli.places import Places
 from cli.refusals import signed_out
 from cli.session import Session
-from shared.connectors import ROLE
+from shared.graph.connectors import ROLE
 from shared.text import bounded
 
 CLIENT_ID: Final = "14d82eec-204b-4c2f-b7e8-296a70dab67e"

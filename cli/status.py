@@ -11,7 +11,7 @@ from cli.records import Records
 from cli.rows import RunRow, StatusRow, worst_first
 from cli.session import Session
 from cli.words import CLOCK_SKEW, ago, count, kind, listed, moment, span
-from shared.tokens import Health
+from shared.model.tokens import Health
 
 LATE: Final = timedelta(hours=2)
 """Checks are hourly. Data older than this says that one was missed."""

@@ -11,8 +11,8 @@ from rich.text import Text
 from cli.decode import run_row, status_row
 from cli.rows import ChangeRow, RunRow, StatusRow, worst_first
 from cli.words import ago, count, duration, kind, moment
-from shared.guidance import Guidance
-from shared.tokens import Health
+from shared.guidance.guidance import Guidance
+from shared.model.tokens import Health
 
 type Row = Mapping[str, Any]
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from docs.markdown import escaped, table
-from shared.catalogue import CATALOGUE, Entry, Severity, Step, SyncCode, Topic, with_defaults
 from shared.clouds import CLOUDS
-from shared.guidance import Guidance
-from shared.steps import CAUSES
-from shared.tokens import Code, Connector, Token
+from shared.guidance.catalogue import CATALOGUE, Entry, Severity, Step, SyncCode, Topic, with_defaults
+from shared.guidance.guidance import Guidance
+from shared.judging.steps import CAUSES
+from shared.model.tokens import Code, Connector, Token
 
 _KEYS: Final = {source: key for key, source in CATALOGUE.sources.items()}
 _NAMES: Final = {Connector.ADE: "ADE token", Connector.APNS: "Push certificate", Connector.VPP: "VPP token"}
@@ -17,7 +17,7 @@ _NAMES: Final = {Connector.ADE: "ADE token", Connector.APNS: "Push certificate",
 _INTRODUCTION: Final = """\
 # Alerts: every finding
 
-<!-- Written by `make docs` from shared/guidance.json; do not edit. -->
+<!-- Written by `make docs` from shared/guidance/guidance.json; do not edit. -->
 
 Each alert names a token, a finding, and an action. This page explains each finding. If an alert just arrived, start with \
 [operations.md](operations.md).

@@ -8,16 +8,16 @@ from collections.abc import Awaitable
 from datetime import datetime
 from typing import Final
 
-from shared import connectors
 from shared.clients import Clients
-from shared.guidance import Guidance
-from shared.judge import Judgement, judge
-from shared.monitor import Monitor, PublishError
-from shared.rows import Row
+from shared.graph import connectors
+from shared.guidance.guidance import Guidance
+from shared.judging.judge import Judgement, judge
+from shared.model.tokens import Connector, Failure, Health, Key, Outcome, Reading, Run, Status, Token
+from shared.publishing.monitor import Monitor, PublishError
 from shared.settings import Settings
-from shared.store import Inspections, Loaded, Store, StoreError
+from shared.storage.rows import Row
+from shared.storage.store import Inspections, Loaded, Store, StoreError
 from shared.text import bounded
-from shared.tokens import Connector, Failure, Health, Key, Outcome, Reading, Run, Status, Token
 
 _log: Final = logging.getLogger(__name__)
 

@@ -25,14 +25,14 @@ from msgraph_core import GraphClientFactory
 from msgraph_core.middleware import AsyncGraphTransport
 
 from shared import __version__
-from shared.answers import ACCEPTED, azure_session, bound
-from shared.connectors import EVENTS_ROLE, ROLE
-from shared.graph import Graph
-from shared.graph_credential import GraphCredential, forms
-from shared.quiet import quiet
+from shared.graph.client import Graph
+from shared.graph.connectors import EVENTS_ROLE, ROLE
+from shared.graph.credential import GraphCredential, forms
+from shared.http.answers import ACCEPTED, azure_session, bound
+from shared.http.quiet import quiet
 from shared.settings import Settings, SettingsError
+from shared.storage.transactions import Transactions
 from shared.text import bounded
-from shared.transactions import Transactions
 
 
 class Clients(NamedTuple):

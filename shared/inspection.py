@@ -16,23 +16,23 @@ from typing import Final
 from msgspec.structs import replace
 
 from shared.clients import Clients
-from shared.connectors import EVENTS_ROLE, failure
-from shared.counts import Events, Inspection
-from shared.device_reader import DeviceReader
-from shared.devices import Event, by_category
-from shared.guidance import Guidance
-from shared.look import Look, due
-from shared.pace import Pace
-from shared.pages import GraphError
+from shared.graph.connectors import EVENTS_ROLE, failure
+from shared.graph.device_reader import DeviceReader
+from shared.graph.devices import Event, by_category
+from shared.graph.pace import Pace
+from shared.graph.pages import GraphError
+from shared.guidance.guidance import Guidance
+from shared.model.counts import Events, Inspection
+from shared.model.tokens import Connector, Status
 from shared.settings import Settings
-from shared.store import Inspections, Store, StoreError
+from shared.storage.store import Inspections, Store, StoreError
 from shared.text import bounded
-from shared.tokens import Connector, Status
+from shared.token_inspection import Look, due
 
 _log: Final = logging.getLogger(__name__)
 
 AT_ONCE: Final = 16
-"""Tokens that are inspected side by side. Whatever their number, their calls go at the pace of `shared.pace`."""
+"""Tokens that are inspected side by side. Whatever their number, their calls go at the pace of `shared.graph.pace`."""
 
 READING_ENDS: Final = 0.85
 """Shares of the run's time at which its parts end; the rest is for saving, and for closing the clients."""

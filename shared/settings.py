@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from shared.clouds import CLOUDS, Cloud
-from shared.tokens import Connector
+from shared.model.tokens import Connector
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _LONGEST_RUN: Final = 570

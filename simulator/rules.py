@@ -17,7 +17,7 @@ import duckdb_kql
 import msgspec
 from duckdb import DuckDBPyConnection
 
-from shared.rows import FINDINGS, RUNS, ColumnType
+from shared.storage.rows import FINDINGS, RUNS, ColumnType
 
 INFRA: Final = Path(__file__).parents[1] / "infra"
 
@@ -160,7 +160,7 @@ def create_tables(con: DuckDBPyConnection) -> None:
 
 
 def insert(con: DuckDBPyConnection, table: str, rows: Iterable[Mapping[str, object]]) -> None:
-    """Append `rows`, as `shared.rows` makes them (instants are RFC 3339 text), to one of the two tables.
+    """Append `rows`, as `shared.storage.rows` makes them (instants are RFC 3339 text), to one of the two tables.
 
     A column that a row does not name is null, and a name that is no column is dropped without a word: so does the
     service. https://learn.microsoft.com/azure/azure-monitor/logs/logs-ingestion-api-overview

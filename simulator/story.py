@@ -10,8 +10,8 @@ from typing import NamedTuple
 from shared.check import check
 from shared.clients import open_clients
 from shared.inspection import inspect
+from shared.model.tokens import Run
 from shared.settings import Settings
-from shared.tokens import Run
 from simulator import faults, rules
 from simulator.scenario import Scene, scenario
 from simulator.stack import Simulator, applied

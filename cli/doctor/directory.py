@@ -19,9 +19,9 @@ from cli.doctor.lines import Found, Untried
 from cli.places import Places
 from shared.clients import open_graph
 from shared.clouds import CLOUDS
-from shared.graph import Graph
-from shared.graph_credential import GRAPH_APP_ID, GraphCredential
-from shared.pages import GraphError, decoded
+from shared.graph.client import Graph
+from shared.graph.credential import GRAPH_APP_ID, GraphCredential
+from shared.graph.pages import GraphError, decoded
 
 _PRINCIPALS: Final = "/v1.0/servicePrincipals"
 

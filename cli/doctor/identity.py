@@ -10,7 +10,7 @@ from cli.doctor.facts import App, Directory, Facts, Grant, Principal
 from cli.doctor.lines import Line, Untried, failed, passed, untried, without
 from cli.publishing import PUBLISHER
 from cli.words import ago, listed, moment
-from shared.connectors import EVENTS_ROLE, ROLE
+from shared.graph.connectors import EVENTS_ROLE, ROLE
 from shared.text import bounded
 
 OPERATOR: Final = "Managed Identity Operator"

@@ -17,7 +17,7 @@ from cli.rows import RunRow
 from cli.session import Session
 from cli.sign_in import claims, default_token
 from shared.clouds import CLOUDS
-from shared.connectors import EVENTS_ROLE, ROLE
+from shared.graph.connectors import EVENTS_ROLE, ROLE
 from shared.text import bounded
 
 _PUBLISHER_ID: Final = "3913510d-42f4-4e42-8a64-420c390055eb"

@@ -14,8 +14,8 @@ from cli.rows import RunRow
 from cli.status import LATE
 from cli.words import ago, count, kind, listed, moment
 from shared import __version__
-from shared.connectors import ROLE
-from shared.tokens import GraphToken
+from shared.graph.connectors import ROLE
+from shared.model.tokens import GraphToken
 
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)

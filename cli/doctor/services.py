@@ -21,10 +21,11 @@ from cli.publishing import PUBLISHER
 from cli.records import Records
 from cli.refusals import READER, tables_refused
 from cli.rows import RunRow
-from shared import __version__, azure_errors
-from shared.device_rows import DEVICE_INSPECTION
-from shared.rows import CHECK_RUN, RUNS, TOKEN_HISTORY, TOKEN_STATUS, RunSource
-from shared.tokens import Outcome, Run
+from shared import __version__
+from shared.http import azure_errors
+from shared.model.tokens import Outcome, Run
+from shared.storage.device_rows import DEVICE_INSPECTION
+from shared.storage.rows import CHECK_RUN, RUNS, TOKEN_HISTORY, TOKEN_STATUS, RunSource
 
 TABLES: Final = (TOKEN_STATUS.name, TOKEN_HISTORY.name, CHECK_RUN.name, DEVICE_INSPECTION.name)
 

@@ -18,8 +18,8 @@ from cli.rows import ChangeRow, InspectionRow, RunRow
 from cli.status import Filters, Freshness, Judged, summary
 from cli.words import count, kind, moment, moment_if_known, span
 from shared import __version__
-from shared.guidance import Guidance
-from shared.tokens import Health
+from shared.guidance.guidance import Guidance
+from shared.model.tokens import Health
 
 GENERATOR: Final = "ADE Token Monitor"
 """What every page says in its head that it was written by."""

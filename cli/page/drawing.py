@@ -9,7 +9,7 @@ from cli.page.html import Content, Markup, joined, tag
 from cli.page.signs import placed
 from cli.rows import StatusRow
 from cli.words import ago, kind, span
-from shared.tokens import Health
+from shared.model.tokens import Health
 
 YEAR: Final = timedelta(days=365)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from cli.page.html import Content, Markup, tag
-from shared.tokens import Health
+from shared.model.tokens import Health
 
 _SHAPES: Final[Mapping[str, tuple[str, str]]] = {
     # the shape, and what is drawn on it

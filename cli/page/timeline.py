@@ -10,7 +10,7 @@ from cli.page.html import Content, Markup, isolated, joined, table, tag
 from cli.page.signs import mark
 from cli.rows import StatusRow
 from cli.words import count, listed, span
-from shared.tokens import Health
+from shared.model.tokens import Health
 
 MOST_LANES: Final = 24
 """Tokens that get a line each; more of them are counted by month."""

@@ -54,7 +54,7 @@ var queries = {
   summary: replace(loadTextContent('../queries/summary.kql'), 'Weekday = 1d', 'Weekday = ${indexOf(days, summaryDay)}d')
 }
 
-@description('What a description calls by a name in braces: documents, and the pages in Intune, as shared/guidance.json has them.')
+@description('What a description calls by a name in braces: documents, and the pages in Intune, as shared/guidance/guidance.json has them.')
 var addresses = {
   documents: documentsUrl
   ade: '${intuneUrl}/#view/Microsoft_Intune_Enrollment/DepTokensPaging.ReactView'

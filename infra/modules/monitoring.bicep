@@ -31,7 +31,7 @@ param location string
 @description('Required. Their tags.')
 param tags Tags
 
-@description('The two tables\' columns, written from shared/rows.py, which the app sends its rows by.')
+@description('The two tables\' columns, written from shared/storage/rows.py, which the app sends its rows by.')
 var tables = loadJsonContent('../columns.json')
 
 resource appInsights 'Microsoft.Insights/components@2020-02-02' = {

@@ -7,7 +7,7 @@ param workspaceName string
 @description('Required. Days that the two tables are kept; 0 for the workspace\'s own.')
 param retentionDays int
 
-@description('The two tables\' columns, written from shared/rows.py, which the app sends its rows by.')
+@description('The two tables\' columns, written from shared/storage/rows.py, which the app sends its rows by.')
 var tables = loadJsonContent('../columns.json')
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2022-10-01' existing = {

@@ -18,9 +18,9 @@ from cli.app import main
 from shared.check import check
 from shared.clients import open_clients
 from shared.inspection import inspect
-from shared.rows import CHECK_RUN
+from shared.model.tokens import Connector, Health, Outcome, Run
 from shared.settings import Settings
-from shared.tokens import Connector, Health, Outcome, Run
+from shared.storage.rows import CHECK_RUN
 from simulator.host import ROOT
 from simulator.stack import Simulator, applied
 from simulator.tenant import Tenant, ade_token, push_certificate, vpp_token

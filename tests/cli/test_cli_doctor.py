@@ -9,7 +9,7 @@ from cli_scene import DAY, HOUR, MINUTE, ade, now
 from doctoring import OTHER, TABLES, Patient
 from rich.cells import cell_len
 
-from shared.connectors import ROLE
+from shared.graph.connectors import ROLE
 from simulator import bearer, directory, faults
 from simulator.bearer import PRINCIPAL_ID
 from simulator.rules import firing

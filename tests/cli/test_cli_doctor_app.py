@@ -4,9 +4,9 @@ import pytest
 from cli_scene import now
 from doctoring import GRANT, OTHER, TRIGGER, Patient
 
-from shared.connectors import EVENTS_ROLE, ROLE
-from shared.rows import json_text
-from shared.tokens import GraphToken
+from shared.graph.connectors import EVENTS_ROLE, ROLE
+from shared.model.tokens import GraphToken
+from shared.storage.rows import json_text
 from simulator import arm, bearer, directory, faults
 from simulator.bearer import PRINCIPAL_ID
 from simulator.ingestion import RULE_ID

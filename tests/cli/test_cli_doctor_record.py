@@ -9,7 +9,7 @@ from doctoring import TRIGGER, Patient
 from cli.decode import run_row
 from cli.doctor.record import missed
 from shared import __version__
-from shared.tokens import Connector, Failure
+from shared.model.tokens import Connector, Failure
 from simulator import arm, faults
 
 

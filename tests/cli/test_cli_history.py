@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from cli_scene import CHECKED, DAY, HOUR, MINUTE, ade, now, push, tenant
 
-from shared.tokens import Connector, Failure
+from shared.model.tokens import Connector, Failure
 from simulator.tenant import default_tenant, fixed_id
 
 

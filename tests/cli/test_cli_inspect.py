@@ -6,7 +6,7 @@ import pytest
 from cli_scene import DAY, HOUR, ade, now, tenant
 from operators import Operator
 
-from shared.rows import key
+from shared.storage.rows import key
 from simulator import faults
 from simulator.devices import fleet
 from simulator.graph import DEVICES

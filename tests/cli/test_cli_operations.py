@@ -11,7 +11,7 @@ from operations import PAGE, blocks, printed
 from typer.exceptions import TyperException
 
 from cli.app import app
-from shared.catalogue import CATALOGUE
+from shared.guidance.catalogue import CATALOGUE
 from simulator.host import ROOT
 
 TEXT = PAGE.read_text("utf-8")

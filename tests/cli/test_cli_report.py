@@ -8,7 +8,7 @@ import pytest
 from cli_scene import CHECKED, HOUR, MINUTE, ade, now, push, tenant, vpp
 
 from cli.page import html
-from shared.tokens import Connector, Failure
+from shared.model.tokens import Connector, Failure
 from simulator.tenant import default_tenant, many
 
 

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 
 from cli.decode import run_row, status_row
 from cli.status import Freshness, judge
-from shared.tokens import Connector, Failure, Health
+from shared.model.tokens import Connector, Failure, Health
 from simulator.tenant import default_tenant
 
 HEALTHY = ade("Contoso HQ")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from shared.connectors import EVENTS_ROLE, ROLE
+from shared.graph.connectors import EVENTS_ROLE, ROLE
 from tests.infra import fake_az
 
 ROOT = Path(__file__).parents[2]

@@ -16,8 +16,8 @@ import chromium
 from builders import NOTHING, NOW, ade, at, judged
 from deployment import deployment
 
-from shared.guidance import Guidance
-from shared.rows import finding_rows
+from shared.guidance.guidance import Guidance
+from shared.storage.rows import finding_rows
 from simulator.host import ROOT
 from simulator.mail import payload, subject
 from simulator.rules import Event, alert_of

@@ -10,9 +10,9 @@ import pytest
 from deployment import EXAMPLES, INFRA, deployment, replaced, variant
 
 from shared.clouds import CLOUDS
-from shared.guidance import Guidance
-from shared.rows import FINDINGS, RUNS
-from shared.tokens import Connector
+from shared.guidance.guidance import Guidance
+from shared.model.tokens import Connector
+from shared.storage.rows import FINDINGS, RUNS
 from simulator.rules import EXAMPLE_DEPLOYMENT, EXAMPLE_INSTANT, RULES, RULES_BY_CONNECTOR, SUMMARY
 
 pytestmark = compiler.needed
@@ -133,7 +133,9 @@ def test_a_description_says_what_to_do_where_and_with_which_role(example):
             )
             assert 1 < place < role
         shown = [line.rpartition(" ")[2] for line in lines if "Microsoft_Intune" in line]
-        assert shown == (blades if name.startswith("token_") else []), "the places are those of shared/guidance.json"
+        assert shown == (blades if name.startswith("token_") else []), (
+            "the places are those of shared/guidance/guidance.json"
+        )
 
 
 def test_a_runbook_is_a_page_that_exists(example):

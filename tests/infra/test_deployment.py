@@ -9,7 +9,7 @@ import compiler
 import pytest
 from deployment import EXAMPLES, INFRA, Deployment, azd, deployment, variant
 
-from shared.rows import CHECK_RUN, FINDINGS, RUNS, TOKEN_HISTORY, TOKEN_STATUS
+from shared.storage.rows import CHECK_RUN, FINDINGS, RUNS, TOKEN_HISTORY, TOKEN_STATUS
 
 pytestmark = compiler.needed
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from shared.rows import CHECK_RUN, iso
-from shared.tokens import Connector, Failure, Health, Outcome, Run
+from shared.model.tokens import Connector, Failure, Health, Outcome, Run
+from shared.storage.rows import CHECK_RUN, iso
 from tests.infra.desk import (
     APP,
     EVENTS_ROLE_ID,

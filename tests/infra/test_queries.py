@@ -13,7 +13,7 @@ from duckdb import DuckDBPyConnection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.rows import FINDINGS, NONE, RUNS, iso
+from shared.storage.rows import FINDINGS, NONE, RUNS, iso
 from simulator.rules import (
     EXAMPLE_DEPLOYMENT,
     EXAMPLE_INSTANT,

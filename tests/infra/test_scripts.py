@@ -11,8 +11,8 @@ import pytest
 import tree_sitter
 import tree_sitter_powershell
 
-from shared.connectors import EVENTS_ROLE, GRANT_SCRIPT, ROLE
-from shared.tokens import PUSH_CERTIFICATE_ID
+from shared.graph.connectors import EVENTS_ROLE, GRANT_SCRIPT, ROLE
+from shared.model.tokens import PUSH_CERTIFICATE_ID
 from tests.infra import fake_az
 from tests.infra.desk import (
     ASSIGNMENT,

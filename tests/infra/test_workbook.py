@@ -21,9 +21,9 @@ import pytest
 from duckdb import DuckDBPyConnection
 from msgspec.structs import replace
 
-from shared.guidance import Guidance
-from shared.rows import CLOSING, DEVICES, FINDINGS, RUNS, RunSource, finding_rows
-from shared.tokens import Connector, Failure, Finding, Health, Outcome, Run, Status
+from shared.guidance.guidance import Guidance
+from shared.model.tokens import Connector, Failure, Finding, Health, Outcome, Run, Status
+from shared.storage.rows import CLOSING, DEVICES, FINDINGS, RUNS, RunSource, finding_rows
 from simulator.host import run_worker
 from simulator.rules import EXAMPLE_DEPLOYMENT, RULES, create_tables, firing, insert
 from simulator.stack import Simulator

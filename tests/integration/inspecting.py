@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from azure.data.tables import UpdateMode
 from support import NOW, ade, push, vpp
 
-from shared.device_rows import DEVICE_INSPECTION
+from shared.storage.device_rows import DEVICE_INSPECTION
 from simulator.devices import DEFAULTS, Devices, default_profiles, fixed_id, fleet, profile
 from simulator.graph import ADE, DEVICES
 from simulator.tenant import Item, Tenant

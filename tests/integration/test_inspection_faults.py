@@ -22,9 +22,9 @@ from inspecting import (
 )
 from support import DAY, HOUR, MINUTE, NOW, silent
 
-from shared import device_reader
+from shared.graph import device_reader
 from shared.inspection import AT_ONCE
-from shared.store import StoreError
+from shared.storage.store import StoreError
 from simulator import bearer, faults
 from simulator.devices import DEFAULTS, fixed_id
 from simulator.graph import ADE, DEVICES, PROFILES

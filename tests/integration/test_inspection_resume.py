@@ -25,7 +25,7 @@ from inspecting import (
 from support import DAY, HOUR, MINUTE, counting, held, silent
 
 from shared import inspection
-from shared.pace import CALLS
+from shared.graph.pace import CALLS
 from simulator import faults
 from simulator.devices import KINDS, fixed_id, many_devices
 from simulator.graph import ADE, DEVICES

@@ -8,7 +8,7 @@ from inspecting import HQ, asked, counted, lists, of, owning, remembered, some, 
 from support import DAY, HOUR, MINUTE, NOW
 
 from shared import inspection
-from shared.device_rows import DEVICE_INSPECTION
+from shared.storage.device_rows import DEVICE_INSPECTION
 from simulator import bearer, faults
 from simulator.devices import KINDS, NEVER, ZERO_GUID, device, enrollment_event, fixed_id, many_devices
 from simulator.graph import ADE, EVENTS

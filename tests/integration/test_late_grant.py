@@ -6,8 +6,8 @@ import pytest
 from azure.identity.aio import DefaultAzureCredential
 from support import HOUR, MINUTE
 
-from shared.connectors import EVENTS_ROLE, ROLE
-from shared.graph_credential import GraphCredential, forms
+from shared.graph.connectors import EVENTS_ROLE, ROLE
+from shared.graph.credential import GraphCredential, forms
 from simulator import bearer, faults
 from simulator.stack import applied
 

@@ -487,7 +487,7 @@ async def test_a_fault_in_reading_one_connector_hides_no_other(monitor, monkeypa
         await asyncio.sleep(0)
         raise ZeroDivisionError
 
-    monkeypatch.setattr("shared.graph.Graph.get", faulty)
+    monkeypatch.setattr("shared.graph.client.Graph.get", faulty)
     run = await monitor.check()
     assert run.outcome == "degraded"
     assert "a fault of the monitor or of a library (ZeroDivisionError)" in monitor.run_rows()["apns"]["Error"]

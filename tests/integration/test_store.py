@@ -12,10 +12,10 @@ from dying import Death, die
 from support import DAY, HOUR, MINUTE, NOW, ade, held, push, tenant, vpp
 
 from shared.clients import open_clients
-from shared.guidance import Guidance
-from shared.rows import TOKEN_STATUS, key
+from shared.guidance.guidance import Guidance
 from shared.settings import Settings
-from shared.store import Store, StoreError
+from shared.storage.rows import TOKEN_STATUS, key
+from shared.storage.store import Store, StoreError
 from simulator import faults
 from simulator.graph import ADE
 from simulator.host import worker

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from shared.connectors import SOURCES
-from shared.counts import Inspection
-from shared.judge import Judgement, judge
-from shared.settings import Settings
-from shared.tokens import (
+from shared.graph.connectors import SOURCES
+from shared.graph.wire import Item
+from shared.judging.judge import Judgement, judge
+from shared.model.counts import Inspection
+from shared.model.tokens import (
     PUSH_CERTIFICATE_ID,
     PUSH_CERTIFICATE_NAME,
     Connector,
@@ -29,7 +29,7 @@ from shared.tokens import (
     Token,
     Unreadable,
 )
-from shared.wire import Item
+from shared.settings import Settings
 
 ADE, APNS, VPP = Connector.ADE, Connector.APNS, Connector.VPP
 HEALTHY, INFO, WARNING, UNKNOWN, CRITICAL = Health

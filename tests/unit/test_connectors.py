@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.connectors import SOURCES, read
-from shared.pages import GraphError, encoded
+from shared.graph.connectors import SOURCES, read
+from shared.graph.pages import GraphError, encoded
+from shared.graph.wire import Item
+from shared.model.tokens import PUSH_CERTIFICATE_ID, PUSH_CERTIFICATE_NAME, Connector, Token
 from shared.text import LONGEST
-from shared.tokens import PUSH_CERTIFICATE_ID, PUSH_CERTIFICATE_NAME, Connector, Token
-from shared.wire import Item
 from tests.unit.builders import ADE, APNS, NOW, VPP, WIRE, decoded
 
 EXPIRY = {ADE: "tokenExpirationDateTime", APNS: "expirationDateTime", VPP: "expirationDateTime"}

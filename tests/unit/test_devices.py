@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.counts import Counts
-from shared.devices import (
+from shared.graph.devices import (
     MOST_NAMES,
     PROPERTIES,
     Device,
@@ -21,7 +20,8 @@ from shared.devices import (
     has_profile,
     with_examples,
 )
-from shared.pages import GraphError
+from shared.graph.pages import GraphError
+from shared.model.counts import Counts
 from tests.unit.builders import DAY, HOUR, NOW, SECOND
 
 PROFILE = "34867b1a-9246-448b-bf8a-cad609162fcd"

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 
-from shared.guidance import Guidance
-from shared.tokens import Code, Connector, Health, Status, Token
+from shared.guidance.guidance import Guidance
+from shared.model.tokens import Code, Connector, Health, Status, Token
 from tests.unit.builders import (
     ADE,
     APNS,

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - one case a line: a table reads better than wrapped calls
-"""What people read about a finding, a token and a change: `shared/guidance.py`, its data file, and docs/alerts.md.
+"""What people read about a finding, a token and a change: `shared/guidance/guidance.py`, its data file, and docs/alerts.md.
 
 `python -m tests.unit.test_guidance` writes `actions.json` anew: the way to accept another wording of an action.
 """
@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 import shared
 from docs import generate, markdown
-from shared.catalogue import CATALOGUE, with_defaults
 from shared.clouds import CLOUDS
-from shared.guidance import Guidance
-from shared.tokens import (
+from shared.guidance.catalogue import CATALOGUE, with_defaults
+from shared.guidance.guidance import Guidance
+from shared.model.tokens import (
     PUSH_CERTIFICATE_NAME,
     Change,
     Code,
@@ -33,7 +33,7 @@ from shared.tokens import (
 
 ROOT = Path(__file__).parents[2]
 ACTIONS = Path(__file__).with_name("actions.json")
-TEXTS = (ROOT / "shared" / "guidance.json").read_text("utf-8")
+TEXTS = (ROOT / "shared" / "guidance" / "guidance.json").read_text("utf-8")
 NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)
 ADE, APNS, VPP = Connector.ADE, Connector.APNS, Connector.VPP
 
@@ -159,7 +159,7 @@ def frozen_actions():
 def test_every_finding_has_an_entry_for_each_connector_that_can_have_it_and_for_no_other():
     assert set(CONNECTORS) == set(Code), "name the connectors of a new finding in CONNECTORS"
     assert {code: set(topic.entries) for code, topic in CATALOGUE.findings.items()} == CONNECTORS, (
-        "every code of tokens.Code has an entry in shared/guidance.json for each connector that it applies to"
+        "every code of tokens.Code has an entry in shared/guidance/guidance.json for each connector that it applies to"
     )
 
 
@@ -187,7 +187,7 @@ def test_an_entry_is_whole_and_general_without_a_token(code, connector):
 @pytest.mark.parametrize("connector", Connector)
 def test_links_lead_to_the_console_of_the_cloud(connector, cloud, console):
     assert Guidance(cloud=CLOUDS[cloud]).entry(Code.EXPIRED, connector).link.startswith(console)
-    assert "intune.microsoft" not in TEXTS, "a link in shared/guidance.json begins with {intune}"
+    assert "intune.microsoft" not in TEXTS, "a link in shared/guidance/guidance.json begins with {intune}"
 
 
 ROLES = (
@@ -231,7 +231,9 @@ def test_every_source_was_checked_in_the_year_before_the_release():
     today = datetime.now(UTC).date()
     released = today if dated == "Unreleased" else date.fromisoformat(dated)
     assert all(source.checked <= today for source in CATALOGUE.sources.values())
-    assert outdated(released) == [], "compare the steps with these pages, and date them in shared/guidance.json"
+    assert outdated(released) == [], (
+        "compare the steps with these pages, and date them in shared/guidance/guidance.json"
+    )
 
 
 def test_a_source_is_outdated_after_a_year():
@@ -242,7 +244,7 @@ def test_a_source_is_outdated_after_a_year():
 
 def test_a_limit_named_in_the_texts_is_the_default_of_its_setting():
     written = re.findall(r"\b\d+ [^.()]{0,30}\([A-Z]+(?:_[A-Z]+)+", TEXTS)
-    assert written == [], "write {ITS_NAME} for the number in shared/guidance.json"
+    assert written == [], "write {ITS_NAME} for the number in shared/guidance/guidance.json"
     assert with_defaults("{EXPIRY_WARNING_DAYS} days, {SYNC_STALE_WARNING_HOURS} hours") == "60, 30, 14 days, 36 hours"
 
 

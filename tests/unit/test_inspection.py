@@ -8,14 +8,14 @@ import httpx
 import msgspec
 import pytest
 
-from shared import device_reader
-from shared.counts import Counts, Events, Inspected, Inspection, Pause
-from shared.device_reader import DeviceReader
-from shared.devices import Event
-from shared.look import LONGEST_PAUSE, Look, due
-from shared.pace import CALLS, SECONDS, Pace
-from shared.pages import GraphError, Pages
-from shared.tokens import Code, Finding
+from shared.graph import device_reader
+from shared.graph.device_reader import DeviceReader
+from shared.graph.devices import Event
+from shared.graph.pace import CALLS, SECONDS, Pace
+from shared.graph.pages import GraphError, Pages
+from shared.model.counts import Counts, Events, Inspected, Inspection, Pause
+from shared.model.tokens import Code, Finding
+from shared.token_inspection import LONGEST_PAUSE, Look, due
 from tests.unit.builders import ADE, DAY, HOUR, IDS, MINUTE, NOTHING, NOW, SECOND, WARNING, a_status, ade, settings, vpp
 from tests.unit.test_devices import entry
 

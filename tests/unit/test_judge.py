@@ -4,8 +4,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from shared.judge import judge
-from shared.tokens import Code, Connector, FieldChange, Finding, FindingState, Health, Status, Unreadable
+from shared.judging.judge import judge
+from shared.model.tokens import Code, Connector, FieldChange, Finding, FindingState, Health, Status, Unreadable
 from tests.unit.builders import (
     ADE,
     APNS,

@@ -4,10 +4,10 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from shared.counts import Counts, Events, Inspected, Inspection
-from shared.device_findings import DEVICE_FINDINGS
-from shared.guidance import Guidance
-from shared.tokens import Code, Finding
+from shared.guidance.guidance import Guidance
+from shared.judging.device_findings import DEVICE_FINDINGS
+from shared.model.counts import Counts, Events, Inspected, Inspection
+from shared.model.tokens import Code, Finding
 from tests.unit.builders import (
     ADE,
     DAY,

@@ -8,11 +8,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from shared.counts import Counts, Inspected, Inspection
-from shared.judge import Judgement, judge
-from shared.settings import Settings
-from shared.steps import CAUSES
-from shared.tokens import (
+from shared.judging.judge import Judgement, judge
+from shared.judging.steps import CAUSES
+from shared.model.counts import Counts, Inspected, Inspection
+from shared.model.tokens import (
     PUSH_CERTIFICATE_ID,
     Change,
     Code,
@@ -27,6 +26,7 @@ from shared.tokens import (
     Token,
     Unreadable,
 )
+from shared.settings import Settings
 from tests.unit.builders import ADE, APNS, DAY, NOW, VPP, failed, reading, settings, stored
 
 examples = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

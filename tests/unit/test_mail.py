@@ -6,10 +6,10 @@ import re
 import pytest
 from builders import ADE, APNS, CRITICAL, DAY, HEALTHY_TOKENS, NOTHING, NOW, VPP, ade, apns, at, judged, vpp
 
-from shared.catalogue import CATALOGUE
-from shared.guidance import Guidance
-from shared.rows import finding_rows
-from shared.tokens import Code, Finding
+from shared.guidance.catalogue import CATALOGUE
+from shared.guidance.guidance import Guidance
+from shared.model.tokens import Code, Finding
+from shared.storage.rows import finding_rows
 from simulator.mail import payload, subject
 from simulator.rules import RULES, RULES_BY_CONNECTOR, Event, alert_of
 

@@ -5,8 +5,8 @@ import json
 import httpx
 import pytest
 
-from shared.lenient import MOST_BYTES
-from shared.pages import MOST_PAGES, MOST_VALUES, GraphError, Page, Pages, encoded, readable
+from shared.graph.lenient import MOST_BYTES
+from shared.graph.pages import MOST_PAGES, MOST_VALUES, GraphError, Page, Pages, encoded, readable
 
 ROOT = "https://graph.microsoft.com"
 PATH = "/beta/things?$select=id"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from shared.refusals import LICENSE, REFUSALS, VERSION, Explanation, explanation, refusal
+from shared.graph.refusals import LICENSE, REFUSALS, VERSION, Explanation, explanation, refusal
 from shared.text import LONGEST
 
 ID = "ce80e7e8-8a96-4c03-898c-d85f9cdf805a"

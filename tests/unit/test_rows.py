@@ -9,12 +9,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from shared import __version__, rows
-from shared.counts import Counts, Inspected, Inspection, Pause
-from shared.device_rows import DEVICE_INSPECTION, inspection_memory
-from shared.devices import Device, Tally
-from shared.guidance import Guidance
-from shared.rows import (
+from shared import __version__
+from shared.graph.devices import Device, Tally
+from shared.guidance.guidance import Guidance
+from shared.model.counts import Counts, Inspected, Inspection, Pause
+from shared.model.tokens import (
+    Change,
+    Connector,
+    Failure,
+    FieldChange,
+    Finding,
+    FindingState,
+    GraphToken,
+    Health,
+    Outcome,
+    Run,
+    Status,
+)
+from shared.storage import rows
+from shared.storage.device_rows import DEVICE_INSPECTION, inspection_memory
+from shared.storage.rows import (
     CHECK_RUN,
     FINDINGS,
     RUNS,
@@ -28,19 +42,6 @@ from shared.rows import (
     findings_json,
     key,
     newest_first,
-)
-from shared.tokens import (
-    Change,
-    Connector,
-    Failure,
-    FieldChange,
-    Finding,
-    FindingState,
-    GraphToken,
-    Health,
-    Outcome,
-    Run,
-    Status,
 )
 from tests.unit.builders import (
     ADE,

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.clouds import CLOUDS
+from shared.model.tokens import Connector
 from shared.settings import BY_NAME, SETTINGS, Settings, SettingsError
-from shared.tokens import Connector
 from tests.unit.builders import ADE, APNS, ENVIRONMENT, VPP, settings
 
 DEFAULTS = {

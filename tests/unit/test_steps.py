@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.tokens import Code, Finding, Status
+from shared.model.tokens import Code, Finding, Status
 from tests.unit.builders import (
     ADE,
     CRITICAL,

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.transactions import MOST_BYTES, MOST_OPERATIONS, Operation, TransactionError, encoded, split
+from shared.storage.transactions import MOST_BYTES, MOST_OPERATIONS, Operation, TransactionError, encoded, split
 
 
 def insert(partition: str, row: str, text: str = "") -> Operation:

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from cli import view
-from shared.guidance import Guidance
+from shared.guidance.guidance import Guidance
 
 NOW = datetime(2026, 11, 23, 5, 7, tzinfo=UTC)
 

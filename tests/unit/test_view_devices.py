@@ -8,11 +8,11 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from cli.device_table import print_devices
-from shared.counts import Counts, Inspected, Inspection
-from shared.device_rows import DEVICE_INSPECTION
-from shared.guidance import Guidance
-from shared.rows import TOKEN_STATUS, StatusSource
-from shared.tokens import Finding
+from shared.guidance.guidance import Guidance
+from shared.model.counts import Counts, Inspected, Inspection
+from shared.model.tokens import Finding
+from shared.storage.device_rows import DEVICE_INSPECTION
+from shared.storage.rows import TOKEN_STATUS, StatusSource
 from tests.unit.builders import DAY, INFO, NOW, WARNING, a_status, ade, vpp
 
 COUNTS = Counts(

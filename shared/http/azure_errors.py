@@ -5,7 +5,7 @@ from typing import Final
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ServiceRequestError
 
-from shared.answers import AnswerTooLongError
+from shared.http.answers import AnswerTooLongError
 from shared.text import bounded
 
 _LONGEST: Final = 300

@@ -1,6 +1,6 @@
 """Every column of every table, once: its name, its type, what it says, and where its value comes from.
 
-`DeviceInspection`'s are in `shared.device_rows`. The store and the monitor build their rows here, `infra/columns.json` (which Bicep reads) is written from here, and so
+`DeviceInspection`'s are in `shared.storage.device_rows`. The store and the monitor build their rows here, `infra/columns.json` (which Bicep reads) is written from here, and so
 are the column lists of `docs/tables.md`. Rows are plain dictionaries; what is absent is left out.
 """
 
@@ -13,9 +13,9 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from shared import __version__
-from shared.guidance import Guidance
+from shared.guidance.guidance import Guidance
+from shared.model.tokens import Change, Connector, Failure, Finding, Health, Run, Status, Step
 from shared.text import without_links
-from shared.tokens import Change, Connector, Failure, Finding, Health, Run, Status, Step
 
 type ColumnType = Literal["string", "datetime", "int", "long", "boolean"]
 type Value = str | int | bool | datetime

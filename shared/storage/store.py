@@ -16,11 +16,12 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient, TableServiceClient
 
-from shared.azure_errors import told
-from shared.counts import Inspection
-from shared.device_rows import DEVICE_INSPECTION
-from shared.guidance import Guidance
-from shared.rows import (
+from shared.guidance.guidance import Guidance
+from shared.http.azure_errors import told
+from shared.model.counts import Inspection
+from shared.model.tokens import Change, Connector, Key, Run, Status
+from shared.storage.device_rows import DEVICE_INSPECTION
+from shared.storage.rows import (
     CHECK_RUN,
     LONGEST_TEXT,
     TOKEN_HISTORY,
@@ -30,8 +31,7 @@ from shared.rows import (
     key,
     newest_first,
 )
-from shared.tokens import Change, Connector, Key, Run, Status
-from shared.transactions import Operation, Transactions, split
+from shared.storage.transactions import Operation, Transactions, split
 
 _CHANGES_AT_ONCE: Final = 16
 _TRANSACTIONS_AT_ONCE: Final = 4

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import httpx
 import msgspec
 
-from shared import lenient
+from shared.graph import lenient
 from shared.text import bounded
 
 MOST_PAGES: Final = 10_000

@@ -1,16 +1,16 @@
 """Which findings hold for a token's devices, from what the last complete inspection counted; and when that is too old.
 
-Pure, like `shared.findings`, whose shapes it shares. The inspection counts and remembers; the check judges.
+Pure, like `shared.judging.findings`, whose shapes it shares. The inspection counts and remembers; the check judges.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from shared.counts import Inspected, Inspection
-from shared.findings import Check, Found, Subject
+from shared.judging.findings import Check, Found, Subject
+from shared.model.counts import Inspected, Inspection
+from shared.model.tokens import Code, Fact, Health, Status
 from shared.text import bounded
-from shared.tokens import Code, Fact, Health, Status
 
 FRESH_FOR: Final = timedelta(hours=48)
 """An inspection that is older is too old, if the token has been known for that long."""

@@ -9,9 +9,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from shared.findings import Subject, day, lasting, renewed
-from shared.guidance import Guidance
-from shared.tokens import Code, Connector, Finding, Health, Step
+from shared.guidance.guidance import Guidance
+from shared.judging.findings import Subject, day, lasting, renewed
+from shared.model.tokens import Code, Connector, Finding, Health, Step
 
 BEGUN: Final = "begun"
 """The name of a first step that has no other."""

@@ -1,7 +1,7 @@
 """Microsoft Graph over the SDK's transport, authentication and retries: one address in, checked bytes or pages out.
 
-Bodies are decoded by `shared.pages` and not by the SDK's generated models, whose first use imports thousands of modules
-(measured: 2.3 s and 33 MiB). This module knows no connector.
+Bodies are decoded by `shared.graph.pages` and not by the SDK's generated models, whose first use imports
+thousands of modules (measured: 2.3 s and 33 MiB). This module knows no connector.
 """
 
 import binascii
@@ -21,12 +21,12 @@ from kiota_abstractions.request_information import RequestInformation
 from kiota_http.middleware.options import ResponseHandlerOption, RetryHandlerOption
 from msgraph.graph_request_adapter import GraphRequestAdapter
 
-from shared.answers import AnswerTooLongError
-from shared.graph_credential import GraphCredential
-from shared.pages import REPORT, GraphError, Pages, encoded
-from shared.refusals import explanation, refusal
+from shared.graph.credential import GraphCredential
+from shared.graph.pages import REPORT, GraphError, Pages, encoded
+from shared.graph.refusals import explanation, refusal
+from shared.http.answers import AnswerTooLongError
+from shared.model.tokens import GraphToken
 from shared.text import bounded
-from shared.tokens import GraphToken
 
 _NOTHING_TO_DO: Final = "The next run asks again; if it lasts, see the service health of Microsoft 365."
 _NETWORK: Final = "Check that the app may reach Graph (firewall, DNS, GRAPH_ENDPOINT); the next run asks again."

@@ -20,8 +20,8 @@ from azure.core.credentials import AccessToken
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
 
+from shared.model.tokens import GraphToken
 from shared.text import bounded
-from shared.tokens import GraphToken
 
 _log: Final = logging.getLogger(__name__)
 

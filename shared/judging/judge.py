@@ -10,15 +10,13 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from shared.counts import Inspection
-from shared.dates import believable
-from shared.device_findings import DEVICE_FINDINGS, age, lateness, overdue
-from shared.findings import FINDINGS, Found, Subject, another_apple_id, findings, newly_synced, stated
-from shared.guidance import Guidance
-from shared.settings import Settings
-from shared.steps import stepped, with_causes
-from shared.text import bounded, without_links
-from shared.tokens import (
+from shared.guidance.guidance import Guidance
+from shared.judging.device_findings import DEVICE_FINDINGS, age, lateness, overdue
+from shared.judging.findings import FINDINGS, Found, Subject, another_apple_id, findings, newly_synced, stated
+from shared.judging.steps import stepped, with_causes
+from shared.model.counts import Inspection
+from shared.model.dates import believable
+from shared.model.tokens import (
     Change,
     Code,
     Connector,
@@ -31,6 +29,8 @@ from shared.tokens import (
     Status,
     Token,
 )
+from shared.settings import Settings
+from shared.text import bounded, without_links
 
 REMOVED_AFTER: Final = timedelta(minutes=30)
 """Between the first and the last complete reading that a removed token is missing from."""

@@ -8,13 +8,13 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from shared.counts import Counts, Events, Inspected, Inspection, Pause
-from shared.device_reader import DeviceReader
-from shared.devices import Device, Tally, disagrees, with_examples
-from shared.pages import REPORT, GraphError, Pages
+from shared.graph.device_reader import DeviceReader
+from shared.graph.devices import Device, Tally, disagrees, with_examples
+from shared.graph.pages import REPORT, GraphError, Pages
+from shared.model.counts import Counts, Events, Inspected, Inspection, Pause
+from shared.model.tokens import Code, Connector, Status
 from shared.settings import Settings
 from shared.text import bounded
-from shared.tokens import Code, Connector, Status
 
 _log: Final = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from azure.core.exceptions import AzureError
 from azure.monitor.ingestion import LogsUploadError
 from azure.monitor.ingestion.aio import LogsIngestionClient
 
-from shared.azure_errors import told
-from shared.guidance import Guidance
-from shared.rows import CLOSING, DEVICES, FINDINGS, RUNS, Row, RunSource, Table, finding_rows
+from shared.guidance.guidance import Guidance
+from shared.http.azure_errors import told
+from shared.model.tokens import Connector, Failure, Key, Outcome, Run, Status
 from shared.settings import Settings
-from shared.tokens import Connector, Failure, Key, Outcome, Run, Status
+from shared.storage.rows import CLOSING, DEVICES, FINDINGS, RUNS, Row, RunSource, Table, finding_rows
 
 MOST_BYTES: Final = 1_000_000
 """One call takes 1 MB. https://learn.microsoft.com/azure/azure-monitor/fundamentals/service-limits"""

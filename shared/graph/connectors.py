@@ -13,11 +13,11 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from shared.graph import Graph
-from shared.pages import GraphError
+from shared.graph.client import Graph
+from shared.graph.pages import GraphError
+from shared.graph.wire import Item
+from shared.model.tokens import PUSH_CERTIFICATE_ID, PUSH_CERTIFICATE_NAME, Connector, Failure, Reading, Token
 from shared.text import bounded
-from shared.tokens import PUSH_CERTIFICATE_ID, PUSH_CERTIFICATE_NAME, Connector, Failure, Reading, Token
-from shared.wire import Item
 
 _log: Final = logging.getLogger(__name__)
 

@@ -11,10 +11,20 @@ from typing import Final
 
 from msgspec import structs
 
-from shared.catalogue import CATALOGUE, Entry
 from shared.clouds import CLOUDS, Cloud
+from shared.guidance.catalogue import CATALOGUE, Entry
+from shared.model.tokens import (
+    TERMS_NOT_ACCEPTED,
+    Change,
+    Code,
+    Connector,
+    FieldChange,
+    Finding,
+    FindingState,
+    Status,
+    Token,
+)
 from shared.text import bounded
-from shared.tokens import TERMS_NOT_ACCEPTED, Change, Code, Connector, FieldChange, Finding, FindingState, Status, Token
 
 _NAME: Final = 80
 """Characters of a token's name in a sentence: names hold up to 512, and a summary is to stay near 300."""

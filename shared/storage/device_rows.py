@@ -5,9 +5,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from shared.counts import Counts, Inspected, Inspection
-from shared.rows import Column, Table, fits, json_text, key, stored
-from shared.tokens import Connector
+from shared.model.counts import Counts, Inspected, Inspection
+from shared.model.tokens import Connector
+from shared.storage.rows import Column, Table, fits, json_text, key, stored
 
 
 def _last[V](value: Callable[[Inspected], V | None]) -> Callable[[Inspection], V | None]:

@@ -14,15 +14,15 @@ from urllib.parse import quote
 from msgspec import Struct, field
 from msgspec.structs import fields
 
-from shared.connectors import SOURCES, failure
-from shared.counts import Pause
-from shared.dates import plausible
-from shared.devices import PROPERTIES, Device, Event, devices, events, has_profile
-from shared.graph import Graph
-from shared.pace import Pace
-from shared.pages import GraphError, Page, Pages, decoded, encoded
+from shared.graph.client import Graph
+from shared.graph.connectors import SOURCES, failure
+from shared.graph.devices import PROPERTIES, Device, Event, devices, events, has_profile
+from shared.graph.pace import Pace
+from shared.graph.pages import GraphError, Page, Pages, decoded, encoded
+from shared.model.counts import Pause
+from shared.model.dates import plausible
+from shared.model.tokens import Connector
 from shared.text import bounded
-from shared.tokens import Connector
 
 ANSWER_SECONDS: Final = 60
 """For one request; a body that trickles never trips the SDK's own limits."""

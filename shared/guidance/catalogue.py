@@ -8,8 +8,8 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct
 
+from shared.model.tokens import Connector
 from shared.settings import BY_NAME
-from shared.tokens import Connector
 
 _SETTING: Final = re.compile(r"\{([A-Z_]+)\}")
 """Where a text takes in the default of a setting."""

@@ -16,11 +16,11 @@ from typing import Final
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from shared.counts import Counts
-from shared.dates import FIRST, FURTHEST, plausible
-from shared.pages import Page, readable
+from shared.graph.pages import Page, readable
+from shared.model.counts import Counts
+from shared.model.dates import FIRST, FURTHEST, plausible
+from shared.model.tokens import Instant
 from shared.text import bounded
-from shared.tokens import Instant
 
 ADE_SOURCE: Final = "deviceEnrollmentProgram"
 """`discoverySource` of Automated Device Enrollment; Apple Configurator's is `adminImport`."""

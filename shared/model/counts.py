@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from shared.tokens import Instant
+from shared.model.tokens import Instant
 
 
 class Counts(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from shared.tokens import Connector, Token, Unreadable
+from shared.model.tokens import Connector, Token, Unreadable
 
 FIRST: Final = datetime(2007, 1, 1, tzinfo=UTC)
 """No token, sync or device is older: Apple's push service, enrollment program and volume purchases all began later."""

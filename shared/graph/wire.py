@@ -8,10 +8,10 @@ from typing import Final
 
 import msgspec
 
-from shared import lenient
-from shared.pages import GraphError, decoded
+from shared.graph import lenient
+from shared.graph.pages import GraphError, decoded
+from shared.model.tokens import Unreadable
 from shared.text import LONGEST, bounded
-from shared.tokens import Unreadable
 
 MISSING: Final = "missing"
 """The raw value of a property that is not there."""

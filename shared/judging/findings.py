@@ -1,16 +1,16 @@
 """Which findings hold for a token that Graph told of: one small, pure function for each.
 
-A check takes a `Subject` and returns what it found, or None. `FINDINGS` lists them; `shared.judge` runs them. A limit
-of N is reached at exactly N.
+A check takes a `Subject` and returns what it found, or None. `FINDINGS` lists them; `shared.judging.judge` runs them.
+A limit of N is reached at exactly N.
 """
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
 
-from shared.counts import Inspection
+from shared.model.counts import Inspection
+from shared.model.tokens import TERMS_NOT_ACCEPTED, Code, Connector, Fact, Finding, Health, Status, Step, Token
 from shared.settings import Settings
-from shared.tokens import TERMS_NOT_ACCEPTED, Code, Connector, Fact, Finding, Health, Status, Step, Token
 
 _DAY: Final = timedelta(days=1)
 
@@ -296,8 +296,8 @@ FINDINGS: Final[Mapping[Code, Check]] = {
     Code.PUSH_TOPIC_CHANGED: push_topic_changed,
     Code.DEVICES_DROPPED: devices_dropped,
 }
-"""The checks of a token that was read. `unread` and `removed` are about one that was not: see `shared.judge`. Those
-about its devices are in `shared.device_findings`."""
+"""The checks of a token that was read. `unread` and `removed` are about one that was not: see `shared.judging.judge`.
+Those about its devices are in `shared.judging.device_findings`."""
 
 
 def findings(subject: Subject, checks: Mapping[Code, Check] = FINDINGS) -> list[Finding]:

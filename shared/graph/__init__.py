@@ -1,0 +1,1 @@
+"""Microsoft Graph: sign-in, transport, paging, throttling, and the decoding of tokens and devices."""

@@ -1,0 +1,1 @@
+"""The guidance catalogue: what each finding means and what to do about it, in words."""

@@ -1,0 +1,1 @@
+"""Logs Ingestion: the rows that the alert rules read."""
