@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from datetime import datetime
 from typing import Final
 
@@ -73,15 +73,12 @@ class _Check:
         self._devices_known = True
 
     async def run(self) -> Run:
-        problems: list[str] = []
         readings, (loaded, unwritten), inspections = await asyncio.gather(
-            self._read(), self._load(), self._load_inspections(problems)
+            self._read(), self._load(), self._load_inspections()
         )
-        self._store_errors += problems
         judgement, rows = self._judge(readings, loaded, inspections)
-        saved: set[Key] = set()
-        saving = self._save(judgement, loaded, unwritten, saved)
-        await self._in_time(SAVING_ENDS, saving, self._store_errors, "saving")
+        # Without what is remembered, nothing is replaced.
+        saved = await self._save(judgement, loaded, unwritten) if loaded else set[Key]()
         # An alert has to be remembered to stay open until it is over, so what is new is stored before it is raised.
         if unsaved := {status.key for status in judgement.statuses} - saved:
             rows = self._monitor.finding_rows(judgement.statuses, unsaved)
@@ -152,57 +149,47 @@ class _Check:
             changed_on=self._now,
         )
 
-    async def _load(self) -> tuple[Loaded | None, set[Key]]:
-        """What is remembered (None if it could not be read), and whose pending change could not be written."""
-        loaded: Loaded | None = None
-        unwritten: dict[Key, str] = {}
+    async def _load(self) -> tuple[Loaded | None, Collection[Key]]:
+        """Returns what is remembered (None if it could not be read), and whose change the history still lacks."""
+        loaded = await self._in_time(READING_ENDS, self._store.load(), self._store_errors, "loading")
+        if loaded is None:
+            return None, ()
+        self._store_errors += [f"{problem}; it is judged anew." for problem in loaded.unreadable.values()]
+        writing = self._store.write_changes(loaded.statuses.values())
+        problems = await self._in_time(READING_ENDS, writing, self._store_errors, "writing the history")
+        if problems is None:
+            return loaded, [key for key, status in loaded.statuses.items() if status.change]
+        self._store_errors += sorted({f"{problem}." for problem in problems.values()})
+        return loaded, problems
 
-        async def load() -> None:
-            nonlocal loaded, unwritten
-            found = await self._store.load()
-            loaded = found
-            unwritten = {of: "" for of, status in found.statuses.items() if status.change}
-            unwritten = await self._store.write_changes(found.statuses.values())
-
-        await self._in_time(READING_ENDS, load(), self._store_errors, "loading")
-        if loaded is not None:
-            self._store_errors += [f"{problem}; it is judged anew." for problem in loaded.unreadable.values()]
-        self._store_errors += sorted({f"{problem}." for problem in unwritten.values() if problem})
-        return loaded, set(unwritten)
-
-    async def _load_inspections(self, problems: list[str]) -> Inspections | None:
-        """What the inspections of devices found; None if it could not be read, and why joins `problems`."""
-        loaded: Inspections | None = None
-
-        async def load() -> None:
-            nonlocal loaded
-            loaded = await self._store.load_inspections()
-
+    async def _load_inspections(self) -> Inspections | None:
+        """Returns what the inspections of devices found; None if it could not be read."""
         if Connector.ADE not in self._settings.connectors:
             return Inspections({}, {})
-        await self._in_time(READING_ENDS, load(), problems, "loading the inspections")
-        return loaded
+        loading = self._store.load_inspections()
+        return await self._in_time(READING_ENDS, loading, self._store_errors, "loading the inspections")
 
-    async def _save(self, judgement: Judgement, loaded: Loaded | None, unwritten: set[Key], saved: set[Key]) -> None:
-        """Store the statuses; the keys of those that are stored join `saved`."""
-        if loaded is None:
-            return  # without what is remembered, nothing is replaced
-        problems = await self._store.save(judgement.statuses, judgement.departed, loaded, saved, except_for=unwritten)
-        self._store_errors += [f"{problem}." for problem in problems]
+    async def _save(self, judgement: Judgement, loaded: Loaded, unwritten: Collection[Key]) -> set[Key]:
+        """Stores the statuses, except those `unwritten`, and returns the keys of those that are stored."""
+        saved: set[Key] = set()  # filled while saving goes on: what is stored counts, even if time runs out
+        saving = self._store.save(judgement.statuses, judgement.departed, loaded, saved, except_for=unwritten)
+        problems = await self._in_time(SAVING_ENDS, saving, self._store_errors, "saving")
+        self._store_errors += [f"{problem}." for problem in problems or ()]
+        return saved
 
-    async def _in_time(self, share: float, work: Awaitable[None], errors: list[str], what: str) -> None:
-        """Await `work` until that share of the run's time is over; why it failed joins `errors`."""
+    async def _in_time[T](self, share: float, work: Awaitable[T], errors: list[str], what: str) -> T | None:
+        """Returns what `work` returns before that share of the run's time is over; else None, and `errors` says why."""
         try:
             async with asyncio.timeout_at(self._begun + share * self._settings.check_timeout_seconds):
-                await work
+                return await work
         except (StoreError, PublishError) as error:
             errors.append(str(error))
         except TimeoutError:
-            errors.append(
-                f"Time ran out while {what} (CHECK_TIMEOUT_SECONDS is {self._settings.check_timeout_seconds})."
-            )
+            seconds = self._settings.check_timeout_seconds
+            errors.append(f"Time ran out while {what} (CHECK_TIMEOUT_SECONDS is {seconds}).")
         except Exception as error:  # noqa: BLE001 # no fault may keep the closing row from being sent
             errors.append(_fault(what, error))
+        return None
 
     def _result(self, readings: list[Reading], judgement: Judgement, rows: int) -> Run:
         counts: dict[Connector, Counter[Health]] = {}
