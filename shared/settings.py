@@ -5,9 +5,9 @@ The README's table, `local.settings.sample.json` and the Bicep test are checked 
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from shared.clouds import CLOUDS, Cloud
@@ -26,90 +26,6 @@ class SettingsError(ValueError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("The app settings cannot be used. " + " ".join(problems))
         self.problems = tuple(problems)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Every setting, parsed. An attribute is the setting's name in lower case."""
-
-    tables_endpoint: str
-    logs_ingestion_endpoint: str
-    logs_ingestion_rule_id: str
-    tenant_id: str
-    deployment: str
-    azure_client_id: str | None
-    graph_endpoint: str
-    azure_cloud: str
-    connectors: frozenset[Connector]
-    expiry_warning_days: tuple[int, ...]
-    expiry_critical_days: tuple[int, ...]
-    sync_stale_warning_hours: int
-    sync_stale_critical_hours: int
-    vpp_sync_stale_warning_hours: int
-    vpp_sync_stale_critical_hours: int
-    sync_error_critical_hours: int
-    sync_error_names: Mapping[int, str]
-    change_days: int
-    devices_dropped_percent: int
-    devices_dropped_minimum: int
-    check_schedule: str
-    inspect_schedule: str
-    prune_schedule: str
-    check_timeout_seconds: int
-    inspect_timeout_seconds: int
-    history_retention_days: int
-    inspect_every_hours: int
-    device_contact_days: int
-    device_examples: int
-    devices_without_profile_minimum: int
-    enrollment_failing_minimum: int
-    enrollment_failing_percent: int
-    enrollment_events: bool
-
-    @property
-    def cloud(self) -> Cloud:
-        """The audiences of the cloud that the app runs in."""
-        return CLOUDS[self.azure_cloud]
-
-    @property
-    def graph_audience(self) -> str:
-        """Who a token for Graph is asked for: the endpoint where it is one of the cloud's roots."""
-        return self.graph_endpoint if self.graph_endpoint in self.cloud.graph else self.cloud.graph[0]
-
-    def stale_after(self, connector: Connector) -> tuple[timedelta, timedelta]:
-        """Warning and critical limit for the time since a connector's last successful sync."""
-        warning, critical = (
-            (self.vpp_sync_stale_warning_hours, self.vpp_sync_stale_critical_hours)
-            if connector is Connector.VPP
-            else (self.sync_stale_warning_hours, self.sync_stale_critical_hours)
-        )
-        return timedelta(hours=warning), timedelta(hours=critical)
-
-    @staticmethod
-    def load(environment: Mapping[str, str]) -> "Settings":
-        """The settings in `environment` (usually `os.environ`); an empty value is an absent one.
-
-        Raises:
-            SettingsError: naming every setting that is missing or cannot be used.
-
-        """
-        parsed: dict[str, object] = {}
-        problems: dict[str, str] = {}
-        for setting in SETTINGS:
-            text = environment.get(setting.name, "").strip() or setting.default
-            try:
-                parsed[setting.name.lower()] = None if text is None else setting.parse(text)
-            except ValueError:
-                problems[setting.name] = f"{setting.name} is {_shown(text or '')}; expected: {setting.expected}."
-                parsed[setting.name.lower()] = setting.default and setting.parse(setting.default)
-            else:
-                if text is None and setting.required:
-                    problems[setting.name] = f"{setting.name} is missing; expected: {setting.expected}."
-        settings = Settings(**parsed)  # type: ignore[arg-type] # the table gives each its type; a test compares
-        contradictions = [told for names, told in _contradictions(settings) if not names & problems.keys()]
-        if problems or contradictions:
-            raise SettingsError([*problems.values(), *contradictions])
-        return settings
 
 
 class Setting(NamedTuple):
@@ -214,41 +130,101 @@ _DAYS = "whole days, largest first, such as"
 _HOURS = _whole(1, 24 * _LONGEST_DAYS)
 _NCRONTAB = "six NCRONTAB fields (second minute hour day month weekday), UTC"
 
-SETTINGS: Final = (
-    Setting("TABLES_ENDPOINT", None, _account, "an address such as https://<account>.table.core.windows.net", "Table Storage: where the record is kept.", required=True),
-    Setting("LOGS_INGESTION_ENDPOINT", None, _root, "the data collection rule's https address for logs ingestion", "Azure Monitor: where the rows for the alert rules go.", required=True),
-    Setting("LOGS_INGESTION_RULE_ID", None, _word, "the rule's immutable id, dcr- and 32 digits", "The data collection rule.", required=True),
-    Setting("TENANT_ID", None, _word, "the Entra tenant's id, a GUID", "Goes into every row.", required=True),
-    Setting("DEPLOYMENT", None, _word, "the deployment's output DEPLOYMENT", "Goes into every row that the alert rules read, since a workspace can hold rows of several deployments.", required=True),
-    Setting("AZURE_CLIENT_ID", None, _word, "a GUID", "The user-assigned identity's client id. In Azure, `AZURE_TOKEN_CREDENTIALS=ManagedIdentityCredential` beside it makes the credential use only that."),
-    Setting("GRAPH_ENDPOINT", "https://graph.microsoft.com", _root, "an https address without a path", "Microsoft Graph; other clouds have their own."),
-    Setting("AZURE_CLOUD", "AzureCloud", _cloud, "AzureCloud, AzureUSGovernment or AzureChinaCloud", "The Azure cloud: whom tokens are asked for, and which consoles links lead to."),
-    Setting("CONNECTORS", "ade,apns,vpp", _connectors, "a list of ade, apns and vpp", "What is watched. A connector that is not listed leaves the status at once."),
-    Setting("EXPIRY_WARNING_DAYS", "60,30,14", _descending_days, f"{_DAYS} 60,30,14", "Days before an expiry at which a warning is told."),
-    Setting("EXPIRY_CRITICAL_DAYS", "7,1", _descending_days, f"{_DAYS} 7,1, all smaller than the warning days", "Days before an expiry at which it is critical."),
-    Setting("SYNC_STALE_WARNING_HOURS", "36", _HOURS, "whole hours, at least 1", "ADE: hours without a successful sync until a warning."),
-    Setting("SYNC_STALE_CRITICAL_HOURS", "72", _HOURS, "whole hours, not fewer than the warning's", "ADE: hours without a successful sync until it is critical."),
-    Setting("VPP_SYNC_STALE_WARNING_HOURS", "48", _HOURS, "whole hours, at least 1", "VPP: hours without a successful sync until a warning."),
-    Setting("VPP_SYNC_STALE_CRITICAL_HOURS", "96", _HOURS, "whole hours, not fewer than the warning's", "VPP: hours without a successful sync until it is critical."),
-    Setting("SYNC_ERROR_CRITICAL_HOURS", "24", _whole(0, 24 * _LONGEST_DAYS), "whole hours", "Hours that a sync error of ADE lasts until it is critical."),
-    Setting("SYNC_ERROR_NAMES", "", _names, "codes and names such as 5=Access denied;9=Invalid cursor, without the codes 0 and 3", "The tenant's own names for codes of ADE sync errors."),
-    Setting("CHANGE_DAYS", "7", _whole(1, _LONGEST_DAYS), "whole days, at least 1", "Days that a finding about a change is kept."),
-    Setting("DEVICES_DROPPED_PERCENT", "50", _whole(1, 100), "a whole number from 1 to 100", "The loss of synced devices that is a finding."),
-    Setting("DEVICES_DROPPED_MINIMUM", "10", _whole(1, 1_000_000), "a whole number, at least 1", "The devices that must have been there for that; a fall to 0 always counts."),
-    Setting("CHECK_SCHEDULE", "0 7 * * * *", _schedule, _NCRONTAB, "When `check_tokens` runs. The alert rules count on an hourly check."),
-    Setting("INSPECT_SCHEDULE", "0 37 * * * *", _schedule, _NCRONTAB, "When the inspection of devices runs."),
-    Setting("PRUNE_SCHEDULE", "0 17 3 * * *", _schedule, _NCRONTAB, "When `prune_history` runs."),
-    Setting("CHECK_TIMEOUT_SECONDS", "240", _whole(1, _LONGEST_RUN), f"whole seconds from 1 to {_LONGEST_RUN}", "Time for one check; reading ends at half of it."),
-    Setting("INSPECT_TIMEOUT_SECONDS", "540", _whole(1, _LONGEST_RUN), f"whole seconds from 1 to {_LONGEST_RUN}", "Time for one run of the inspection."),
-    Setting("HISTORY_RETENTION_DAYS", "400", _whole(1, _LONGEST_DAYS), "whole days, at least 1", "Days that history and runs are kept."),
-    Setting("INSPECT_EVERY_HOURS", "24", _whole(0, 24 * _LONGEST_DAYS), "whole hours; 0 for every run", "Inspection: hours after which a token is due again. Keep it below 48: an inspection that is older counts as none."),
-    Setting("DEVICE_CONTACT_DAYS", "30", _whole(1, _LONGEST_DAYS), "whole days, at least 1", "Inspection: days without contact that count."),
-    Setting("DEVICE_EXAMPLES", "20", _whole(0, 100), "a whole number from 0 to 100", "Inspection: serial numbers kept for each symptom; 0 keeps none."),
-    Setting("DEVICES_WITHOUT_PROFILE_MINIMUM", "1", _whole(1, 1_000_000), "a whole number, at least 1", "Inspection: devices waiting without a profile that are a finding."),
-    Setting("ENROLLMENT_FAILING_MINIMUM", "3", _whole(1, 1_000_000), "a whole number, at least 1", "Inspection: failed or blocked devices that are a finding, if they are also `ENROLLMENT_FAILING_PERCENT` of all."),
-    Setting("ENROLLMENT_FAILING_PERCENT", "5", _whole(1, 100), "a whole number from 1 to 100", "Inspection: the share of all devices that `ENROLLMENT_FAILING_MINIMUM` must be."),
-    Setting("ENROLLMENT_EVENTS", "false", _switch, "true or false", "Inspection: also read Intune's failure events, which needs a further role."),
-)  # fmt: skip
+
+def _setting(
+    default: str | None, parse: Callable[[str], object], expected: str, about: str, *, required: bool = False
+) -> Any:  # noqa: ANN401 # the annotation beside each use is the type of what `parse` returns; a test compares them
+    return field(metadata={"setting": (default, parse, expected, about, required)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting, parsed. An attribute is the setting's name in lower case."""
+
+    # fmt: off
+    tables_endpoint: str = _setting(None, _account, "an address such as https://<account>.table.core.windows.net", "Table Storage: where the record is kept.", required=True)
+    logs_ingestion_endpoint: str = _setting(None, _root, "the data collection rule's https address for logs ingestion", "Azure Monitor: where the rows for the alert rules go.", required=True)
+    logs_ingestion_rule_id: str = _setting(None, _word, "the rule's immutable id, dcr- and 32 digits", "The data collection rule.", required=True)
+    tenant_id: str = _setting(None, _word, "the Entra tenant's id, a GUID", "Goes into every row.", required=True)
+    deployment: str = _setting(None, _word, "the deployment's output DEPLOYMENT", "Goes into every row that the alert rules read, since a workspace can hold rows of several deployments.", required=True)
+    azure_client_id: str | None = _setting(None, _word, "a GUID", "The user-assigned identity's client id. In Azure, `AZURE_TOKEN_CREDENTIALS=ManagedIdentityCredential` beside it makes the credential use only that.")
+    graph_endpoint: str = _setting("https://graph.microsoft.com", _root, "an https address without a path", "Microsoft Graph; other clouds have their own.")
+    azure_cloud: str = _setting("AzureCloud", _cloud, "AzureCloud, AzureUSGovernment or AzureChinaCloud", "The Azure cloud: whom tokens are asked for, and which consoles links lead to.")
+    connectors: frozenset[Connector] = _setting("ade,apns,vpp", _connectors, "a list of ade, apns and vpp", "What is watched. A connector that is not listed leaves the status at once.")
+    expiry_warning_days: tuple[int, ...] = _setting("60,30,14", _descending_days, f"{_DAYS} 60,30,14", "Days before an expiry at which a warning is told.")
+    expiry_critical_days: tuple[int, ...] = _setting("7,1", _descending_days, f"{_DAYS} 7,1, all smaller than the warning days", "Days before an expiry at which it is critical.")
+    sync_stale_warning_hours: int = _setting("36", _HOURS, "whole hours, at least 1", "ADE: hours without a successful sync until a warning.")
+    sync_stale_critical_hours: int = _setting("72", _HOURS, "whole hours, not fewer than the warning's", "ADE: hours without a successful sync until it is critical.")
+    vpp_sync_stale_warning_hours: int = _setting("48", _HOURS, "whole hours, at least 1", "VPP: hours without a successful sync until a warning.")
+    vpp_sync_stale_critical_hours: int = _setting("96", _HOURS, "whole hours, not fewer than the warning's", "VPP: hours without a successful sync until it is critical.")
+    sync_error_critical_hours: int = _setting("24", _whole(0, 24 * _LONGEST_DAYS), "whole hours", "Hours that a sync error of ADE lasts until it is critical.")
+    sync_error_names: Mapping[int, str] = _setting("", _names, "codes and names such as 5=Access denied;9=Invalid cursor, without the codes 0 and 3", "The tenant's own names for codes of ADE sync errors.")
+    change_days: int = _setting("7", _whole(1, _LONGEST_DAYS), "whole days, at least 1", "Days that a finding about a change is kept.")
+    devices_dropped_percent: int = _setting("50", _whole(1, 100), "a whole number from 1 to 100", "The loss of synced devices that is a finding.")
+    devices_dropped_minimum: int = _setting("10", _whole(1, 1_000_000), "a whole number, at least 1", "The devices that must have been there for that; a fall to 0 always counts.")
+    check_schedule: str = _setting("0 7 * * * *", _schedule, _NCRONTAB, "When `check_tokens` runs. The alert rules count on an hourly check.")
+    inspect_schedule: str = _setting("0 37 * * * *", _schedule, _NCRONTAB, "When the inspection of devices runs.")
+    prune_schedule: str = _setting("0 17 3 * * *", _schedule, _NCRONTAB, "When `prune_history` runs.")
+    check_timeout_seconds: int = _setting("240", _whole(1, _LONGEST_RUN), f"whole seconds from 1 to {_LONGEST_RUN}", "Time for one check; reading ends at half of it.")
+    inspect_timeout_seconds: int = _setting("540", _whole(1, _LONGEST_RUN), f"whole seconds from 1 to {_LONGEST_RUN}", "Time for one run of the inspection.")
+    history_retention_days: int = _setting("400", _whole(1, _LONGEST_DAYS), "whole days, at least 1", "Days that history and runs are kept.")
+    inspect_every_hours: int = _setting("24", _whole(0, 24 * _LONGEST_DAYS), "whole hours; 0 for every run", "Inspection: hours after which a token is due again. Keep it below 48: an inspection that is older counts as none.")
+    device_contact_days: int = _setting("30", _whole(1, _LONGEST_DAYS), "whole days, at least 1", "Inspection: days without contact that count.")
+    device_examples: int = _setting("20", _whole(0, 100), "a whole number from 0 to 100", "Inspection: serial numbers kept for each symptom; 0 keeps none.")
+    devices_without_profile_minimum: int = _setting("1", _whole(1, 1_000_000), "a whole number, at least 1", "Inspection: devices waiting without a profile that are a finding.")
+    enrollment_failing_minimum: int = _setting("3", _whole(1, 1_000_000), "a whole number, at least 1", "Inspection: failed or blocked devices that are a finding, if they are also `ENROLLMENT_FAILING_PERCENT` of all.")
+    enrollment_failing_percent: int = _setting("5", _whole(1, 100), "a whole number from 1 to 100", "Inspection: the share of all devices that `ENROLLMENT_FAILING_MINIMUM` must be.")
+    enrollment_events: bool = _setting("false", _switch, "true or false", "Inspection: also read Intune's failure events, which needs a further role.")
+    # fmt: on
+
+    @property
+    def cloud(self) -> Cloud:
+        """The audiences of the cloud that the app runs in."""
+        return CLOUDS[self.azure_cloud]
+
+    @property
+    def graph_audience(self) -> str:
+        """Who a token for Graph is asked for: the endpoint where it is one of the cloud's roots."""
+        return self.graph_endpoint if self.graph_endpoint in self.cloud.graph else self.cloud.graph[0]
+
+    def stale_after(self, connector: Connector) -> tuple[timedelta, timedelta]:
+        """Warning and critical limit for the time since a connector's last successful sync."""
+        warning, critical = (
+            (self.vpp_sync_stale_warning_hours, self.vpp_sync_stale_critical_hours)
+            if connector is Connector.VPP
+            else (self.sync_stale_warning_hours, self.sync_stale_critical_hours)
+        )
+        return timedelta(hours=warning), timedelta(hours=critical)
+
+    @staticmethod
+    def load(environment: Mapping[str, str]) -> "Settings":
+        """The settings in `environment` (usually `os.environ`); an empty value is an absent one.
+
+        Raises:
+            SettingsError: naming every setting that is missing or cannot be used.
+
+        """
+        parsed: dict[str, object] = {}
+        problems: dict[str, str] = {}
+        for setting in SETTINGS:
+            text = environment.get(setting.name, "").strip() or setting.default
+            try:
+                parsed[setting.name.lower()] = None if text is None else setting.parse(text)
+            except ValueError:
+                problems[setting.name] = f"{setting.name} is {_shown(text or '')}; expected: {setting.expected}."
+                parsed[setting.name.lower()] = setting.default and setting.parse(setting.default)
+            else:
+                if text is None and setting.required:
+                    problems[setting.name] = f"{setting.name} is missing; expected: {setting.expected}."
+        settings = Settings(**parsed)  # type: ignore[arg-type] # the table gives each its type; a test compares
+        contradictions = [told for names, told in _contradictions(settings) if not names & problems.keys()]
+        if problems or contradictions:
+            raise SettingsError([*problems.values(), *contradictions])
+        return settings
+
+
+SETTINGS: Final = tuple(Setting(one.name.upper(), *one.metadata["setting"]) for one in fields(Settings))
+"""The table of settings, in the order of the documents."""
 
 BY_NAME: Final[Mapping[str, Setting]] = {setting.name: setting for setting in SETTINGS}
 """The same by name."""
