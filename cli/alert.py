@@ -23,12 +23,12 @@ from cli.refusals import signed_out
 from cli.rows import RunRow
 from cli.session import Session
 from cli.sign_in import claims, default_token
-from cli.words import moment, next_tick
 from shared.guidance.guidance import Guidance
 from shared.http.azure_errors import told
 from shared.model.tokens import Connector, Finding, Health, Status, Step, Token
 from shared.storage.rows import FINDINGS, NONE, Row, finding_rows
 from shared.text import bounded
+from shared.words import moment, next_tick
 
 CONNECTOR: Final = "test"
 NAME: Final = "TEST"

@@ -12,7 +12,6 @@ from cli import COULD_NOT_TELL, WARNINGS, WELL, WRONG, CommandError, view
 from cli.by_hand import INTUNE_ROLE, ByHand, new_run_id, open_by_hand, store_refused
 from cli.session import Session
 from cli.sign_in import GraphSignIn
-from cli.words import count, kind, listed, next_tick
 from shared import check as app
 from shared.clients import Clients
 from shared.graph import connectors
@@ -21,6 +20,7 @@ from shared.judging.judge import Judgement, judge
 from shared.model.tokens import Code, Connector, Failure, Finding, Health, Key, Outcome, Reading, Run, Status
 from shared.settings import Settings
 from shared.storage.store import Loaded, Store, StoreError
+from shared.words import count, kind, listed, next_tick
 
 _PUBLISHES: Final = ("TABLES_ENDPOINT", "LOGS_INGESTION_ENDPOINT", "LOGS_INGESTION_RULE_ID", "TENANT_ID", "DEPLOYMENT")
 _MOST_NAMED: Final = 5

@@ -13,12 +13,12 @@ from cli.device_search import SECONDS, Search, Stands, search
 from cli.progress import counting
 from cli.session import Session
 from cli.sign_in import GraphSignIn
-from cli.words import ago, count, moment
 from shared.graph import connectors
 from shared.graph.devices import ADE_SOURCE, has_profile, known
 from shared.graph.pages import GraphError
 from shared.model.tokens import Connector, Failure, Token
 from shared.text import bounded
+from shared.words import ago, count, moment
 
 _LONGEST_SERIAL: Final = 64
 _MOST_FAILURES: Final = 5

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from icalendar import Alarm, Calendar, Event
 
 from cli.rows import StatusRow
-from cli.words import kind, moment
 from shared.model.tokens import Code
+from shared.words import kind, moment
 
 
 def calendar_text(rows: Iterable[StatusRow], days: Sequence[int], now: datetime) -> str:

@@ -10,8 +10,8 @@ from cli import WELL, CommandError, export, view
 from cli.records import Records
 from cli.rows import ChangeRow, StatusRow, worst_first
 from cli.session import Session
-from cli.words import count, kind, span
 from shared.text import bounded
+from shared.words import count, kind, span
 
 _MOST: Final = 20
 """Candidates that are listed; more of them help nobody."""

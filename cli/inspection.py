@@ -16,7 +16,6 @@ from cli.records import Records
 from cli.rows import worst_first
 from cli.session import Session
 from cli.sign_in import GraphSignIn
-from cli.words import count, counted, kind, listed, moment, next_tick
 from shared.graph.device_reader import DeviceReader
 from shared.graph.pace import Pace
 from shared.graph.pages import GraphError
@@ -28,6 +27,7 @@ from shared.model.tokens import Connector, Finding, Status
 from shared.storage.store import Inspections, Store, StoreError
 from shared.text import bounded
 from shared.token_inspection import Look
+from shared.words import count, counted, kind, listed, moment, next_tick
 
 _SYMPTOMS: Final = {
     "waiting": "waiting for an enrollment profile",

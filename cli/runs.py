@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from cli import WELL, CommandError, export, view
 from cli.session import Session
-from cli.words import count
+from shared.words import count
 
 SHOWN = 24
 """Runs that are shown unless somebody says otherwise: a day of them."""

@@ -10,8 +10,8 @@ from cli import COULD_NOT_TELL, WARNINGS, WELL, WRONG, CommandError, export, vie
 from cli.records import Records
 from cli.rows import RunRow, StatusRow, worst_first
 from cli.session import Session
-from cli.words import CLOCK_SKEW, ago, count, kind, listed, moment, span
 from shared.model.tokens import Health
+from shared.words import CLOCK_SKEW, ago, count, kind, listed, moment, span
 
 LATE: Final = timedelta(hours=2)
 """Checks are hourly. Data older than this says that one was missed."""

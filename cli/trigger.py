@@ -10,7 +10,7 @@ from cli.progress import until
 from cli.records import Records, open_records
 from cli.rows import InspectionRow, RunRow
 from cli.session import Session
-from cli.words import count, moment, next_tick
+from shared.words import count, moment, next_tick
 
 WAITS: Final = {"check": 300, "inspect": 180, "prune": 0}
 """Seconds to wait for what a run leaves behind, by what was asked for; pruning leaves nothing."""

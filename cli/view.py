@@ -10,9 +10,9 @@ from rich.text import Text
 
 from cli.decode import run_row, status_row
 from cli.rows import ChangeRow, RunRow, StatusRow, worst_first
-from cli.words import ago, count, duration, kind, moment
 from shared.guidance.guidance import Guidance
 from shared.model.tokens import Health
+from shared.words import ago, count, duration, kind, moment
 
 type Row = Mapping[str, Any]
 

@@ -62,3 +62,13 @@ def without_links(name: str) -> str:
     parted = _GUID.sub(r"\1 \2 \3 \4 \5", name)
     parted = re.sub("push-certificate", "push certificate", parted, flags=re.IGNORECASE)
     return _HOST_DOT.sub(" .", _SCHEME.sub(": ", parted))
+
+
+def shortened(text: str, limit: int) -> str:
+    """Returns `text` without its middle where it is longer: a shared name ends in what distinguishes it."""
+    return text if len(text) <= limit else f"{text[: limit - limit // 4 - 1]}…{text[-(limit // 4) :]}"
+
+
+def quoted(text: object, limit: int = 80) -> str:
+    """Returns a name from outside in quotation marks; names hold up to 512 characters, a sentence about 300."""
+    return f"'{shortened(str(text), limit)}'"

@@ -9,9 +9,9 @@ from cli.arm import FUNCTIONS, ArmError
 from cli.doctor import commands
 from cli.doctor.facts import App, Facts
 from cli.doctor.lines import Line, Untried, failed, passed, untried, without
-from cli.words import count, listed
 from shared.settings import BY_NAME, Settings, SettingsError
 from shared.text import bounded
+from shared.words import count, listed
 
 ALERT_RULES: Final = ("token_critical", "token_warning", "check_failing", "check_silent")
 """The log alert rules of infra/alert-rules.json. Their names begin with what the app's name ends with."""

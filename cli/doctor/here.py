@@ -10,8 +10,8 @@ from cli.doctor.app import can_be_used
 from cli.doctor.facts import Facts
 from cli.doctor.lines import Line, Untried, failed, passed, untried, without
 from cli.places import option
-from cli.words import CLOCK_SKEW, count, listed, span
 from shared.text import bounded
+from shared.words import CLOCK_SKEW, count, listed, span
 
 _NEEDED: Final = (
     "TABLES_ENDPOINT",

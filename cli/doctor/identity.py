@@ -9,9 +9,9 @@ from cli.doctor import commands
 from cli.doctor.facts import App, Directory, Facts, Grant, Principal
 from cli.doctor.lines import Line, Untried, failed, passed, untried, without
 from cli.publishing import PUBLISHER
-from cli.words import ago, listed, moment
 from shared.graph.connectors import EVENTS_ROLE, ROLE
 from shared.text import bounded
+from shared.words import ago, listed, moment
 
 OPERATOR: Final = "Managed Identity Operator"
 """Without it Azure answers LinkedAuthorizationFailed: Azure/azure-monitor-baseline-alerts 508."""

@@ -12,10 +12,10 @@ from cli.doctor.lines import Found, Line, RefusedError, Untried, failed, passed,
 from cli.publishing import PUBLISHER
 from cli.rows import RunRow
 from cli.status import LATE
-from cli.words import ago, count, kind, listed, moment
 from shared import __version__
 from shared.graph.connectors import ROLE
 from shared.model.tokens import GraphToken
+from shared.words import ago, count, kind, listed, moment
 
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)

@@ -16,10 +16,10 @@ from cli.page.timeline import timeline
 from cli.page.tokens import Known, entry
 from cli.rows import ChangeRow, InspectionRow, RunRow
 from cli.status import Filters, Freshness, Judged, summary
-from cli.words import count, kind, moment, moment_if_known, span
 from shared import __version__
 from shared.guidance.guidance import Guidance
 from shared.model.tokens import Health
+from shared.words import count, kind, moment, moment_if_known, span
 
 GENERATOR: Final = "ADE Token Monitor"
 """What every page says in its head that it was written by."""

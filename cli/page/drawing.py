@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 from cli.page.html import Content, Markup, joined, tag
 from cli.page.signs import placed
 from cli.rows import StatusRow
-from cli.words import ago, kind, span
 from shared.model.tokens import Health
+from shared.words import ago, kind, span
 
 YEAR: Final = timedelta(days=365)
 

@@ -9,7 +9,7 @@ from cli.page.html import Content, Markup, joined, table, tag
 from cli.page.signs import of_outcome, outcome, placed
 from cli.rows import RunRow
 from cli.view import connectors
-from cli.words import count, duration, moment_if_known
+from shared.words import count, duration, moment_if_known
 
 DAYS: Final = 7
 _NEWEST: Final = 12

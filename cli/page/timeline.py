@@ -9,8 +9,8 @@ from cli.page.drawing import SHAPES, YEAR, Expiry, columns, lanes
 from cli.page.html import Content, Markup, isolated, joined, table, tag
 from cli.page.signs import mark
 from cli.rows import StatusRow
-from cli.words import count, listed, span
 from shared.model.tokens import Health
+from shared.words import count, listed, span
 
 MOST_LANES: Final = 24
 """Tokens that get a line each; more of them are counted by month."""

@@ -8,9 +8,9 @@ from cli.page.html import Content, Markup, heard, isolated, joined, link, table,
 from cli.page.signs import mark, sign
 from cli.rows import ChangeRow, FindingRow, InspectionRow, StatusRow
 from cli.view import doubt
-from cli.words import count, counted, kind, moment, moment_if_known
 from shared.guidance.guidance import Guidance
 from shared.model.tokens import Health
+from shared.words import count, counted, kind, moment, moment_if_known
 
 _CHANGES: Final = 12
 """Of a token's history; `history TOKEN` shows all of it."""

@@ -6,28 +6,16 @@ that a status or a change can hold, whatever release stored it.
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from msgspec import structs
 
 from shared.clouds import CLOUDS, Cloud
 from shared.guidance.catalogue import CATALOGUE, Entry
-from shared.model.tokens import (
-    TERMS_NOT_ACCEPTED,
-    Change,
-    Code,
-    Connector,
-    FieldChange,
-    Finding,
-    FindingState,
-    Status,
-    Token,
-)
-from shared.text import bounded
-
-_NAME: Final = 80
-"""Characters of a token's name in a sentence: names hold up to 512, and a summary is to stay near 300."""
+from shared.model.tokens import TERMS_NOT_ACCEPTED, Code, Connector, Finding, Status, Token
+from shared.text import bounded, quoted, shortened
+from shared.words import CLOCK_SKEW, ago, count, span
 
 _DETAIL: Final = 160
 """Characters of another text from outside."""
@@ -38,12 +26,8 @@ _ERROR_NAME: Final = 40
 _CONDITION: Final = 120
 """Characters of a condition: the subject of a mail holds it."""
 
-_CLOCK_SKEW: Final = timedelta(minutes=5)
-
 _NAMED: Final = re.compile(r"\{(\w+)\}")
 """Where a text takes something in."""
-
-_UNITS: Final = (("day", timedelta(days=1)), ("hour", timedelta(hours=1)), ("minute", timedelta(minutes=1)))
 
 
 class Guidance:
@@ -58,7 +42,7 @@ class Guidance:
         known = {name.casefold(): error for error in errors for name in (error.title, *error.aliases)}
         names = {code: name.strip() for code, name in (sync_error_names or {}).items() if name.strip()}
         self._intune = cloud.intune
-        self._names = {code: _short(name, _ERROR_NAME) for code, name in names.items()}
+        self._names = {code: shortened(name, _ERROR_NAME) for code, name in names.items()}
         self._errors = {code: known[name.casefold()] for code, name in names.items() if name.casefold() in known}
         self._errors |= {code.code: CATALOGUE.sync_errors[code.error] for code in CATALOGUE.sync_codes if code.error}
 
@@ -107,20 +91,7 @@ class Guidance:
         token, now = status.token, status.checked_on
         synced = token.last_successful_sync and f"last synced {_ago(token.last_successful_sync, now)}"
         told = " and ".join(part for part in (token.expires_on and _expiry(token.expires_on, now), synced) if part)
-        return f"{_quoted(status.label)} is {status.health}{told and ': it '}{told}."
-
-    def sentence(self, change: Change) -> str:
-        """What changed about a token in one run, in one sentence."""
-        findings = [field for field in change.fields if field.field == "finding"]
-        if change.old_health is None or any(field.field == "first_seen" for field in change.fields):
-            found = ", ".join(_state(field.new) for field in findings if field.new)
-            told = f"was seen for the first time: {change.health}{found and ', with '}{found}"
-        else:
-            moved = ", ".join(_moved_finding(field) for field in findings)
-            went = f"went from {change.old_health} to" if change.old_health != change.health else "is still"
-            health = f"{went} {change.health}{moved and ': '}{moved}" if moved or went != "is still" else ""
-            told = "; it ".join(text for text in (*map(_moved, change.fields), health) if text) or "changed"
-        return f"{_quoted(change.token_name)} {told}."
+        return f"{quoted(status.label)} is {status.health}{told and ': it '}{told}."
 
     def probable_cause(self, status: Status) -> str | None:
         """What may be behind an ADE sync error that neither catalogue nor tenant explains, worded as a guess."""
@@ -163,11 +134,11 @@ class Guidance:
         cause = CATALOGUE.findings.get(finding.caused_by or "")
         parts = (
             _filled(text, values, "something not known"),
-            finding.caused_by and f"explained by {_quoted(cause.title if cause else finding.caused_by)}",
-            more and f"and {_count(more, 'more finding')}",
+            finding.caused_by and f"explained by {quoted(cause.title if cause else finding.caused_by)}",
+            more and f"and {count(more, 'more finding')}",
             finding.code == Code.SYNC_ERROR and self.probable_cause(status),
         )
-        return f"{_quoted(status.label)} {'; '.join(part for part in parts if part)}."
+        return f"{quoted(status.label)} {'; '.join(part for part in parts if part)}."
 
 
 def _at(instant: datetime | None, time: str = "") -> str:
@@ -187,38 +158,19 @@ def _filled(text: str, values: Mapping[str, str], missing: str | None = None) ->
     return _NAMED.sub(lambda found: values.get(found[1], missing or found[0]), text)
 
 
-def _short(text: str, limit: int) -> str:
-    """`text`, bounded; its middle goes, since a shared name ends in what tells it apart."""
-    return text if len(text) <= limit else f"{text[: limit - limit // 4 - 1]}…{text[-(limit // 4) :]}"
-
-
 def _detail(value: object) -> str:
     text = str(value)
     return text.rstrip(".") if len(text) <= _DETAIL else f"{text[: _DETAIL - 1]}…"
 
 
-def _quoted(text: object, limit: int = _NAME) -> str:
-    return f"'{_short(str(text), limit)}'"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _span(span: timedelta) -> str:
-    return next((_count(span // unit, noun) for noun, unit in _UNITS if span >= unit), "less than a minute")
-
-
 def _ago(instant: datetime, now: datetime) -> str:
-    if instant > now:
-        return "just now" if instant - now <= _CLOCK_SKEW else f"on {instant.date()}"
-    return f"{_span(now - instant)} ago"
+    return f"on {instant.date()}" if instant > now + CLOCK_SKEW else ago(instant, now)
 
 
 def _expiry(expires_on: datetime, now: datetime) -> str:
     if expires_on > now:
-        return f"expires in {_span(expires_on - now)}"
-    return "expired today" if expires_on.date() == now.date() else f"expired {_span(now - expires_on)} ago"
+        return f"expires in {span(expires_on - now)}"
+    return "expired today" if expires_on.date() == now.date() else f"expired {span(now - expires_on)} ago"
 
 
 def _expiry_and_date(status: Status) -> str:
@@ -255,15 +207,15 @@ def _unless_seen_now(status: Status) -> str:
 def _listed(finding: Finding) -> str:
     """At most three of the values that could not be read, and how many more there are."""
     told = [
-        f"{_short(name, _ERROR_NAME)} is {'missing' if raw in {None, 'missing'} else _quoted(raw, _ERROR_NAME)}"
+        f"{shortened(name, _ERROR_NAME)} is {'missing' if raw in {None, 'missing'} else quoted(raw, _ERROR_NAME)}"
         for name, raw in finding.facts.items()
     ]
-    more = [_count(len(told) - 3, "more value")] if len(told) > 3 else []
+    more = [count(len(told) - 3, "more value")] if len(told) > 3 else []
     return ", ".join([*told[:3], *more]) or "a value could not be read"
 
 
 _PHRASES: Final[Mapping[str, Callable[[Status, Finding], str]]] = {
-    "finding": lambda _, finding: _quoted(finding.code),
+    "finding": lambda _, finding: quoted(finding.code),
     "expiry": lambda status, _: _expiry_and_date(status),
     "last_success": lambda status, _: _last_success(status),
     "known_since": lambda status, _: _known_since(status),
@@ -286,45 +238,3 @@ _CONDITIONS: Final[Mapping[str, Callable[[Token, Finding], str]]] = {
     "facts": lambda _, finding: ", ".join(f"{name} {value}" for name, value in finding.facts.items()),
 }
 """What a condition may name."""
-
-
-def _moved(field: FieldChange) -> str:
-    """What one field says happened to the token, to stand after its name; empty for health and findings."""
-    old, new = (_quoted(value) if value else "none" for value in (field.old, field.new))
-    texts = {
-        "apple_id": f"changed its Apple ID from {old} to {new}",
-        "topic": f"changed its push topic from {old} to {new}",
-        "name": f"was renamed from {old}",
-    }
-    return _moved_expiry(field) if field.field == "expiry" else texts.get(field.field, "")
-
-
-def _moved_expiry(field: FieldChange) -> str:
-    old, new = _instant(field.old), _instant(field.new)
-    if new is None:
-        return "no longer tells when it expires"
-    if old and new > old:
-        return f"was renewed: it now expires on {new.date()}"
-    return f"now expires on {new.date()}{f' and not on {old.date()}' if old else ''}"
-
-
-def _instant(text: object) -> datetime | None:
-    try:
-        instant = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-
-
-def _moved_finding(field: FieldChange) -> str:
-    if field.old is None or field.new is None:
-        return f"{_state(field.old or field.new)} {'began' if field.old is None else 'ended'}"
-    if isinstance(field.new, FindingState) and _state(field.old) == _state(field.new):
-        return f"{_state(field.new)} is now {field.new.severity}"
-    return f"{_state(field.old)} became {_state(field.new)}"
-
-
-def _state(state: str | FindingState | None) -> str:
-    if isinstance(state, FindingState):
-        return f"{state.code} ({state.tier})" if state.tier else state.code
-    return str(state)

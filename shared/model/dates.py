@@ -7,15 +7,13 @@ from typing import Final
 from msgspec.structs import replace
 
 from shared.model.tokens import Connector, Token, Unreadable
+from shared.words import CLOCK_SKEW
 
 FIRST: Final = datetime(2007, 1, 1, tzinfo=UTC)
 """No token, sync or device is older: Apple's push service, enrollment program and volume purchases all began later."""
 
 FURTHEST: Final = timedelta(days=3653)
 """Ten years ahead. Tokens and push certificates are valid for one."""
-
-CLOCK_SKEW: Final = timedelta(minutes=5)
-"""A sync this far ahead of now is now; further ahead it is none."""
 
 _PROPERTIES: Final[Mapping[Connector, Mapping[str, str]]] = {
     Connector.ADE: {

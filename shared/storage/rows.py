@@ -13,6 +13,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from shared import __version__
+from shared.guidance.changes import sentence
 from shared.guidance.guidance import Guidance
 from shared.model.tokens import Change, Connector, Failure, Finding, Health, Run, Status, Step
 from shared.text import without_links
@@ -84,7 +85,6 @@ class ChangeSource(NamedTuple):
     change: Change
     connector: Connector
     token_id: str
-    guidance: Guidance
 
 
 class FindingSource(NamedTuple):
@@ -234,7 +234,7 @@ TOKEN_HISTORY: Final = Table[ChangeSource](
         Column("OldHealth", "string", "The health before; left out at first sight.", lambda s: None if s.change.old_health is None else str(s.change.old_health)),
         Column("Health", "string", "The health after.", lambda s: str(s.change.health)),
         Column("Changes", "string", "JSON array of `field`, `old`, `new`.", lambda s: changes_json(s.change)),
-        Column("Sentence", "string", "The change in one sentence for people.", lambda s: s.guidance.sentence(s.change)),
+        Column("Sentence", "string", "The change in one sentence for people.", lambda s: sentence(s.change)),
     ),
 )  # fmt: skip
 

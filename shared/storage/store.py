@@ -157,7 +157,7 @@ class Store:
         return {key: problem for (key, _), problem in zip(changed, results, strict=True) if problem}
 
     async def _write_change(self, of: Key, change: Change) -> str | None:
-        row = TOKEN_HISTORY.row(ChangeSource(change, *of, self._guidance))
+        row = TOKEN_HISTORY.row(ChangeSource(change, *of))
         try:
             await self._history.upsert_entity(row, mode=UpdateMode.REPLACE)
         except AzureError as error:

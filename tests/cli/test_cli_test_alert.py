@@ -10,7 +10,7 @@ from cli_scene import DAY, HOUR, MINUTE, ade, now
 from operators import Operator
 
 import cli.alert
-from cli.words import next_tick
+from shared.words import next_tick
 from simulator import arm, bearer, faults, rules
 
 OPEN = ("token_critical", "TEST", "test")

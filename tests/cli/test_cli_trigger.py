@@ -8,7 +8,7 @@ from cli_scene import DAY, HOUR, ade, now, tenant
 from operators import Operator
 
 import cli.trigger
-from cli.words import next_tick
+from shared.words import next_tick
 from simulator import arm, bearer, faults
 from simulator.devices import fleet
 from simulator.tenant import Tenant

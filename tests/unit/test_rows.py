@@ -186,7 +186,7 @@ def finding_rows(status, **stored):
 
 
 def history_row(change, connector=ADE, token_id="1"):  # noqa: S107 - an id, no password
-    return TOKEN_HISTORY.row(ChangeSource(change, connector, token_id, GUIDANCE))
+    return TOKEN_HISTORY.row(ChangeSource(change, connector, token_id))
 
 
 def history_key(connector, token_id, change):
