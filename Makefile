@@ -18,12 +18,16 @@ demo: setup ## Run the timer function against a simulated tenant and show what a
 test: setup ## Run all tests, with coverage
 	@$(PYTHON_OF_PROJECT) -m pytest -n logical --dist loadfile --cov $(ARGS)
 
-lint: setup ## Check style, types, the direction of imports, Bicep, and that generated documents are current
+lint: setup ## Check style, types, the direction of imports, Bicep, prose, spelling, and generated documents
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-logo
 	@$(PYTHON_OF_PROJECT) -m docs.generate --check
+	@node_modules/.bin/markdownlint-cli2 --config .ci/lint/.markdownlint-cli2.yaml >/dev/null
+	@node_modules/.bin/cspell lint -c .ci/lint/cspell.yaml --no-progress --no-summary
+	@node_modules/.bin/textlint -c .ci/lint/textlint.cjs --ignore-path .ci/lint/.textlintignore \
+		"*.md" "docs/*.md" ".github/**/*.yml" "{cli,docs,infra,shared,simulator}/**/*.{bicep,json,ps1,py,sh}" function_app.py
 	@$(PYTHON_OF_PROJECT) tests/infra/compiler.py
 
 package: setup ## Build dist/ade-token-monitor-<version>.zip, which Azure takes as it is

@@ -75,7 +75,7 @@ var column = {
 var table = { visualization: 'table', size: 0, showExportToExcel: true }
 
 @export()
-@description('The colours of a check\'s outcomes, and what they mean.')
+@description('The colors of a check\'s outcomes, and what they mean.')
 var series = [
   { seriesName: 'succeeded', label: 'succeeded', color: 'green' }
   { seriesName: 'degraded', label: 'degraded: a connector could not be read', color: 'orange' }
@@ -84,7 +84,7 @@ var series = [
 ]
 
 @export()
-@description('The colours of what checks said of the inspections of devices.')
+@description('The colors of what checks said of the inspections of devices.')
 var inspectionSeries = [
   { seriesName: 'fresh', label: 'fresh', color: 'green' }
   { seriesName: 'not fresh', label: 'not fresh: older than 48 hours, or not known', color: 'redBright' }

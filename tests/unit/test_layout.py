@@ -108,6 +108,28 @@ def lint_imports(folder):
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
 
 
+# Words
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("a.md", "Renew it.\n\nThe command that mends it.\n", ["3:18"]),
+        ("a.md", "`tell` is code.\n\n```sh\ntell me\n```\n", []),
+        ("a.py", '"""Return what the row says."""\nMENDED = f"Told {told} of one"\n', ["2:12"]),
+        ("a.py", 'told = "told"  # the name of a field that tells\n', ["1:43"]),
+        ("a.bicep", "@description('What it tells, in words.')\nparam told string\n", ["1:23"]),
+        ("a.json", '{ "told": "told", "about": "a row that stands in a table" }\n', ["1:40"]),
+        ("a.sh", "told=${told#a b c} # it comes and goes\n", ["1:25"]),
+    ],
+)
+def test_a_private_word_is_found_in_documents_and_in_the_prose_of_code(tmp_path, name, text, found):
+    (tmp_path / name).write_text(text, "utf-8")
+    command = ["node_modules/.bin/textlint", "-c", ".ci/lint/textlint.cjs", "-f", "unix", str(tmp_path / name)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert re.findall(r"^/[^:]+:(\d+:\d+):", ended.stdout, re.MULTILINE) == found, ended.stderr
+
+
 # Versions
 
 
