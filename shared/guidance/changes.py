@@ -34,7 +34,7 @@ def _moved(field: FieldChange) -> str:
 def _moved_expiry(field: FieldChange) -> str:
     old, new = _instant(field.old), _instant(field.new)
     if new is None:
-        return "no longer tells when it expires"
+        return "no longer reports when it expires"
     if old and new > old:
         return f"was renewed: it now expires on {new.date()}"
     return f"now expires on {new.date()}{f' and not on {old.date()}' if old else ''}"

@@ -607,7 +607,7 @@ def expiring(tier, severity=Health.WARNING):
     (a_change(FieldChange(field="expiry", old="2026-05-01T00:00:00Z", new="2027-05-01T00:00:00Z")), "was renewed: it now expires on 2027-05-01"),
     (a_change(FieldChange(field="expiry", old="2027-05-01T00:00:00Z", new="2026-05-01T00:00:00Z")), "now expires on 2026-05-01 and not on 2027-05-01"),
     (a_change(FieldChange(field="expiry", new="2026-05-01T00:00:00Z")), "now expires on 2026-05-01"),
-    (a_change(FieldChange(field="expiry", old="2026-05-01T00:00:00Z")), "no longer tells when it expires"),
+    (a_change(FieldChange(field="expiry", old="2026-05-01T00:00:00Z")), "no longer reports when it expires"),
     (a_change(FieldChange(field="expiry", old="2026-05-01", new="2027-05-01T00:00:00+01:00")), "was renewed: it now expires on 2027-05-01"),
     (a_change(FieldChange(field="health", old="healthy", new="warning"), FieldChange(field="finding", new=expiring("30")), old=Health.HEALTHY), "went from healthy to warning: expiring (30) began"),
     (a_change(FieldChange(field="health"), old=Health.UNKNOWN), "went from unknown to warning"),
