@@ -76,6 +76,11 @@ def local_settings() -> str:
     return _json({"IsEncrypted": False, "Values": values})
 
 
+def defaults() -> str:
+    """Return the text of infra/defaults.json: the default of every setting that has one, for Bicep."""
+    return _json({setting.name: setting.default for setting in SETTINGS if setting.default})
+
+
 # ---------------------------------------------------------------- tables
 
 _EDM: Final = {"string": "Edm.String", "datetime": "Edm.DateTime", "int": "Edm.Int32", "boolean": "Edm.Boolean"}
@@ -216,6 +221,7 @@ PAGES: Final[dict[Path, Callable[[], str]]] = {
     ROOT / "README.md": blocks(ROOT / "README.md", {"settings": settings, "cost": cost}),
     ROOT / "local.settings.sample.json": local_settings,
     ROOT / "infra" / "columns.json": columns_json,
+    ROOT / "infra" / "defaults.json": defaults,
 }
 """What writes each file. A file ends in one newline."""
 
