@@ -88,12 +88,12 @@ _EDM: Final = {"string": "Edm.String", "datetime": "Edm.DateTime", "int": "Edm.I
 
 def _storage_columns(of: Table[Any]) -> str:
     rows = ((f"`{column.name}`", _EDM[column.type], column.about) for column in of.columns)
-    return table(("column", "type", "what it says"), rows)
+    return table(("column", "type", "what it contains"), rows)
 
 
 def _log_columns(of: Table[Any]) -> str:
     rows = ((f"`{column.name}`", column.type, column.about) for column in of.columns)
-    return table(("column", "type", "what it says"), rows)
+    return table(("column", "type", "what it contains"), rows)
 
 
 def columns_json() -> str:
