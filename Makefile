@@ -34,6 +34,7 @@ package: setup ## Build dist/ade-token-monitor-<version>.zip, which Azure takes 
 	@$(PYTHON_OF_PROJECT) infra/package.py
 
 template: setup ## Compile infra/main.bicep into infra/azuredeploy.json, which the portal deploys
+	@$(PYTHON_OF_PROJECT) -m docs.generate
 	@$(PYTHON_OF_PROJECT) tests/infra/compiler.py template
 	@$(PYTHON_OF_PROJECT) -m docs.generate
 

@@ -35,18 +35,18 @@ _HOST_SETTINGS: Final = (
     _HostSetting(
         "FUNCTIONS_WORKER_RUNTIME",
         "python",
-        "The worker's language. On Flex Consumption it stands in the app's configuration, and the setting is refused.",
+        "The worker's language. On Flex Consumption, the app's configuration holds it, and Azure refuses this setting.",
     ),
     _HostSetting(
         "AzureWebJobsStorage",
         "UseDevelopmentStorage=true",
-        "Where the host keeps the timers' state: Azurite on its usual ports. In Azure, the `AzureWebJobsStorage__...` "
+        "The storage for the timers' state: Azurite on its default ports. In Azure, the `AzureWebJobsStorage__...` "
         "settings name an account and the identity instead.",
     ),
     _HostSetting(
         "AZURE_TOKEN_CREDENTIALS",
         "dev",
-        "Which credentials are tried: `dev` is your own sign-in, such as the Azure CLI's; "
+        "The credentials to try: `dev` is your own sign-in, such as the Azure CLI's; "
         "`ManagedIdentityCredential` in Azure.",
     ),
 )
@@ -54,13 +54,13 @@ _HOST_SETTINGS: Final = (
 
 def settings() -> str:
     """The tables of settings in README.md."""
-    app = table(("setting", "default", "what it is", "expected"), map(_setting, SETTINGS))
+    app = table(("setting", "default", "what it is", "expected value"), map(_setting, SETTINGS))
     host = table(
         ("setting", "sample", "what it is"), ((f"`{one.name}`", f"`{one.sample}`", one.about) for one in _HOST_SETTINGS)
     )
     return (
-        f"{app}\nThe host and the Azure SDK read settings of their own. "
-        f"`local.settings.sample.json` has these beside the app's:\n\n{host}"
+        f"{app}\nThe Functions host and the Azure SDK also read settings. "
+        f"`local.settings.sample.json` contains these in addition to the app's:\n\n{host}"
     )
 
 
@@ -76,6 +76,11 @@ def local_settings() -> str:
     return _json({"IsEncrypted": False, "Values": values})
 
 
+def defaults() -> str:
+    """Return the text of infra/defaults.json: the default of every setting that has one, for Bicep."""
+    return _json({setting.name: setting.default for setting in SETTINGS if setting.default})
+
+
 # ---------------------------------------------------------------- tables
 
 _EDM: Final = {"string": "Edm.String", "datetime": "Edm.DateTime", "int": "Edm.Int32", "boolean": "Edm.Boolean"}
@@ -83,12 +88,12 @@ _EDM: Final = {"string": "Edm.String", "datetime": "Edm.DateTime", "int": "Edm.I
 
 def _storage_columns(of: Table[Any]) -> str:
     rows = ((f"`{column.name}`", _EDM[column.type], column.about) for column in of.columns)
-    return table(("column", "type", "what it says"), rows)
+    return table(("column", "type", "what it contains"), rows)
 
 
 def _log_columns(of: Table[Any]) -> str:
     rows = ((f"`{column.name}`", column.type, column.about) for column in of.columns)
-    return table(("column", "type", "what it says"), rows)
+    return table(("column", "type", "what it contains"), rows)
 
 
 def columns_json() -> str:
@@ -216,6 +221,7 @@ PAGES: Final[dict[Path, Callable[[], str]]] = {
     ROOT / "README.md": blocks(ROOT / "README.md", {"settings": settings, "cost": cost}),
     ROOT / "local.settings.sample.json": local_settings,
     ROOT / "infra" / "columns.json": columns_json,
+    ROOT / "infra" / "defaults.json": defaults,
 }
 """What writes each file. A file ends in one newline."""
 

@@ -357,6 +357,9 @@ module roles 'modules/roles.bicep' = {
   }
 }
 
+@description('The defaults of the app settings, which `make docs` writes from shared/settings.py.')
+var defaults = loadJsonContent('defaults.json')
+
 @description('Every app setting.')
 var settings = {
   // The app's own, as shared/settings.py reads them.
@@ -369,29 +372,35 @@ var settings = {
   GRAPH_ENDPOINT: graph
   AZURE_CLOUD: cloudName
   CONNECTORS: join(connectors, ',')
-  EXPIRY_WARNING_DAYS: join(map(thresholds.?expiryWarningDays ?? [60, 30, 14], days => string(days)), ',')
-  EXPIRY_CRITICAL_DAYS: join(map(thresholds.?expiryCriticalDays ?? [7, 1], days => string(days)), ',')
-  SYNC_STALE_WARNING_HOURS: string(thresholds.?syncStaleWarningHours ?? 36)
-  SYNC_STALE_CRITICAL_HOURS: string(thresholds.?syncStaleCriticalHours ?? 72)
-  VPP_SYNC_STALE_WARNING_HOURS: string(thresholds.?vppSyncStaleWarningHours ?? 48)
-  VPP_SYNC_STALE_CRITICAL_HOURS: string(thresholds.?vppSyncStaleCriticalHours ?? 96)
-  SYNC_ERROR_CRITICAL_HOURS: string(thresholds.?syncErrorCriticalHours ?? 24)
+  EXPIRY_WARNING_DAYS: join(
+    map(thresholds.?expiryWarningDays ?? split(defaults.EXPIRY_WARNING_DAYS, ','), days => string(days)),
+    ','
+  )
+  EXPIRY_CRITICAL_DAYS: join(
+    map(thresholds.?expiryCriticalDays ?? split(defaults.EXPIRY_CRITICAL_DAYS, ','), days => string(days)),
+    ','
+  )
+  SYNC_STALE_WARNING_HOURS: string(thresholds.?syncStaleWarningHours ?? defaults.SYNC_STALE_WARNING_HOURS)
+  SYNC_STALE_CRITICAL_HOURS: string(thresholds.?syncStaleCriticalHours ?? defaults.SYNC_STALE_CRITICAL_HOURS)
+  VPP_SYNC_STALE_WARNING_HOURS: string(thresholds.?vppSyncStaleWarningHours ?? defaults.VPP_SYNC_STALE_WARNING_HOURS)
+  VPP_SYNC_STALE_CRITICAL_HOURS: string(thresholds.?vppSyncStaleCriticalHours ?? defaults.VPP_SYNC_STALE_CRITICAL_HOURS)
+  SYNC_ERROR_CRITICAL_HOURS: string(thresholds.?syncErrorCriticalHours ?? defaults.SYNC_ERROR_CRITICAL_HOURS)
   SYNC_ERROR_NAMES: join(map(items(syncErrorNames), code => '${code.key}=${code.value}'), ';')
-  CHANGE_DAYS: string(thresholds.?changeDays ?? 7)
-  DEVICES_DROPPED_PERCENT: string(thresholds.?devicesDroppedPercent ?? 50)
-  DEVICES_DROPPED_MINIMUM: string(thresholds.?devicesDroppedMinimum ?? 10)
-  CHECK_SCHEDULE: '0 7 * * * *' // the alert rules count on an hourly check
+  CHANGE_DAYS: string(thresholds.?changeDays ?? defaults.CHANGE_DAYS)
+  DEVICES_DROPPED_PERCENT: string(thresholds.?devicesDroppedPercent ?? defaults.DEVICES_DROPPED_PERCENT)
+  DEVICES_DROPPED_MINIMUM: string(thresholds.?devicesDroppedMinimum ?? defaults.DEVICES_DROPPED_MINIMUM)
+  CHECK_SCHEDULE: defaults.CHECK_SCHEDULE // the alert rules count on an hourly check
   INSPECT_SCHEDULE: inspectSchedule
   PRUNE_SCHEDULE: pruneSchedule
-  CHECK_TIMEOUT_SECONDS: '240'
-  INSPECT_TIMEOUT_SECONDS: '540'
+  CHECK_TIMEOUT_SECONDS: defaults.CHECK_TIMEOUT_SECONDS
+  INSPECT_TIMEOUT_SECONDS: defaults.INSPECT_TIMEOUT_SECONDS
   HISTORY_RETENTION_DAYS: string(historyRetentionDays)
-  INSPECT_EVERY_HOURS: string(thresholds.?inspectEveryHours ?? 24)
-  DEVICE_CONTACT_DAYS: string(thresholds.?deviceContactDays ?? 30)
-  DEVICE_EXAMPLES: string(thresholds.?deviceExamples ?? 20)
-  DEVICES_WITHOUT_PROFILE_MINIMUM: string(thresholds.?devicesWithoutProfileMinimum ?? 1)
-  ENROLLMENT_FAILING_MINIMUM: string(thresholds.?enrollmentFailingMinimum ?? 3)
-  ENROLLMENT_FAILING_PERCENT: string(thresholds.?enrollmentFailingPercent ?? 5)
+  INSPECT_EVERY_HOURS: string(thresholds.?inspectEveryHours ?? defaults.INSPECT_EVERY_HOURS)
+  DEVICE_CONTACT_DAYS: string(thresholds.?deviceContactDays ?? defaults.DEVICE_CONTACT_DAYS)
+  DEVICE_EXAMPLES: string(thresholds.?deviceExamples ?? defaults.DEVICE_EXAMPLES)
+  DEVICES_WITHOUT_PROFILE_MINIMUM: string(thresholds.?devicesWithoutProfileMinimum ?? defaults.DEVICES_WITHOUT_PROFILE_MINIMUM)
+  ENROLLMENT_FAILING_MINIMUM: string(thresholds.?enrollmentFailingMinimum ?? defaults.ENROLLMENT_FAILING_MINIMUM)
+  ENROLLMENT_FAILING_PERCENT: string(thresholds.?enrollmentFailingPercent ?? defaults.ENROLLMENT_FAILING_PERCENT)
   ENROLLMENT_EVENTS: enrollmentEvents ? 'true' : 'false'
   // The Azure SDK's and the host's. The host can fail at its start if it has the addresses alone, and it makes an address
   // of the public cloud from the account's name.

@@ -12,5 +12,5 @@ const PRIVATE_WORDS = [
 
 module.exports = {
   plugins: { [require.resolve("./prose-in-code.cjs")]: true },
-  rules: { terminology: { terms: PRIVATE_WORDS, exclude: ["ID"] } },
+  rules: { terminology: { terms: PRIVATE_WORDS, exclude: ["ID", "Readme"] } },
 };
