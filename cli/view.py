@@ -117,7 +117,7 @@ def print_changes(console: Console, rows: Sequence[ChangeRow]) -> None:
             (f"{SIGNS[row.health]} {row.health}".ljust(10), STYLES[row.health]),
         )
         sentence = Text(row.sentence or "The row does not say what changed.")
-        _print_beside(console, head, sentence, below=True)
+        print_beside(console, head, sentence, below=True)
 
 
 def print_runs(console: Console, rows: Sequence[RunRow]) -> None:
@@ -128,7 +128,7 @@ def print_runs(console: Console, rows: Sequence[RunRow]) -> None:
         head = Text.assemble(f"{started}  ", (f"{sign} {row.outcome}".ljust(11), style))
         took = "-" if row.duration_ms is None else duration(row.duration_ms)
         late = "late, " if row.past_due else ""
-        _print_beside(console, head, Text(f"{took:>7}  {late}{connectors(row)}"), below=False)
+        print_beside(console, head, Text(f"{took:>7}  {late}{connectors(row)}"), below=False)
         for error in row.errors:
             _print_lines(console, _wrapped(Text(error), console, "    "))
 
@@ -173,8 +173,8 @@ def print_table(console: Console, header: Sequence[str], rows: Iterable[Sequence
         console.print(_line(row, (*widths, last), "bold" if number == 0 else ""))
 
 
-def _print_beside(console: Console, head: Text, body: Text, *, below: bool) -> None:
-    """A head, and a text beside it; `below` it where the terminal is narrow and that is wanted."""
+def print_beside(console: Console, head: Text, body: Text, *, below: bool) -> None:
+    """Print a text beside its head; with `below`, indented under it where the terminal is narrow."""
     if below and console.width < _INDENTED:
         _print_lines(console, [head, *_wrapped(body, console, "    ")])
         return
