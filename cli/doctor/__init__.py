@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from cli import CommandError, export
 from cli.doctor import app, commands, identity, machine, runs
-from cli.doctor.facts import NOBODY, Fact, Facts, gather, known
+from cli.doctor.facts import Fact, Facts, gather, known
 from cli.doctor.lines import Line, Words, document, exit_code, named, passed, print_lines, unknown
 from cli.doctor.reads import TABLES
 from cli.session import Session

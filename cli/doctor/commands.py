@@ -51,10 +51,13 @@ def set_settings(facts: Facts, values: Mapping[str, str]) -> Words:
 
 def assign(facts: Facts, role: str, scope: str, account: Account | None = None) -> Words:
     """Assign a role in Azure to the operator's account, or else to the app's identity."""
-    words = "az role assignment create --role {role} --assignee-object-id {assignee} --assignee-principal-type {kind}"
+    words = (
+        "az role assignment create --role {role} --assignee-object-id {assignee} --assignee-principal-type {kind} "
+        "--scope {scope}"
+    )
     assignee = account.object_id if account else _known(facts)["principal"]
     kind = "User" if account and account.is_person else "ServicePrincipal"
-    return command(facts, f"{words} --scope {{scope}}", role=role, assignee=assignee, kind=kind, scope=scope)
+    return command(facts, words, role=role, assignee=assignee, kind=kind, scope=scope)
 
 
 def trigger() -> Words:

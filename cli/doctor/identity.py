@@ -119,8 +119,7 @@ def _not_granted(facts: Facts, identity: Principal, role: str, holders: Sequence
     mistaken = [grant for grant in holders if _was_meant(facts, identity, grant)]
     if mistaken:
         names = listed([f"{grant.name} ({grant.principal_id})" for grant in mistaken[:_SHOWN]])
-        url = "{graph}/v1.0/servicePrincipals/{holder}/appRoleAssignments/{grant}"
-        revoke = f"az rest --method delete --url {url}"
+        revoke = "az rest --method delete --url {graph}/v1.0/servicePrincipals/{holder}/appRoleAssignments/{grant}"
         return failed(
             f"{said}. It was granted to the wrong identity: {names} has it.",
             f"{remedy} After that, remove it from the wrong one.",
