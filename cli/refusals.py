@@ -3,10 +3,11 @@
 import re
 from typing import Final
 
-from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ServiceRequestError
+from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError
 
 from cli import CommandError
 from shared.http.answers import AnswerTooLongError
+from shared.http.azure_errors import status_of
 from shared.text import bounded
 
 READER: Final = "Storage Table Data Reader"
@@ -24,7 +25,7 @@ def tables_refused(error: AzureError, table: str, endpoint: str, source: str) ->
         source: where that was found, for people.
 
     """
-    status = error.status_code if isinstance(error, HttpResponseError) else None
+    status = status_of(error)
     if status is None:
         read = isinstance(error, AnswerTooLongError) or not isinstance(error, ClientAuthenticationError)
         return _silent(error, endpoint, source) if read else signed_out(error)

@@ -1,7 +1,7 @@
 """How tokens, changes, runs and alerts look in a terminal. Text from outside is never read as markup."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
@@ -38,8 +38,6 @@ _OUTCOMES: Final = {"succeeded": ("●", "green"), "degraded": ("▲", "yellow")
 _WIDE: Final = 76
 _INDENTED: Final = 96
 """Columns from which on a sentence stands beside its head, and not below."""
-
-_SHORT: Final = {"minutes": "min", "minute": "min"}
 
 
 class Wrong(NamedTuple):
@@ -228,5 +226,5 @@ def _expiry(row: StatusRow) -> str:
 def _ago(instant: datetime | None, now: datetime) -> str:
     if instant is None:
         return "-"
-    number, _, noun = ago(instant, now).removesuffix(" ago").partition(" ")
-    return f"{number} {_SHORT.get(noun, noun)} ago" if number.isdecimal() else "just now"
+    minutes = (now - instant) // timedelta(minutes=1)
+    return "just now" if minutes < 1 else f"{minutes} min ago" if minutes < 60 else ago(instant, now)

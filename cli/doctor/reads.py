@@ -104,12 +104,12 @@ async def table(records: Records, places: Places, name: str, *, write: bool) -> 
         await client.upsert_entity(_PROOF)
         await client.delete_entity(_PROOF["PartitionKey"], _PROOF["RowKey"])
     except AzureError as error:
-        why = azure_errors.answer(error) or azure_errors.told(error, right=WRITER)
+        why = azure_errors.answer_of(error) or azure_errors.told(error, right=WRITER)
         raise CommandError(
             f"You can read it, and not write to it ({why}). The app's own right can differ.",
             f"--write needs the role {WRITER}; nothing else here does.",
-            status=azure_errors.status(error),
-            role=WRITER if azure_errors.status(error) == 403 else "",
+            status=azure_errors.status_of(error),
+            role=WRITER if azure_errors.status_of(error) == 403 else "",
         ) from error
     return "You can read it; a row was written and removed."
 
@@ -144,7 +144,7 @@ async def send(places: Places, credential: AsyncTokenCredential, now: datetime, 
 
 def _not_sent(error: AzureError, rule_id: str) -> CommandError:
     said, remedy = f"No row could be sent: {azure_errors.told(error, right=PUBLISHER)}.", ""
-    status = azure_errors.status(error)
+    status = azure_errors.status_of(error)
     if status in {401, 403}:
         said = "You may not send rows to the data collection rule. The app's own right can differ."
         remedy = f"To try it with --write, you need the role {PUBLISHER} on the rule; it can take 30 minutes to work."

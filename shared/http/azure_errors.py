@@ -13,8 +13,8 @@ _LONGEST: Final = 300
 
 def told(error: AzureError, *, right: str) -> str:
     """Return the error in one sentence, and the remedy where there is one; `right` is the role that the call needs."""
-    if said := answer(error):
-        match status(error):
+    if said := answer_of(error):
+        match status_of(error):
             case 401 | 403:
                 remedy = f": give the app's identity the role {right}; a new grant can take up to 30 minutes"
             case 404:
@@ -29,12 +29,12 @@ def told(error: AzureError, *, right: str) -> str:
     return f"{type(error).__name__} ({_first_line(error)})"
 
 
-def status(error: AzureError) -> int | None:
+def status_of(error: Exception) -> int | None:
     """Return the HTTP status of the answer; None where there was none."""
     return error.status_code if isinstance(error, HttpResponseError) else None
 
 
-def answer(error: AzureError) -> str:
+def answer_of(error: AzureError) -> str:
     """Return the status and the service's code: `HTTP 403 AuthorizationFailure`; empty where there was no answer."""
     if not isinstance(error, HttpResponseError) or not error.status_code:
         return ""
