@@ -1,6 +1,11 @@
 """What an operator types. Not deployed."""
 
+import sys
+from pathlib import Path
 from typing import Final
+
+SCRIPT: Final = "ade-token-monitor"
+"""The console script of the installed package."""
 
 WELL: Final = 0
 """Exit code of a command that found nothing wrong, or that judges nothing and did its work."""
@@ -18,10 +23,19 @@ COULD_NOT_TELL: Final = 3
 class CommandError(Exception):
     """Why a command cannot go on, in one sentence, and what to do about it in another."""
 
-    def __init__(self, sentence: str, remedy: str) -> None:
+    def __init__(self, sentence: str, remedy: str, *, status: int | None = None, role: str = "") -> None:
         super().__init__(f"{sentence} {remedy}")
         self.sentence = sentence
         self.remedy = remedy
+        self.status = status
+        """HTTP status of the answer; 401 also where nobody is signed in, None where there was no answer."""
+        self.role = role
+        """The role in Azure that the caller lacks; empty where that is not the reason."""
+
+
+def program() -> str:
+    """Return what started this program, for messages that name a command: `python -m cli`, or the installed script."""
+    return SCRIPT if Path(sys.argv[0]).stem == SCRIPT else "python -m cli"
 
 
 def lacking(error: ModuleNotFoundError) -> CommandError:

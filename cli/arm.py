@@ -42,11 +42,7 @@ _APP_ID: Final = re.compile(
 
 
 class ArmError(CommandError):
-    """What Resource Manager did not do; `status` is its answer's, None where none came."""
-
-    def __init__(self, sentence: str, remedy: str, *, status: int | None = None) -> None:
-        super().__init__(sentence, remedy)
-        self.status = status
+    """What Azure Resource Manager did not do."""
 
 
 class Identity(NamedTuple):

@@ -6,6 +6,7 @@ azd notes what infra/main.bicep put out in `.azure/<environment>/.env`, under th
 import json
 import re
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -62,13 +63,27 @@ _LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*", re.
 _ESCAPES: Final = {"n": "\n", "r": "\r"}
 
 
+class Source(StrEnum):
+    """Where a value was found."""
+
+    OPTION = "the option"
+    VARIABLE = "the variable"
+    AZD = "azd's environment"
+
+
 class Place(NamedTuple):
     """A value, and where it was found."""
 
     name: str
     value: str
-    source: str
-    """`the option --tables-endpoint`, `the variable TABLES_ENDPOINT`, `azd's environment contoso`."""
+    kind: Source
+    of: str
+    """The name of the option, variable or environment."""
+
+    @property
+    def source(self) -> str:
+        """Return the same in words: `the option --tables-endpoint`, `azd's environment contoso`."""
+        return f"{self.kind} {self.of}"
 
 
 class Places:
@@ -105,15 +120,15 @@ class Places:
         found: dict[str, Place] = {}
         for name, _, also in KNOWN:
             values = (
-                *((options.get(name), f"the option {option(name)}"),),
-                *((environ.get(one), f"the variable {one}") for one in (name, *also)),
-                *((kept.values.get(one), f"azd's environment {kept.name}") for one in (name, *also)),
+                (options.get(name), Source.OPTION, option(name)),
+                *((environ.get(one), Source.VARIABLE, one) for one in (name, *also)),
+                *((kept.values.get(one), Source.AZD, kept.name) for one in (name, *also)),
             )
-            given = (Place(name, value.strip(), source) for value, source in values if value and value.strip())
+            given = (Place(name, value.strip(), kind, of) for value, kind, of in values if value and value.strip())
             found.update({place.name: place for place in islice(given, 1)})
         places = Places(found, kept.told, kept.name)
         for place in places.elsewhere:
-            if place.source == f"azd's environment {kept.name}":
+            if place.kind is Source.AZD:
                 raise CommandError(
                     f"{place.name} is not used: {place.source} names {bounded(place.value, 100)!r}, which is not a "
                     "host of the cloud, and your sign-in would be sent there.",

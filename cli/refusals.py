@@ -3,10 +3,11 @@
 import re
 from typing import Final
 
-from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ServiceRequestError
+from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError
 
 from cli import CommandError
 from shared.http.answers import AnswerTooLongError
+from shared.http.azure_errors import status_of
 from shared.text import bounded
 
 READER: Final = "Storage Table Data Reader"
@@ -24,11 +25,11 @@ def tables_refused(error: AzureError, table: str, endpoint: str, source: str) ->
         source: where that was found, for people.
 
     """
-    status = error.status_code if isinstance(error, HttpResponseError) else None
+    status = status_of(error)
     if status is None:
         read = isinstance(error, AnswerTooLongError) or not isinstance(error, ClientAuthenticationError)
         return _silent(error, endpoint, source) if read else signed_out(error)
-    account, code = _account(endpoint), _code(error)
+    account, code, role = _account(endpoint), _code(error), ""
     refused = f"{table} could not be read: {account} answered HTTP {status}{f' {code}' if code else ''}"
     match status, code:
         case _, "TableNotFound":
@@ -41,7 +42,7 @@ def tables_refused(error: AzureError, table: str, endpoint: str, source: str) ->
             told = f"{refused}: it does not take this sign-in."
             remedy = "Sign in to the tenant of the monitor's subscription: `az login --tenant TENANT_ID`."
         case 403, _:
-            told = f"{refused}: you may not read it."
+            told, role = f"{refused}: you may not read it.", READER
             remedy = (
                 f"An Owner or User Access Administrator of the storage account gives you the role {READER}: "
                 f'`az role assignment create --role "{READER}" --assignee YOU --scope STORAGE_ACCOUNT_ID`, or the '
@@ -51,7 +52,7 @@ def tables_refused(error: AzureError, table: str, endpoint: str, source: str) ->
             told, remedy = f"{refused}.", f"Check the address: {source} says {bounded(endpoint, 200)}."
         case _:
             told, remedy = f"{refused}.", "Try again in a minute; if it goes on, look at Azure's service health."
-    return CommandError(told, remedy)
+    return CommandError(told, remedy, status=status, role=role)
 
 
 def signed_out(error: AzureError) -> CommandError:
@@ -59,6 +60,7 @@ def signed_out(error: AzureError) -> CommandError:
     return CommandError(
         f"There is no sign-in to Azure that works here ({_attempts(error)}).",
         "Run `az login` (with `--tenant TENANT_ID` if you have several), then try again.",
+        status=401,
     )
 
 

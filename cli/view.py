@@ -1,7 +1,7 @@
 """How tokens, changes, runs and alerts look in a terminal. Text from outside is never read as markup."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
@@ -38,8 +38,6 @@ _OUTCOMES: Final = {"succeeded": ("●", "green"), "degraded": ("▲", "yellow")
 _WIDE: Final = 76
 _INDENTED: Final = 96
 """Columns from which on a sentence stands beside its head, and not below."""
-
-_SHORT: Final = {"minutes": "min", "minute": "min"}
 
 
 class Wrong(NamedTuple):
@@ -117,7 +115,7 @@ def print_changes(console: Console, rows: Sequence[ChangeRow]) -> None:
             (f"{SIGNS[row.health]} {row.health}".ljust(10), STYLES[row.health]),
         )
         sentence = Text(row.sentence or "The row does not say what changed.")
-        _print_beside(console, head, sentence, below=True)
+        print_beside(console, head, sentence, below=True)
 
 
 def print_runs(console: Console, rows: Sequence[RunRow]) -> None:
@@ -128,7 +126,7 @@ def print_runs(console: Console, rows: Sequence[RunRow]) -> None:
         head = Text.assemble(f"{started}  ", (f"{sign} {row.outcome}".ljust(11), style))
         took = "-" if row.duration_ms is None else duration(row.duration_ms)
         late = "late, " if row.past_due else ""
-        _print_beside(console, head, Text(f"{took:>7}  {late}{connectors(row)}"), below=False)
+        print_beside(console, head, Text(f"{took:>7}  {late}{connectors(row)}"), below=False)
         for error in row.errors:
             _print_lines(console, _wrapped(Text(error), console, "    "))
 
@@ -173,8 +171,8 @@ def print_table(console: Console, header: Sequence[str], rows: Iterable[Sequence
         console.print(_line(row, (*widths, last), "bold" if number == 0 else ""))
 
 
-def _print_beside(console: Console, head: Text, body: Text, *, below: bool) -> None:
-    """A head, and a text beside it; `below` it where the terminal is narrow and that is wanted."""
+def print_beside(console: Console, head: Text, body: Text, *, below: bool) -> None:
+    """Print a text beside its head; with `below`, indented under it where the terminal is narrow."""
     if below and console.width < _INDENTED:
         _print_lines(console, [head, *_wrapped(body, console, "    ")])
         return
@@ -228,5 +226,5 @@ def _expiry(row: StatusRow) -> str:
 def _ago(instant: datetime | None, now: datetime) -> str:
     if instant is None:
         return "-"
-    number, _, noun = ago(instant, now).removesuffix(" ago").partition(" ")
-    return f"{number} {_SHORT.get(noun, noun)} ago" if number.isdecimal() else "just now"
+    minutes = (now - instant) // timedelta(minutes=1)
+    return "just now" if minutes < 1 else f"{minutes} min ago" if minutes < 60 else ago(instant, now)

@@ -106,7 +106,8 @@ def _credential(settings: Settings, transport: AioHttpTransport) -> DefaultAzure
     try:
         return DefaultAzureCredential(managed_identity_client_id=settings.azure_client_id, transport=transport)
     except ValueError as error:  # the SDK reads this setting itself
-        raise SettingsError([f"AZURE_TOKEN_CREDENTIALS cannot be used: {bounded(str(error))}"]) from None
+        name = "AZURE_TOKEN_CREDENTIALS"
+        raise SettingsError([f"{name} cannot be used: {bounded(str(error))}"], [name]) from None
 
 
 def _batches(

@@ -4,7 +4,7 @@ The README's table, `local.settings.sample.json` and the Bicep test are checked 
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
@@ -21,11 +21,12 @@ _LOOKS_SECRET: Final = re.compile(r"sig=|key=|secret|password|token=|eyJ|//[^/]*
 
 
 class SettingsError(ValueError):
-    """Settings that cannot be used: one line for each, naming the setting, its value and what is expected."""
+    """Reports settings that cannot be used: one sentence for each problem, and the names of the settings."""
 
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("The app settings cannot be used. " + " ".join(problems))
+    def __init__(self, problems: Iterable[str], names: Iterable[str]) -> None:
         self.problems = tuple(problems)
+        self.names = tuple(names)
+        super().__init__("The app settings cannot be used. " + " ".join(self.problems))
 
 
 class Setting(NamedTuple):
@@ -217,9 +218,11 @@ class Settings:
                 if text is None and setting.required:
                     problems[setting.name] = f"{setting.name} is missing; expected: {setting.expected}."
         settings = Settings(**parsed)  # type: ignore[arg-type] # the table gives each its type; a test compares
-        contradictions = [told for names, told in _contradictions(settings) if not names & problems.keys()]
+        contradictions = {names: told for names, told in _contradictions(settings) if not names & problems.keys()}
         if problems or contradictions:
-            raise SettingsError([*problems.values(), *contradictions])
+            wrong = problems.keys() | set().union(*contradictions)
+            names = [setting.name for setting in SETTINGS if setting.name in wrong]
+            raise SettingsError([*problems.values(), *contradictions.values()], names)
         return settings
 
 

@@ -1,114 +1,102 @@
-"""The commands that mend things, with what is known of the deployment filled in."""
+"""The commands that fix things, with what is known of the deployment filled in."""
 
 import sys
+from collections.abc import Mapping
 from typing import Final
 
-from cli.arm import CollectionRule
+from cli import program
 from cli.doctor.facts import Facts
+from cli.doctor.lines import Words
+from cli.doctor.reads import Account
 
-GRANT: Final = "infra/grant-graph-role.sh"
+GRANT: Final = "infra/grant-graph-role.sh --principal-id {principal}"
+SET: Final = "az functionapp config appsettings set --ids {app_id} --settings"
 
-_CLOCKS: Final = {"win32": ("w32tm", "/resync", "/force"), "darwin": ("sudo", "sntp", "-sS", "time.apple.com")}
-
-type Words = tuple[str, ...]
-
-
-def app_id(facts: Facts) -> str:
-    """The app's resource id, or a word in its place."""
-    return facts.places.value("FUNCTION_APP_ID") or "FUNCTION_APP_ID"
+_CLOCKS: Final = {"win32": "w32tm /resync /force", "darwin": "sudo sntp -sS time.apple.com"}
+SET_CLOCK: Final = _CLOCKS.get(sys.platform, "sudo timedatectl set-ntp true")
 
 
-def group_id(facts: Facts) -> str:
-    """That of the resource group."""
-    return app_id(facts).partition("/providers/")[0] if facts.places.get("FUNCTION_APP_ID") else "RESOURCE_GROUP_ID"
+def command(facts: Facts, words: str, *more: str, **values: str) -> Words:
+    """Split a command into words and fill in `values` and what is known; `more` are words that follow."""
+    known = {**_known(facts), **values}
+    return *(word.format_map(known) for word in words.split()), *more
 
 
 def sign_in(facts: Facts) -> Words:
-    """Sign in to the right tenant."""
-    tenant = facts.places.value("TENANT_ID")
-    return ("az", "login", *(("--tenant", tenant) if tenant else ()))
+    """Sign in to the monitor's tenant."""
+    return command(facts, "az login --tenant {tenant}" if facts.places.get("TENANT_ID") else "az login")
 
 
 def provision(facts: Facts) -> Words:
     """Deploy the infrastructure again."""
-    name = facts.places.azd_environment
-    if name:
-        return "azd", "provision", "--environment", name
-    group = facts.places.value("RESOURCE_GROUP") or group_id(facts).rpartition("/")[2]
-    words = ("az", "deployment", "group", "create", "--resource-group", group)
-    return (*words, "--parameters", "YOUR_PARAMETERS.bicepparam")
-
-
-def refresh(facts: Facts) -> Words:
-    """Have azd note again what the deployment put out."""
-    name = facts.places.azd_environment
-    return "azd", "env", "refresh", *(("--environment", name) if name else ())
+    by_hand = "az deployment group create --resource-group {group} --parameters YOUR_PARAMETERS.bicepparam"
+    return _azd(facts, "provision") or command(facts, by_hand)
 
 
 def deploy(facts: Facts) -> Words:
     """Deploy the code again."""
-    name = facts.places.azd_environment
-    if name:
-        return "azd", "deploy", "--environment", name
-    group, app = group_id(facts).rpartition("/")[2], app_id(facts).rpartition("/")[2]
-    return "python", "infra/deploy_code.py", "--resource-group", group, "--name", app
+    by_hand = "python infra/deploy_code.py --resource-group {group} --name {app}"
+    return _azd(facts, "deploy") or command(facts, by_hand)
 
 
-def set_settings(facts: Facts, **values: str) -> Words:
+def refresh(facts: Facts) -> Words:
+    """Have azd record the deployment's outputs again."""
+    return _azd(facts, "env", "refresh") or ("azd", "env", "refresh")
+
+
+def set_settings(facts: Facts, values: Mapping[str, str]) -> Words:
     """Change app settings."""
-    pairs = (f"{name}={value}" for name, value in values.items())
-    return "az", "functionapp", "config", "appsettings", "set", "--ids", app_id(facts), "--settings", *pairs
+    return command(facts, SET, *(f"{name}={value}" for name, value in values.items()))
 
 
-def of_app(facts: Facts, *verb: str) -> Words:
-    """`az functionapp VERB` of the app."""
-    return "az", "functionapp", *verb, "--ids", app_id(facts)
-
-
-def grant(principal_id: str | None, *, events: bool) -> Words:
-    """Grant the Graph role."""
-    words = (GRANT, "--principal-id", principal_id or "IDENTITY_PRINCIPAL_ID")
-    return (*words, "--enrollment-events") if events else words
-
-
-def take_back(facts: Facts, principal_id: str, grant_id: str) -> Words:
-    """Take a Graph role from somebody."""
-    graph = facts.setting("GRAPH_ENDPOINT") or "https://graph.microsoft.com"
-    url = f"{graph}/v1.0/servicePrincipals/{principal_id}/appRoleAssignments/{grant_id}"
-    return "az", "rest", "--method", "delete", "--url", url
-
-
-def assign(role: str, assignee: Words, scope: str) -> Words:
-    """Give somebody a role in Azure."""
-    return "az", "role", "assignment", "create", "--role", role, *assignee, "--scope", scope
-
-
-def principal(principal_id: str | None) -> Words:
-    """The app's identity as somebody who is given a role."""
-    return (
-        "--assignee-object-id",
-        principal_id or "IDENTITY_PRINCIPAL_ID",
-        "--assignee-principal-type",
-        "ServicePrincipal",
+def assign(facts: Facts, role: str, scope: str, account: Account | None = None) -> Words:
+    """Assign a role in Azure to the operator's account, or else to the app's identity."""
+    words = (
+        "az role assignment create --role {role} --assignee-object-id {assignee} --assignee-principal-type {kind} "
+        "--scope {scope}"
     )
+    assignee = account.object_id if account else _known(facts)["principal"]
+    kind = "User" if account and account.is_person else "ServicePrincipal"
+    return command(facts, words, role=role, assignee=assignee, kind=kind, scope=scope)
+
+
+def trigger() -> Words:
+    """Ask the app for a check."""
+    return *program().split(), "trigger", "check"
 
 
 def storage_account_id(facts: Facts) -> str:
-    """The resource id of the account that the tables are in, which lies in the app's resource group."""
+    """Return the resource id of the tables' account, which is in the app's resource group."""
     host = (facts.places.value("TABLES_ENDPOINT") or "").partition("//")[2].partition("/")[0]
     name = host.partition(".")[0] if ".table." in host else "STORAGE_ACCOUNT"
-    return f"{group_id(facts)}/providers/Microsoft.Storage/storageAccounts/{name}"
+    return f"{_known(facts)['group_id']}/providers/Microsoft.Storage/storageAccounts/{name}"
 
 
-def collection_rule_id(facts: Facts, rule: CollectionRule | None) -> str:
-    """The resource id of the data collection rule; where it was not found, by the template's way of naming."""
-    if rule:
+def collection_rule_id(facts: Facts) -> str:
+    """Return the resource id of the data collection rule; where it was not found, by the template's naming."""
+    if rule := facts.collection_rule:
         return rule.id
-    name = app_id(facts).rpartition("/")[2]
-    named = f"dcr-{name.removeprefix('func-')}" if name.startswith("func-") else "DATA_COLLECTION_RULE"
-    return f"{group_id(facts)}/providers/Microsoft.Insights/dataCollectionRules/{named}"
+    known = _known(facts)
+    named = f"dcr-{known['app'].removeprefix('func-')}" if known["app"].startswith("func-") else "DATA_COLLECTION_RULE"
+    return f"{known['group_id']}/providers/Microsoft.Insights/dataCollectionRules/{named}"
 
 
-def set_clock() -> Words:
-    """Set this machine's clock."""
-    return _CLOCKS.get(sys.platform, ("sudo", "timedatectl", "set-ntp", "true"))
+def _azd(facts: Facts, *verb: str) -> Words | None:
+    """Return a command of azd for its environment; None where there is none."""
+    name = facts.places.azd_environment
+    return ("azd", *verb, "--environment", name) if name else None
+
+
+def _known(facts: Facts) -> dict[str, str]:
+    """Return what fills in a command: a value that is not known is a placeholder in capitals."""
+    app_id = facts.places.value("FUNCTION_APP_ID")
+    group_id = app_id.partition("/providers/")[0] if app_id else "RESOURCE_GROUP_ID"
+    return {
+        "app_id": app_id or "FUNCTION_APP_ID",
+        "app": (app_id or "FUNCTION_APP_ID").rpartition("/")[2],
+        "group_id": group_id,
+        "group": facts.places.value("RESOURCE_GROUP") or group_id.rpartition("/")[2],
+        "principal": facts.principal_id or "IDENTITY_PRINCIPAL_ID",
+        "tenant": facts.places.value("TENANT_ID") or "TENANT_ID",
+        "graph": facts.setting("GRAPH_ENDPOINT") or "https://graph.microsoft.com",
+    }

@@ -1,102 +1,131 @@
-"""What `doctor` tells: lines that passed, failed, or were not tried."""
+"""What `doctor` reports: one line for each check, in a terminal and as JSON."""
 
-import asyncio
-from collections.abc import Awaitable, Iterable, Iterator
-from dataclasses import dataclass
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from cli import COULD_NOT_TELL, WELL, WRONG, CommandError
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
 
-_SECONDS: Final = 90
-"""For one look, attempts included."""
+from cli import COULD_NOT_TELL, WELL, WRONG, CommandError, view
+
+type Words = tuple[str, ...]
 
 
 class State(StrEnum):
-    """What came of a line."""
+    """What a check found."""
 
     PASSED = "passed"
     FAILED = "failed"
     UNTRIED = "not tried"
 
 
-class Line(NamedTuple):
-    """One thing that has to be in place."""
+_SIGNS: Final = {State.PASSED: ("●", "green"), State.FAILED: ("✖", "bold red"), State.UNTRIED: ("-", "yellow")}
+_STATES: Final = max(map(len, State)) + 2
+_INDENT: Final = "    "
 
-    what: str
+
+class NotTriedError(CommandError):
+    """A fact that was not read; `sentence` gives the reason."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(f"{reason[0].upper()}{reason[1:].rstrip('.')}.", remedy)
+
+
+class Line(NamedTuple):
+    """The result of one check."""
+
     state: State
     said: str
-    """What was found, or why it was not looked for."""
+    """What was found, or why the check was not tried."""
     remedy: str = ""
-    """What to do about it, in a sentence; may be empty where `command` says it all."""
-    command: tuple[str, ...] = ()
-    """What mends it, word by word."""
-    then: tuple[str, ...] = ()
-    """What is to be done after it."""
+    """How to fix it, in a sentence; empty where `command` is enough."""
+    command: Words = ()
+    """The command that fixes it, word by word."""
+    then: Words = ()
+    """The command that follows it."""
+    what: str = ""
+    """The check's name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Untried:
-    """That something was not looked for."""
-
-    why: str
+def passed(said: str) -> Line:
+    """Return the line of a check that passed."""
+    return Line(State.PASSED, said)
 
 
-class RefusedError(CommandError):
-    """That a service did not do what it was asked for with the operator's sign-in."""
-
-    def __init__(self, problem: CommandError, *, status: int | None, role: str) -> None:
-        super().__init__(problem.sentence, problem.remedy)
-        self.status = status
-        """Of its answer; None where none came."""
-        self.role = role
-        """What the operator would need."""
+def failed(said: str, remedy: str = "", command: Words = (), then: Words = ()) -> Line:
+    """Return the line of a check that failed."""
+    return Line(State.FAILED, said, remedy, command, then)
 
 
-type Found[T] = T | Untried | CommandError
-"""What a look brought: something, or why there was no look, or what went wrong with it."""
+def unknown(problem: CommandError, command: Words = ()) -> Line:
+    """Return the line of a check whose fact is not known; `command` fixes the read that failed."""
+    if isinstance(problem, NotTriedError):
+        return Line(State.UNTRIED, problem.sentence, problem.remedy)
+    return failed(problem.sentence, problem.remedy, command)
 
 
-async def in_time[T](who: str, looking: Awaitable[Found[T]]) -> Found[T]:
-    """What a look brings, or that it took too long."""
-    try:
-        async with asyncio.timeout(_SECONDS):
-            return await looking
-    except TimeoutError:
-        return CommandError(f"{who} did not answer within {_SECONDS} seconds.", "Check the network, proxy and VPN.")
-
-
-def passed(what: str, said: str) -> Line:
-    """A line that passed."""
-    return Line(what, State.PASSED, said)
-
-
-def failed(what: str, said: str, remedy: str = "", command: Iterable[str] = ()) -> Line:
-    """A line that failed."""
-    return Line(what, State.FAILED, said, remedy, tuple(command))
-
-
-def untried(what: str, why: str, remedy: str = "") -> Line:
-    """A line that was not tried; `why` needs no period."""
-    return Line(what, State.UNTRIED, f"{why[0].upper()}{why[1:].rstrip('.')}.", remedy)
-
-
-def told_once(lines: Iterable[Line]) -> Iterator[Line]:
-    """The lines; one that failed for the very reason of an earlier one names that one instead of the reason."""
+def named(results: Iterable[tuple[str, Line]]) -> list[Line]:
+    """Name the lines. One that failed for the same reason as an earlier one refers to that one."""
     first: dict[str, str] = {}
-    for line in lines:
-        earlier = first.setdefault(line.said, line.what) if line.state is State.FAILED else line.what
-        yield line if earlier == line.what else failed(line.what, f"For the same reason as {earlier}.")
-
-
-def without(what: str, found: Untried | CommandError, command: Iterable[str] = ()) -> Line:
-    """The line of something that a look did not bring; `command` mends what went wrong with the look."""
-    if isinstance(found, Untried):
-        return untried(what, found.why)
-    return failed(what, found.sentence, found.remedy, command)
+    lines = []
+    for what, line in results:
+        earlier = first.setdefault(line.said, what) if line.state is State.FAILED else what
+        same = failed(f"For the same reason as {earlier}.")
+        lines.append((line if earlier == what else same)._replace(what=what))
+    return lines
 
 
 def exit_code(lines: Iterable[Line]) -> int:
-    """0 all passed, 2 a line failed, 3 nothing could be tried."""
+    """Return 0 where all that was tried passed, 2 where a check failed, 3 where nothing could be tried."""
     states = {line.state for line in lines}
     return WRONG if State.FAILED in states else WELL if State.PASSED in states else COULD_NOT_TELL
+
+
+def document(lines: Sequence[Line]) -> dict[str, Any]:
+    """Return what `doctor --format json` prints."""
+    return {
+        "exit_code": exit_code(lines),
+        "counts": {str(state): sum(line.state is state for line in lines) for state in State},
+        "lines": [
+            {
+                "what": line.what,
+                "state": str(line.state),
+                "said": line.said,
+                "remedy": line.remedy or None,
+                "command": shlex.join(line.command) or None,
+                "then": shlex.join(line.then) or None,
+            }
+            for line in lines
+        ],
+    }
+
+
+def print_lines(console: Console, lines: Sequence[Line]) -> None:
+    """Print each line, below it how to fix what failed, and the totals."""
+    names = max(len(line.what) for line in lines)
+    for line in lines:
+        sign, style = _SIGNS[line.state]
+        head = Text.assemble((f"{sign} {line.state}".ljust(_STATES), style), "  ", line.what.ljust(names))
+        view.print_beside(console, head, Text(line.said), below=True)
+        if line.remedy:
+            view.print_hanging(console, _INDENT, Text(line.remedy))
+        for command in filter(None, (line.command, line.then)):
+            for part in _continued(command, console.width - len(_INDENT)):
+                console.print(Text.assemble(_INDENT, (part, "bold")), soft_wrap=True)
+    counts = Counter(line.state for line in lines)
+    console.print(view.told(f"\n{', '.join(f'{counts[one]} {one}' for one in State if counts[one])}."))
+
+
+def _continued(command: Words, width: int) -> list[str]:
+    """Quote the command for a shell; what is longer than `width` continues on further lines after a backslash."""
+    lines: list[str] = []
+    for word in map(shlex.quote, command):
+        if lines and cell_len(lines[-1]) + 1 + cell_len(word) + 2 <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f"  {word}" if lines else word)
+    return [f"{line} \\" for line in lines[:-1]] + lines[-1:]

@@ -12,22 +12,34 @@ _LONGEST: Final = 300
 
 
 def told(error: AzureError, *, right: str) -> str:
-    """The error in one sentence, and the remedy where there is one; `right` names the role that the call needs."""
-    if isinstance(error, HttpResponseError) and error.status_code:
-        code = getattr(error, "error_code", None) or (error.error.code if error.error else None)
-        answer = f"HTTP {error.status_code}{f' {bounded(str(getattr(code, "value", code)), 100)}' if code else ''}"
-        match error.status_code:
+    """Return the error in one sentence, and the remedy where there is one; `right` is the role that the call needs."""
+    if said := answer_of(error):
+        match status_of(error):
             case 401 | 403:
-                return f"{answer}: give the app's identity the role {right}; a new grant can take up to 30 minutes"
+                remedy = f": give the app's identity the role {right}; a new grant can take up to 30 minutes"
             case 404:
-                return f"{answer}: what infra/main.bicep deploys is not there, or the address in the settings is wrong"
+                remedy = ": what infra/main.bicep deploys is not there, or the address in the settings is wrong"
             case _:
-                return answer
+                remedy = ""
+        return f"{said}{remedy}"
     if isinstance(error, ClientAuthenticationError) and not isinstance(error, AnswerTooLongError):
         return f"no sign-in ({_attempt(error)}): check that the app has its managed identity"
     if isinstance(error, ServiceRequestError):
         return f"no connection ({_first_line(error)}): check the address in the settings, DNS and firewall"
     return f"{type(error).__name__} ({_first_line(error)})"
+
+
+def status_of(error: Exception) -> int | None:
+    """Return the HTTP status of the answer; None where there was none."""
+    return error.status_code if isinstance(error, HttpResponseError) else None
+
+
+def answer_of(error: AzureError) -> str:
+    """Return the status and the service's code: `HTTP 403 AuthorizationFailure`; empty where there was no answer."""
+    if not isinstance(error, HttpResponseError) or not error.status_code:
+        return ""
+    code = getattr(error, "error_code", None) or (error.error.code if error.error else None)
+    return f"HTTP {error.status_code}{f' {bounded(str(getattr(code, "value", code)), 100)}' if code else ''}"
 
 
 def _attempt(error: AzureError) -> str:

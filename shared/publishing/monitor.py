@@ -9,7 +9,7 @@ from azure.monitor.ingestion import LogsUploadError
 from azure.monitor.ingestion.aio import LogsIngestionClient
 
 from shared.guidance.guidance import Guidance
-from shared.http.azure_errors import told
+from shared.http.azure_errors import status_of, told
 from shared.model.tokens import Connector, Failure, Key, Outcome, Run, Status
 from shared.settings import Settings
 from shared.storage.rows import CLOSING, DEVICES, FINDINGS, RUNS, Row, RunSource, Table, finding_rows
@@ -21,7 +21,14 @@ _RIGHT: Final = "Monitoring Metrics Publisher on the data collection rule"
 
 
 class PublishError(Exception):
-    """Rows that were not sent; one sentence that tells how many, the cause and the remedy."""
+    """Reports rows that were not sent, in a sentence that names their number, the cause and the remedy."""
+
+    def __init__(self, table: str, lost: int, rows: int, cause: Exception) -> None:
+        why = told(cause, right=_RIGHT) if isinstance(cause, AzureError) else type(cause).__name__
+        super().__init__(f"{lost} of {rows} rows of {table} were not taken: {why}.")
+        self.table = table
+        self.status = status_of(cause)
+        """HTTP status of the first answer that took none; None where there was none."""
 
 
 class Monitor:
@@ -102,14 +109,8 @@ class Monitor:
         finally:
             # A cancelled upload has already told what was refused before it.
             if lost:
-                raise PublishError(_sentence(table.name, lost, len(rows)))
-
-
-def _sentence(table: str, lost: Sequence[LogsUploadError], rows: int) -> str:
-    count = sum(len(error.failed_logs) for error in lost)
-    first = lost[0].error
-    why = told(first, right=_RIGHT) if isinstance(first, AzureError) else f"{type(first).__name__}"
-    return f"{count} of {rows} rows of {table} were not taken: {why}."
+                number = sum(len(error.failed_logs) for error in lost)
+                raise PublishError(table.name, number, len(rows), lost[0].error)
 
 
 def _calls(rows: Iterable[Row]) -> Iterator[list[MutableMapping[str, Any]]]:

@@ -12,12 +12,12 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 import msgspec
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient, TableServiceClient
 
 from shared.guidance.guidance import Guidance
-from shared.http.azure_errors import told
+from shared.http.azure_errors import status_of, told
 from shared.model.counts import Inspection
 from shared.model.tokens import Change, Connector, Key, Run, Status
 from shared.storage.device_rows import DEVICE_INSPECTION
@@ -46,7 +46,14 @@ type Place = tuple[str, str]
 
 
 class StoreError(Exception):
-    """Something could not be loaded or saved; one sentence that names it, the cause and the remedy."""
+    """Reports what could not be loaded or saved, in a sentence that names the cause and the remedy."""
+
+    def __init__(self, sentence: str, *, table: str | None = None, status: int | None = None) -> None:
+        super().__init__(sentence)
+        self.table = table
+        """The table that could not be used; None where several could not."""
+        self.status = status
+        """HTTP status of its answer; None where there was none."""
 
 
 class Loaded(NamedTuple):
@@ -103,7 +110,7 @@ class Store:
                 else:
                     loaded.statuses[status.key] = status
         except AzureError as error:
-            raise StoreError(f"{TOKEN_STATUS.name} could not be read: {told(error, right=_RIGHT)}.") from error
+            raise _refused(TOKEN_STATUS.name, "read", error) from error
         return loaded
 
     async def load_inspections(self) -> Inspections:
@@ -122,7 +129,7 @@ class Store:
                 if inspection and _place((Connector.ADE, inspection.token_id)) == place:
                     loaded.known[inspection.token_id] = inspection
         except AzureError as error:
-            raise StoreError(f"{DEVICE_INSPECTION.name} could not be read: {told(error, right=_RIGHT)}.") from error
+            raise _refused(DEVICE_INSPECTION.name, "read", error) from error
         return loaded
 
     async def save_inspection(self, inspection: Inspection, etag: str | None) -> bool:
@@ -140,9 +147,9 @@ class Store:
         try:
             await self._carry_out(self._inspections, [operation])
         except AzureError as error:
-            if _status(error) in {409, 412} or (_status(error) == 404 and etag is not None):
+            if status_of(error) in {409, 412} or (status_of(error) == 404 and etag is not None):
                 return False
-            raise StoreError(f"{DEVICE_INSPECTION.name} could not be written: {told(error, right=_RIGHT)}.") from error
+            raise _refused(DEVICE_INSPECTION.name, "written", error) from error
         return True
 
     async def write_changes(self, statuses: Iterable[Status]) -> dict[Key, str]:
@@ -210,7 +217,7 @@ class Store:
         try:
             await self._runs.upsert_entity(CHECK_RUN.row(run), mode=UpdateMode.REPLACE)
         except AzureError as error:
-            raise StoreError(f"{CHECK_RUN.name} could not be written: {told(error, right=_RIGHT)}.") from error
+            raise _refused(CHECK_RUN.name, "written", error) from error
 
     async def prune(self, before: datetime) -> int:
         """Delete history and runs from before that instant, and inspections of tokens that have left.
@@ -263,7 +270,7 @@ class Store:
         try:
             await self._carry_out(table, operations)
         except AzureError as error:
-            if _status(error) in {409, 412}:
+            if status_of(error) in {409, 412}:
                 return f"{table.table_name}: another run wrote the same rows at the same time, so this one gave way"
             return f"{table.table_name} could not be written: {told(error, right=_RIGHT)}"
         return None
@@ -273,7 +280,7 @@ class Store:
             await self._transactions.submit(table.table_name, operations)
         except AzureError as error:
             # With no answer, or one to a second attempt, it may have been carried out all the same.
-            if _status(error) not in {None, 404, 409, 412} or not await self._done(table, operations):
+            if status_of(error) not in {None, 404, 409, 412} or not await self._done(table, operations):
                 raise
 
     async def _done(self, table: TableClient, operations: list[Operation]) -> bool:
@@ -328,8 +335,9 @@ def _decoded[T](memory: object, kind: type[T]) -> T | None:
         return None
 
 
-def _status(error: AzureError) -> int | None:
-    return error.status_code if isinstance(error, HttpResponseError) else None
+def _refused(table: str, done: str, error: AzureError) -> StoreError:
+    sentence = f"{table} could not be {done}: {told(error, right=_RIGHT)}."
+    return StoreError(sentence, table=table, status=status_of(error))
 
 
 def _deletion(partition: str, row: str, etag: str | None = None) -> Operation:

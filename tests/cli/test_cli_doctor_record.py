@@ -7,7 +7,7 @@ from cli_scene import DAY, HOUR, MINUTE
 from doctoring import TRIGGER, Patient
 
 from cli.decode import run_row
-from cli.doctor.record import missed
+from cli.doctor.runs import missed
 from shared import __version__
 from shared.model.tokens import Connector, Failure
 from simulator import arm, faults
@@ -56,12 +56,6 @@ def test_an_app_that_has_not_run(patient):
     told = patient.the_failure("Last check")
     assert told["said"].startswith("The app has not run")
     assert told["command"] == TRIGGER
-
-
-def test_a_check_by_hand_is_no_check_of_the_apps(patient):
-    patient.ran()
-    patient.change_run(RunId="cli-1234")
-    assert "has not run" in patient.the_failure("Last check")["said"]
 
 
 @pytest.mark.parametrize(("ago", "fails"), [(2 * HOUR - MINUTE, False), (2 * HOUR + MINUTE, True)])

@@ -7,13 +7,12 @@ import re
 import shlex
 import shutil
 import subprocess
+from collections import defaultdict
 from pathlib import Path
-from types import SimpleNamespace
 
 import compiler
 import pytest
 
-from cli.doctor import commands
 from tests.infra.desk import APP, INFRA, PRINCIPAL, ROOT, SUBSCRIPTION, TOKEN, Desk, pack
 
 AZ = ROOT / ".judges" / "az" / "bin" / "python"
@@ -37,44 +36,16 @@ def documented() -> list[tuple[str, list[str]]]:
     return found
 
 
-def facts():
-    """Returns what `doctor` knows where azd keeps no environment."""
-    known = DEPLOYED | {"TENANT_ID": SUBSCRIPTION, "RESOURCE_GROUP": "rg-tokens"}
-    places = SimpleNamespace(azd_environment=None, get=known.get, value=known.get)
-    return SimpleNamespace(places=places, setting=lambda _: None)
-
-
 def of_doctor() -> list[list[str]]:
-    """Returns the commands of `doctor`: those of cli/doctor/commands.py, and what its other modules make of them."""
-    here = facts()
-    found = [
-        *(make(here) for make in (commands.sign_in, commands.provision, commands.deploy)),
-        commands.set_settings(here, CHANGE_DAYS="7"),
-        commands.take_back(here, PRINCIPAL, "grant"),
-        commands.assign("Reader", commands.principal(PRINCIPAL), commands.storage_account_id(here)),
-        commands.assign("Reader", commands.principal(None), commands.collection_rule_id(here, None)),
-    ]
+    """Returns the commands of `doctor`: whatever its modules spell out, with a value for each placeholder."""
+    known = {"app_id": APP, "kind": "User", "group_id": f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-tokens"}
+    values = defaultdict(lambda: "X", known)
+    found = []
     for path in (ROOT / "cli" / "doctor").glob("*.py"):
-        nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
-        inner = {id(node.value) for node in nodes if isinstance(node, ast.Starred)}
-        whole = [node for node in nodes if isinstance(node, (ast.Tuple, ast.Call)) and id(node) not in inner]
-        spelled = map(words_of, [] if path.stem == "commands" else whole)
-        found += [words for words in spelled if words[:1] == ["az"]]
-    return [list(words) for words in found]
-
-
-def words_of(node: ast.AST) -> list[str]:
-    """Returns the words of a command that code spells out, with a placeholder for each value."""
-    match node:
-        case ast.Constant(value=str(word)):
-            return [word]
-        case ast.Call(func=ast.Attribute(attr="of_app"), args=[_, *verb]):
-            return ["az", "functionapp", *(word for each in verb for word in words_of(each)), "--ids", APP]
-        case ast.Tuple(elts=elements) if elements:
-            return [word for each in elements for word in words_of(each)]
-        case ast.Starred(value=value):
-            return words_of(value)
-    return ["X"]
+        nodes = ast.walk(ast.parse(path.read_text("utf-8")))
+        texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+        found += [text.format_map(values).split() for text in texts if text.startswith("az ")]
+    return [[*words, "X"] if words[-1].startswith("--") else words for words in found]
 
 
 def of_refusals() -> list[list[str]]:

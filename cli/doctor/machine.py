@@ -1,0 +1,74 @@
+"""Checks this machine: what it knows of the deployment, its clock, and who is signed in."""
+
+from datetime import timedelta
+from typing import Final
+
+from cli import CommandError
+from cli.doctor import commands
+from cli.doctor.app import is_usable
+from cli.doctor.facts import Facts
+from cli.doctor.lines import Line, NotTriedError, failed, passed, unknown
+from cli.doctor.reads import Account
+from cli.places import Places, Source, option
+from shared.text import bounded
+from shared.words import CLOCK_SKEW, count, listed, span
+
+_OF_BOTH: Final = ("TABLES_ENDPOINT", "LOGS_INGESTION_ENDPOINT", "LOGS_INGESTION_RULE_ID", "TENANT_ID", "DEPLOYMENT")
+"""What this machine uses and the app is set to."""
+_NEEDED: Final = (*_OF_BOTH, "FUNCTION_APP_ID", "IDENTITY_PRINCIPAL_ID")
+
+
+def places(facts: Facts, here: Places) -> Line:
+    """Check that the places are known, can be used, and are the app's."""
+    try:
+        for name in _NEEDED:
+            here.checked(name, "")
+    except CommandError as problem:
+        return unknown(problem, commands.refresh(facts))
+    for name in _OF_BOTH:
+        place, meant = here.get(name), facts.settings.get(name)
+        if place and meant and not _same(place.value, meant) and is_usable(name, meant):
+            return failed(
+                f"{place.source[0].upper()}{place.source[1:]} says {name} is {bounded(place.value, 100)!r}, and the "
+                f"app is set to {bounded(meant, 100)!r}.",
+                "Use the app's deployment here, too: have azd record its outputs, or correct the value.",
+                commands.refresh(facts),
+            )
+    missing = [name for name in _NEEDED if here.get(name) is None]
+    if missing:
+        are, each = ("is", "it") if len(missing) == 1 else ("are", "each")
+        how = f"Set {each} with an option such as {option(missing[0])}, in a variable of its name, or through azd"
+        return unknown(NotTriedError(f"{listed(missing)} {are} not known here", f"{how} ({here.azd})."))
+    kinds = {place.kind for place in here}
+    sources = [f"azd's environment {here.azd_environment}"] if Source.AZD in kinds else []
+    sources += ["options and variables"] if kinds - {Source.AZD} else []
+    return passed(f"All {len(_NEEDED)} are known, from {listed(sources)}.")
+
+
+def _same(here: str, there: str) -> bool:
+    return here.rstrip("/").casefold() == there.rstrip("/").casefold()
+
+
+def clock(_: Facts, skew: timedelta) -> Line:
+    """Check that this machine's clock agrees with Azure's."""
+    length = span(abs(skew)) if abs(skew) >= timedelta(minutes=1) else count(round(abs(skew.total_seconds())), "second")
+    if abs(skew) <= CLOCK_SKEW:
+        return passed(f"This machine's clock and Azure's are {length} apart.")
+    return failed(
+        f"This machine's clock is {length} {'behind' if skew > timedelta() else 'ahead of'} Azure's. From 5 minutes "
+        "on, sign-ins fail, and ages are wrong.",
+        "Set the clock.",
+        tuple(commands.SET_CLOCK.split()),
+    )
+
+
+def sign_in(facts: Facts, account: Account) -> Line:
+    """Check that the operator is signed in to the monitor's tenant."""
+    tenant = facts.places.value("TENANT_ID") or facts.settings.get("TENANT_ID")
+    if not tenant or _same(tenant, account.tenant_id):
+        return passed(f"{account.name}, tenant {account.tenant_id}.")
+    return failed(
+        f"{account.name} is signed in to tenant {account.tenant_id}, and the monitor is of {bounded(tenant, 100)}.",
+        "Sign in to the monitor's tenant.",
+        commands.sign_in(facts),
+    )
