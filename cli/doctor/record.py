@@ -9,9 +9,9 @@ from cli import CommandError
 from cli.doctor import commands
 from cli.doctor.facts import Account, App, Directory, Facts
 from cli.doctor.lines import Found, Line, RefusedError, Untried, failed, passed, untried, without
+from cli.judgement import LATE
 from cli.publishing import PUBLISHER
 from cli.rows import RunRow
-from cli.status import LATE
 from shared import __version__
 from shared.graph.connectors import ROLE
 from shared.model.tokens import GraphToken

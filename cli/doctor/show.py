@@ -40,7 +40,7 @@ def print_lines(console: Console, lines: Sequence[Line]) -> None:
             _print(console, [Text(one, style="bold") for one in continued(command, console.width - 4)], 4)
     counted = Counter(line.state for line in lines)
     told = ", ".join(f"{counted[state]} {state}" for state in State if counted[state])
-    console.print(view.told(f"\n{told}.", warning=False))
+    console.print(view.sentence(f"\n{told}.", warning=False))
 
 
 def continued(command: Sequence[str], width: int) -> list[str]:

@@ -58,12 +58,6 @@ def test_an_app_that_has_not_run(patient):
     assert told["command"] == TRIGGER
 
 
-def test_a_check_by_hand_is_no_check_of_the_apps(patient):
-    patient.ran()
-    patient.change_run(RunId="cli-1234")
-    assert "has not run" in patient.the_failure("Last check")["said"]
-
-
 @pytest.mark.parametrize(("ago", "fails"), [(2 * HOUR - MINUTE, False), (2 * HOUR + MINUTE, True)])
 def test_the_last_check_and_the_heartbeat_are_no_older_than_two_hours(patient, ago, fails):
     patient.ran(ago)
