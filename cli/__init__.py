@@ -1,4 +1,4 @@
-"""What an operator types. Not deployed."""
+"""The commands. They are not deployed."""
 
 import sys
 from pathlib import Path
@@ -38,6 +38,8 @@ def program() -> str:
     return SCRIPT if Path(sys.argv[0]).stem == SCRIPT else "python -m cli"
 
 
-def lacking(error: ModuleNotFoundError) -> CommandError:
-    """That a package is not installed."""
-    return CommandError(f"The package {error.name} is missing here.", "Run `make setup`, then .venv/bin/python -m cli.")
+def missing_package(error: ModuleNotFoundError) -> CommandError:
+    """Return the error for a package that is not installed."""
+    return CommandError(
+        f"The package {error.name} is not installed.", "Run `make setup`, then .venv/bin/python -m cli."
+    )

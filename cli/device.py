@@ -1,35 +1,52 @@
-"""`device SERIAL`: which ADE token a device stands under, with which profile, and in what state."""
+"""`device SERIAL`: the ADE token that lists a device, its enrollment profile and its state."""
 
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
+import typer
 from rich.text import Text
 
 from cli import COULD_NOT_TELL, WELL, CommandError, export, view
-from cli.by_hand import INTUNE_ROLE, ByHand, open_by_hand
-from cli.device_search import SECONDS, Search, Stands, search
+from cli.command import ByClient, ByCredential, DeviceCode, command, graph_sign_in
 from cli.progress import counting
 from cli.session import Session
-from cli.sign_in import GraphSignIn
-from shared.graph import connectors
-from shared.graph.devices import ADE_SOURCE, has_profile, known
-from shared.graph.pages import GraphError
 from shared.model.tokens import Connector, Failure, Token
 from shared.text import bounded
 from shared.words import ago, count, moment
+
+if TYPE_CHECKING:
+    from cli.device_search import Listed, Search
+    from cli.graph_access import Access
+    from cli.sign_in import GraphSignIn
+    from shared.graph.pages import GraphError
 
 _LONGEST_SERIAL: Final = 64
 _MOST_FAILURES: Final = 5
 
 
-def run(session: Session, sign_in: GraphSignIn, serial: str, form: str) -> int:
-    """Look under every ADE token, and tell; the exit code.
+@command("TENANT_ID", "GRAPH_ENDPOINT", "AZURE_CLOUD")
+def device(
+    session: Session,
+    serial: Annotated[str, typer.Argument(help="The device's serial number, as Apple writes it.")],
+    form: Annotated[Literal["table", "json"], typer.Option("--format", "-f", help="The form of the output.")] = "table",
+    credential: ByCredential = "browser",
+    device_code: DeviceCode = False,
+    client_id: ByClient = None,
+) -> int:
+    """Find the ADE token that lists a device.
 
-    Raises:
-        CommandError: where the serial number is none, or nobody may read Graph.
+    Shows the device's enrollment profile, its state, its last contact, and whether Intune lists it as deleted. Searches
+    the lists of all ADE tokens in Graph; you sign in to Graph as for `check`. Exit code 0: found; 3: not found.
 
+    For example:
+      python -m cli device C02XK1ABJGH5
+      python -m cli device C02XK1ABJGH5 --format json | jq -r '.devices[].token'
+
+    JSON: serial, tokens, searched, failures (token_id, token, error), and
+      devices: token_id, token, profile_id, profile, assigned_on, state, last_contact, platform, source, created_on,
+      deleted.
     """
     wanted = serial.strip().upper()
     if not wanted or bounded(wanted, _LONGEST_SERIAL) != wanted:
@@ -37,7 +54,7 @@ def run(session: Session, sign_in: GraphSignIn, serial: str, form: str) -> int:
             f"This is not a serial number: {bounded(serial, 80)!r}.",
             f"Expected: 1 to {_LONGEST_SERIAL} visible characters.",
         )
-    done = asyncio.run(_run(session, sign_in, wanted))
+    done = asyncio.run(_search(session, graph_sign_in(credential, device_code, client_id), wanted))
     if form == "json":
         session.write(export.json_text(_object(done)))
     else:
@@ -45,90 +62,109 @@ def run(session: Session, sign_in: GraphSignIn, serial: str, form: str) -> int:
     return WELL if done.found else COULD_NOT_TELL
 
 
-async def _run(session: Session, sign_in: GraphSignIn, serial: str) -> Search:
-    async with open_by_hand(session, sign_in, judges=False) as by_hand:
-        with session.working("Asking Graph for the ADE tokens"):
-            tokens = await _tokens(by_hand)
-        with counting(session, f"Looking under {count(len(tokens), 'ADE token')}", len(tokens)) as step:
-            return await search(by_hand.clients.graph, tokens, serial, step)
+async def _search(session: Session, sign_in: "GraphSignIn", serial: str) -> "Search":
+    from cli.device_search import search
+    from cli.graph_access import open_access
+
+    reads = "the ADE tokens and their lists of devices"
+    async with open_access(session, sign_in, reads=reads, app_settings=False) as access:
+        with session.working("Reading the ADE tokens from Graph"):
+            tokens = await _tokens(access)
+        with counting(session, f"Searching the lists of {count(len(tokens), 'ADE token')}", len(tokens)) as step:
+            return await search(access.clients.graph, tokens, serial, step)
 
 
-async def _tokens(by_hand: ByHand) -> Sequence[Token]:
-    reading = await connectors.read(by_hand.clients.graph, Connector.ADE, by_hand.settings.check_timeout_seconds)
+async def _tokens(access: "Access") -> Sequence[Token]:
+    from shared.graph import connectors
+
+    reading = await connectors.read(access.clients.graph, Connector.ADE, access.settings.check_timeout_seconds)
     if reading.failure:
         raise _refused(reading.failure)
     if not reading.tokens:
         raise CommandError(
-            "Graph shows you no ADE token.", "There is none in this tenant, or your Intune role sees none of them."
+            "Graph shows you no ADE token.", "There is none in this tenant, or none in the scope of your Intune role."
         )
     return reading.tokens
 
 
 def _refused(failure: Failure) -> CommandError:
+    from cli.graph_access import INTUNE_ROLE
+
     if failure.status in {401, 403}:
         return CommandError(f"Graph does not let you read the ADE tokens (HTTP {failure.status}).", INTUNE_ROLE)
     return CommandError(f"The ADE tokens could not be read: {failure.reason}.", "Try again in a minute.")
 
 
-def _print(session: Session, done: Search) -> None:
-    out, serial = session.out, bounded(done.serial)
+def _print(session: Session, done: "Search") -> None:
+    serial = bounded(done.serial)
     for one in done.found:
-        gone = ", and is deleted there" if one.device.is_deleted else ""
-        out.print(view.told(f"{serial} stands under {one.token.name} ({bounded(one.token.id, 100)}){gone}."))
+        deleted = " as deleted" if one.device.is_deleted else ""
+        session.print(f"{one.token.name} ({bounded(one.token.id, 100)}) lists {serial}{deleted}.")
         for label, value in _facts(one, session.now):
-            view.print_hanging(out, f"  {label:<14}", Text(value))
+            view.print_hanging(session.out, f"  {label:<14}", Text(value))
     for token, error in done.failures[:_MOST_FAILURES]:
-        out.print(view.told(f"{token.name} could not be looked into: {_why(error)}.", warning=True))
+        session.print(f"The list of {token.name} could not be searched: {_why(error)}.", warning=True)
     if len(done.failures) > _MOST_FAILURES:
-        out.print(view.told(f"Nor could {len(done.failures) - _MOST_FAILURES:,} more tokens.", warning=True))
-    if done.looked < done.tokens:
-        slow = f"The search ended after {SECONDS:g} seconds, at {done.looked:,} of {done.tokens:,} tokens."
-        out.print(view.told(slow, warning=True))
+        session.print(f"Nor could those of {len(done.failures) - _MOST_FAILURES:,} more tokens.", warning=True)
+    if done.searched_until < done.tokens:
+        _print_time_over(session, done)
     if not done.found:
-        out.print(view.told(f"{serial} stands under none of the {count(done.searched, 'ADE token')} searched."))
-        out.print(
-            view.told(
-                "See in Apple Business or School Manager which MDM server it is assigned to; if it is one of these, "
-                "press Sync on its token in Intune. A device that nobody assigned is not in Intune's lists."
-            )
+        session.print(f"None of the {count(done.searched, 'ADE token')} searched lists {serial}.")
+        session.print(
+            "Find out in Apple Business or School Manager which MDM server the device is assigned to. If it is one of "
+            "these, select Sync on its token in Intune. Intune does not list a device that is not assigned."
         )
 
 
-def _why(error: GraphError) -> str:
+def _print_time_over(session: Session, done: "Search") -> None:
+    from cli.device_search import SECONDS
+
+    session.print(
+        f"The search ended after {SECONDS:g} seconds, at {done.searched_until:,} of {done.tokens:,} tokens.",
+        warning=True,
+    )
+
+
+def _why(error: "GraphError") -> str:
     if error.status in {401, 403}:
         return f"your Intune role does not let you read its devices (HTTP {error.status})"
     return f"{error.reason} (HTTP {error.status})" if error.status else error.reason
 
 
-def _facts(one: Stands, now: datetime) -> list[tuple[str, str]]:
-    device = one.device
-    source = device.discovery_source
+def _facts(one: "Listed", now: datetime) -> list[tuple[str, str]]:
+    from shared.graph.devices import ADE_SOURCE
+
+    device, source = one.device, one.device.discovery_source
     return [
-        ("Profile", _profile_told(one)),
-        ("State", bounded(device.enrollment_state or "not told", 80)),
+        ("Profile", _profile(one)),
+        ("State", bounded(device.enrollment_state or "not known", 80)),
         ("Last contact", _moment(device.contacted_on, now, "never")),
-        ("Platform", bounded(device.platform or "not told", 80)),
-        ("Source", "Automated Device Enrollment" if source == ADE_SOURCE else bounded(source or "not told", 80)),
-        ("In the list", _moment(device.created_on, now, "since a time not told")),
+        ("Platform", bounded(device.platform or "not known", 80)),
+        ("Source", "Automated Device Enrollment" if source == ADE_SOURCE else bounded(source or "not known", 80)),
+        ("In the list", _moment(device.created_on, now, "since an unknown time")),
         ("Deleted", "yes; Intune keeps the entry for 30 to 45 days" if device.is_deleted else "no"),
     ]
 
 
-def _profile_told(one: Stands) -> str:
+def _profile(one: "Listed") -> str:
+    from shared.graph.devices import has_profile, known
+
     wanted = one.device.requested_enrollment_profile_id
     if not has_profile(wanted) or wanted is None:
         return "none: the device does not enroll until one is assigned"
     on = known(one.device.assigned_on)
-    asked = f", asked for on {moment(on)}" if on else ""
-    return f"{one.profile or f'{bounded(wanted, 100)} (Graph tells no name)'}{asked}"
+    requested = f", requested on {moment(on)}" if on else ""
+    return f"{one.profile or f'{bounded(wanted, 100)} (Graph gives no name)'}{requested}"
 
 
 def _moment(instant: datetime | None, now: datetime, never: str) -> str:
-    told = known(instant)
-    return f"{moment(told)} ({ago(told, now)})" if told else never
+    from shared.graph.devices import known
+
+    on = known(instant)
+    return f"{moment(on)} ({ago(on, now)})" if on else never
 
 
-def _object(done: Search) -> dict[str, Any]:
+def _object(done: "Search") -> dict[str, Any]:
     return {
         "serial": bounded(done.serial),
         "tokens": done.tokens,
@@ -136,28 +172,29 @@ def _object(done: Search) -> dict[str, Any]:
         "failures": [
             {"token_id": bounded(token.id), "token": token.name, "error": _why(error)} for token, error in done.failures
         ],
-        "devices": [
-            {
-                "token_id": bounded(one.token.id),
-                "token": one.token.name,
-                "profile_id": _text(one.device.requested_enrollment_profile_id),
-                "profile": one.profile,
-                "assigned_on": _iso(one.device.assigned_on),
-                "state": _text(one.device.enrollment_state),
-                "last_contact": _iso(one.device.contacted_on),
-                "platform": _text(one.device.platform),
-                "source": _text(one.device.discovery_source),
-                "created_on": _iso(one.device.created_on),
-                "deleted": bool(one.device.is_deleted),
-            }
-            for one in done.found
-        ],
+        "devices": [_device(one) for one in done.found],
     }
 
 
-def _iso(instant: datetime | None) -> str | None:
-    return export.iso(known(instant))
+def _device(one: "Listed") -> dict[str, Any]:
+    from shared.graph.devices import known
 
+    def instant(on: datetime | None) -> str | None:
+        return export.iso(known(on))
 
-def _text(text: str | None) -> str | None:
-    return text and bounded(text)
+    def text(value: str | None) -> str | None:
+        return value and bounded(value)
+
+    return {
+        "token_id": bounded(one.token.id),
+        "token": one.token.name,
+        "profile_id": text(one.device.requested_enrollment_profile_id),
+        "profile": one.profile,
+        "assigned_on": instant(one.device.assigned_on),
+        "state": text(one.device.enrollment_state),
+        "last_contact": instant(one.device.contacted_on),
+        "platform": text(one.device.platform),
+        "source": text(one.device.discovery_source),
+        "created_on": instant(one.device.created_on),
+        "deleted": bool(one.device.is_deleted),
+    }

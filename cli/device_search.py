@@ -1,8 +1,7 @@
-"""One serial number, looked for under every ADE token.
+"""Searches the device lists of all ADE tokens for one serial number.
 
-That a list of devices takes `$filter` stands in no page of Graph's reference; public tools use it. Where Graph answers
-400 to it, or does not find a device by it that is there, the lists are read as a whole; whatever comes back is compared
-here.
+No page of Graph's reference documents `$filter` for a list of devices; public tools use it. If Graph answers 400 to it,
+or does not find a device that is in the list, the lists are read as a whole. The answers are compared here.
 """
 
 import asyncio
@@ -27,31 +26,31 @@ SECONDS: Final = 600.0
 _AT_ONCE: Final = 8
 
 
-class Stands(NamedTuple):
-    """A device below a token."""
+class Listed(NamedTuple):
+    """A device, and the token that lists it."""
 
     token: Token
     device: Device
     profile: str | None
-    """The profile's name; None where there is none, or Graph does not tell it."""
+    """The profile's name; None if there is none, or Graph does not give it."""
 
 
 class Search(NamedTuple):
-    """What a search found."""
+    """The result of a search."""
 
     serial: str
     tokens: int
     """How many ADE tokens there are."""
-    looked: int
+    searched_until: int
     """How many of them there was time for."""
-    found: Sequence[Stands]
+    found: Sequence[Listed]
     """Those that are not deleted first."""
     failures: Sequence[tuple[Token, GraphError]]
 
     @property
     def searched(self) -> int:
-        """How many tokens it is known of whether the device stands under them."""
-        return self.looked - len(self.failures)
+        """How many lists were searched completely."""
+        return self.searched_until - len(self.failures)
 
 
 class _Profile(msgspec.Struct, rename="camel"):
@@ -60,47 +59,47 @@ class _Profile(msgspec.Struct, rename="camel"):
 
 
 async def search(graph: Graph, tokens: Sequence[Token], serial: str, step: Callable[[], None]) -> Search:
-    """Look under each token; `step` is called after each. What failed, or took too long, is told in the result."""
+    """Search each token's list; call `step` after each. The result names what failed or took too long."""
     finder = _Finder(graph, serial, Pace(math.inf))
     try:
         async with asyncio.timeout(SECONDS):
-            await finder.look_under(tokens, step)
+            await finder.search_lists(tokens, step)
             if not finder.found and not await finder.filter_works(tokens):
-                await finder.look_under(tokens, lambda: None)  # each was a step already
+                await finder.search_lists(tokens, lambda: None)  # each was a step already
     except TimeoutError:
-        pass  # what was found until then is told, and how far that was
+        pass  # the result says how far the search came
     found = sorted(finder.found, key=lambda one: (bool(one.device.is_deleted), one.token.name.casefold()))
     return Search(serial, len(tokens), finder.looked, found, finder.failures)
 
 
 class _Finder:
-    """Looks for one serial number, token by token."""
+    """Searches for one serial number, token by token."""
 
     def __init__(self, graph: Graph, serial: str, pace: Pace) -> None:
         self._graph = graph
         self._serial = serial
         self._pace = pace
         self._filters = True
-        """Whether Graph has not yet refused a filter; the other tokens need not find it out again."""
+        """Whether Graph has not yet refused a filter; the other tokens need not try again."""
         self.looked = 0
-        self.found: list[Stands] = []
+        self.found: list[Listed] = []
         self.failures: list[tuple[Token, GraphError]] = []
 
-    async def look_under(self, tokens: Sequence[Token], step: Callable[[], None]) -> None:
-        """Look under each of them, from the first one on; `step` is called after each."""
+    async def search_lists(self, tokens: Sequence[Token], step: Callable[[], None]) -> None:
+        """Search the list of each token, from the first one on; call `step` after each."""
         self.looked, self.failures = 0, []
         queue = iter(tokens)
 
         async def work() -> None:
             for token in queue:
-                await self._look(token)
+                await self._search(token)
                 self.looked += 1
                 step()
 
         await asyncio.gather(*(work() for _ in range(_AT_ONCE)))
 
     async def filter_works(self, tokens: Sequence[Token]) -> bool:
-        """Whether a filter, if one was used, finds a device that is there: nothing else tells why it found none."""
+        """Return whether a filter, if one was used, finds a device that is in the list."""
         for token in tokens:
             if not self._filters:
                 break
@@ -112,14 +111,14 @@ class _Finder:
                     self._filters = bool(await self._filtered(token, serials[0]))
                     return self._filters
             except GraphError:
-                continue  # the next token tells it as well
+                continue  # the next token shows it as well
         return True
 
-    async def _look(self, token: Token) -> None:
-        """Add what stands below the token, or why that is not known."""
+    async def _search(self, token: Token) -> None:
+        """Add the devices of the token's list, or why it could not be searched."""
         try:
             for device in await self._devices(token):
-                self.found.append(Stands(token, device, await self._profile(token, device)))
+                self.found.append(Listed(token, device, await self._profile(token, device)))
         except GraphError as error:
             self.failures.append((token, error))
 
@@ -144,7 +143,7 @@ class _Finder:
         return await self._listed(token, serial, f"?$filter=serialNumber%20eq%20'{text}'&{SELECT}")
 
     async def _listed(self, token: Token, serial: str, query: str) -> list[Device]:
-        """The devices of that serial number in a list, which may hold others."""
+        """Return the devices of that serial number in a list, which may hold others."""
         pages = self._graph.listing(f"{devices_address(token.id)}{query}")
         found: list[Device] = []
         while pages.position is not None:
@@ -154,7 +153,7 @@ class _Finder:
         return found
 
     async def _profile(self, token: Token, device: Device) -> str | None:
-        """The name of the device's profile. One of the newer kind is not in this list."""
+        """Return the name of the device's profile. Profiles of the newer kind are not in this list."""
         wanted = device.requested_enrollment_profile_id
         if not has_profile(wanted) or wanted is None:
             return None
@@ -167,7 +166,7 @@ class _Finder:
                     if _own(profile.id) == _own(wanted):
                         return profile.display_name and bounded(profile.display_name)
         except GraphError:
-            pass  # the id is told in its place
+            pass  # its id is shown instead
         return None
 
 
@@ -176,5 +175,5 @@ def _same(listed: str | None, serial: str) -> bool:
 
 
 def _own(profile_id: str) -> str:
-    """A profile's own part of its id: a GUID, alone or after the token's."""
+    """Return a profile's own part of its id: a GUID, alone or after the token's."""
     return profile_id.rpartition("_")[2].casefold()

@@ -9,14 +9,12 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from cli.judgement import Judged
 from cli.rows import ChangeRow, FindingRow, RunRow, StatusRow
 from shared.guidance.guidance import Guidance
 from shared.model.tokens import Health
-
-if TYPE_CHECKING:
-    from cli.status import Judged
 
 type Value = str | int | float | bool | None
 
@@ -55,7 +53,7 @@ def _cell(value: Value) -> Value:
     return _FORMULA.sub(r"\1'", value) if isinstance(value, str) else value
 
 
-def status_document(judged: "Judged", guidance: Guidance) -> dict[str, Any]:
+def status_document(judged: Judged, guidance: Guidance) -> dict[str, Any]:
     """`status --format json`."""
     return {
         "checked_on": iso(judged.checked_on),

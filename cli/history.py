@@ -2,19 +2,23 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
+import typer
 from rich.text import Text
 
 from cli import WELL, CommandError, export, view
-from cli.records import Records
+from cli.command import Days, Form, command
 from cli.rows import ChangeRow, StatusRow, worst_first
 from cli.session import Session
 from shared.text import bounded
 from shared.words import count, kind, span
 
+if TYPE_CHECKING:
+    from cli.records import Records
+
 _MOST: Final = 20
-"""Candidates that are listed; more of them help nobody."""
+"""Candidates to list; a longer list helps nobody."""
 
 
 class Named(NamedTuple):
@@ -25,108 +29,104 @@ class Named(NamedTuple):
     id: str
     name: str
     status: StatusRow | None
-    """None for a token that left `TokenStatus`."""
-
-    @property
-    def told(self) -> str:
-        """Which one it is, for people."""
-        left = "" if self.status else ", no longer there"
-        return f"{self.name} ({kind(self.connector)}, {self.id}{left})"
+    """None for a token that is no longer in `TokenStatus`."""
 
 
-class Found(NamedTuple):
-    """A token, and what changed about it."""
+@command()
+def history(
+    session: Session,
+    token: Annotated[str, typer.Argument(help="The token's id, its name, or a part of it.")],
+    days: Days = None,
+    form: Form = "table",
+) -> int:
+    """Show what changed about a token, newest first.
 
-    token: Named
-    changes: list[ChangeRow]
+    Finds a removed token, too, as long as its history is kept. If several tokens match, the command lists them.
+
+    For example:
+      python -m cli history "Contoso Retail"
+      python -m cli history retail --days 30
+      python -m cli history push --format json
+
+    JSON: connector, id, name, health (null for a removed token), and
+      changes: changed_on, connector, id, name, old_health, health, sentence, run_id, problems, and
+      changes (field, old, new).
+    """
+    since = session.now - timedelta(days=days) if days else None
+    named, changes = session.read(lambda records: _read(records, token, since))
+    match form:
+        case "json":
+            health = str(named.status.health) if named.status else None
+            of = {"connector": named.connector, "id": named.id, "name": named.name, "health": health}
+            session.write(export.json_text({**of, "changes": [export.change_object(one) for one in changes]}))
+        case "csv":
+            session.write(export.csv_text(export.HISTORY_COLUMNS, export.history_lines(changes)))
+        case _:
+            _print(session, named, changes, days)
+    return WELL
 
 
-def chosen(text: str, tokens: Iterable[Named]) -> Named | None:
-    """The token that `text` means: by its id, else its name, else a part of either; None if there is none.
+async def _read(records: "Records", text: str, since: datetime | None) -> tuple[Named, list[ChangeRow]]:
+    """Return the token that `text` means, and its history.
 
     Raises:
-        CommandError: naming the candidates where there are several.
+        CommandError: if no token matches, or several do.
 
     """
-    wanted, known = text.strip().casefold(), list(tokens)
-    by_id = [token for token in known if wanted == token.id.casefold()]
-    by_name = [token for token in known if wanted == token.name.casefold()]
-    by_part = [token for token in known if wanted in token.name.casefold() or token.id.casefold().startswith(wanted)]
-    for found in (by_id, by_name, by_part):
-        if len(found) > 1:
-            names = [f"{token.id}  {kind(token.connector):4}  {token.name}" for token in found[:_MOST]]
-            more = [f"and {len(found) - _MOST} more"] if len(found) > _MOST else []
-            listed = "".join(f"\n  {name}" for name in (*names, *more))
-            raise CommandError(
-                f"{bounded(text, 100)!r} can mean {count(len(found), 'token')}.", f"Name one by its id:{listed}"
-            )
-        if found:
-            return found[0]
-    return None
+    token = await _find(records, text)
+    return token, await records.history(of=(token.connector, token.row_key), since=since)
 
 
-async def find_token(records: Records, text: str) -> Named:
-    """The token that `text` means, among those that are there, else among those that left.
-
-    Raises:
-        CommandError: where there is none, or several.
-
-    """
+async def _find(records: "Records", text: str) -> Named:
+    """Return the token that `text` means, among those in `TokenStatus`, else among those that were removed."""
     rows = worst_first(await records.statuses())
-    here = [Named(row.connector, row.row_key, row.id, row.name, row) for row in rows]
-    token = chosen(text, here)
+    token = _chosen(text, [Named(row.connector, row.row_key, row.id, row.name, row) for row in rows])
     if token is None:
-        places = {(row.connector, row.row_key) for row in rows}
+        present = {(row.connector, row.row_key) for row in rows}
         changes = await records.history(columns=["TokenName", "ChangedOn"])
-        left = {  # the newest name of each counts: it comes first
+        removed = {  # the newest name of each counts: it comes first
             (row.connector, row.row_key): Named(row.connector, row.row_key, row.id, row.name, None)
             for row in reversed(changes)
-            if (row.connector, row.row_key) not in places
+            if (row.connector, row.row_key) not in present
         }
-        token = chosen(text, left.values())
+        token = _chosen(text, removed.values())
     if token is None:
         raise CommandError(
-            f"No token has the id or name {bounded(text, 100)!r}, or one that it is a part of.",
-            "`python -m cli status` lists the tokens; one that is gone for longer is not known any more.",
+            f"No token has {bounded(text, 100)!r} as its id or name, or as a part of it.",
+            "`python -m cli status` lists the tokens. The history of a removed token is deleted after a time.",
         )
     return token
 
 
-async def read(records: Records, text: str, since: datetime | None) -> Found:
-    """The history of the token that `text` means.
+def _chosen(text: str, tokens: Iterable[Named]) -> Named | None:
+    """Return the token that `text` means: by its id, else its name, else a part of either; None if none matches.
 
     Raises:
-        CommandError: where there is no such token, or several.
+        CommandError: with the candidates, if several match.
 
     """
-    token = await find_token(records, text)
-    return Found(token, await records.history(of=(token.connector, token.row_key), since=since))
+    wanted, candidates = text.strip().casefold(), list(tokens)
+    by_id = [token for token in candidates if wanted == token.id.casefold()]
+    by_name = [token for token in candidates if wanted == token.name.casefold()]
+    by_part = [one for one in candidates if wanted in one.name.casefold() or one.id.casefold().startswith(wanted)]
+    matches = by_id or by_name or by_part
+    if len(matches) > 1:
+        lines = [f"\n  {token.id}  {kind(token.connector):4}  {token.name}" for token in matches[:_MOST]]
+        more = f"\n  and {len(matches) - _MOST} more" if len(matches) > _MOST else ""
+        raise CommandError(
+            f"{bounded(text, 100)!r} can mean {count(len(matches), 'token')}.",
+            f"Name one by its id:{''.join(lines)}{more}",
+        )
+    return matches[0] if matches else None
 
 
-def run(session: Session, text: str, days: int | None, form: str) -> int:
-    """Show it in one of the forms; the exit code."""
-    since = session.now - timedelta(days=days) if days else None
-    found = session.read(lambda records: read(records, text, since))
-    match form:
-        case "json":
-            token = {"connector": found.token.connector, "id": found.token.id, "name": found.token.name}
-            health = str(found.token.status.health) if found.token.status else None
-            changes = [export.change_object(change) for change in found.changes]
-            session.write(export.json_text({**token, "health": health, "changes": changes}))
-        case "csv":
-            session.write(export.csv_text(export.HISTORY_COLUMNS, export.history_lines(found.changes)))
-        case _:
-            _print(session, found, days)
-    return WELL
-
-
-def _print(session: Session, found: Found, days: int | None) -> None:
-    status = found.token.status
-    now = str(status.health) if status else "no longer there"
+def _print(session: Session, token: Named, changes: list[ChangeRow], days: int | None) -> None:
+    status = token.status
+    health = str(status.health) if status else "removed"
     if status and status.health_since and status.health_since <= session.now:
-        now += f" for {span(session.now - status.health_since)}"
-    head = f"{found.token.name} ({kind(found.token.connector)}, {found.token.id}): "
-    session.out.print(Text.assemble(head, (now, view.STYLES[status.health] if status else "")))
-    view.print_changes(session.out, found.changes)
-    if not found.changes:
-        session.out.print(view.told(f"Nothing changed{f' in {count(days, "day")}' if days else ''}."))
+        health += f" for {span(session.now - status.health_since)}"
+    head = f"{token.name} ({kind(token.connector)}, {token.id}): "
+    session.out.print(Text.assemble(head, (health, view.STYLES[status.health] if status else "")))
+    view.print_changes(session.out, changes)
+    if not changes:
+        session.print(f"Nothing changed{f' in {count(days, "day")}' if days else ''}.")

@@ -79,6 +79,10 @@ class Session:
         self.out.file.write(text)
         self.out.file.flush()
 
+    def print(self, text: str, *, warning: bool = False) -> None:
+        """Print a sentence of the result."""
+        self.out.print(view.sentence(text, warning=warning))
+
     def warn(self, text: str) -> None:
         """Tell something beside the result. What does not fit into a terminal's line goes on below its beginning."""
         for line in text.splitlines():
@@ -136,7 +140,7 @@ class Session:
             CommandError: where they cannot be read.
 
         """
-        from cli.records import open_records  # noqa: PLC0415 # Azure's packages take a while to import
+        from cli.records import open_records
 
         async def work() -> T:
             async with open_records(self.places) as records:

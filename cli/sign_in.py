@@ -188,7 +188,7 @@ def _made(session: Session, sign_in: GraphSignIn) -> DeviceCodeCredential | Inte
 
             return DeviceCodeCredential(prompt_callback=prompt, **options)
         if not session.quiet:
-            session.warn("Sign in to Graph in the browser that opens; --device-code does without one.")
+            session.warn("Sign in to Graph in the browser that opens. --device-code needs no browser here.")
         return InteractiveBrowserCredential(timeout=_BROWSER_SECONDS, **options)
     except ValueError as error:
         raise CommandError(

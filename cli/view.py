@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.decode import run_row, status_row
+from cli.judgement import Filters, Judged, summary
 from cli.rows import ChangeRow, RunRow, StatusRow, worst_first
 from shared.guidance.guidance import Guidance
 from shared.model.tokens import Health
@@ -62,6 +63,15 @@ def wrong(row: StatusRow, guidance: Guidance) -> list[Wrong]:
 def doubt(problem: str) -> str:
     """Why a token's row is not believed, in a sentence."""
     return f"What the table says of this token cannot be believed: {problem}."
+
+
+def print_judged(console: Console, judged: Judged, filters: Filters, guidance: Guidance, now: datetime) -> None:
+    """Print the tokens, how many of them have which health, and why they may not hold."""
+    if judged.rows:
+        print_statuses(console, judged.rows, guidance, now)
+        console.print()
+    for line in (*summary(judged, filters, now), *judged.messages):
+        console.print(sentence(line, warning=line in judged.messages), soft_wrap=False)
 
 
 def print_tokens(console: Console, rows: Iterable[Row], guidance: Guidance, now: datetime) -> None:
@@ -156,8 +166,8 @@ def print_run(console: Console, row: Row) -> None:
             console.print(Text(error, style="red"))
 
 
-def told(text: str, *, warning: bool = False) -> Text:
-    """A sentence about the whole."""
+def sentence(text: str, *, warning: bool = False) -> Text:
+    """Return a sentence, with a sign before it if it is a warning."""
     return Text.assemble(("▲ ", "yellow"), text) if warning else Text(text)
 
 

@@ -38,26 +38,19 @@ class CheckFailed(Exception):  # noqa: N818 # what the host shows as the invocat
     """The run was not whole; the host runs it again. One sentence that names what failed."""
 
 
-async def check(
-    settings: Settings, clients: Clients, *, run_id: str, now: datetime, past_due: bool = False, by_hand: bool = False
-) -> Run:
+async def check(settings: Settings, clients: Clients, *, run_id: str, now: datetime, past_due: bool = False) -> Run:
     """Check every token once, and tell of it.
 
     `now` is the start of the run: the clock of the judgement and the time of every row. Ends within
     `check_timeout_seconds`; whatever failed is in the run that is returned.
-
-    A check `by_hand` sends the findings, and no rows of the run: these say that the app is alive and may read Graph,
-    which somebody else's sign-in cannot tell. So it can open findings for the alert rules, and end none.
     """
-    return await _Check(settings, clients, run_id, now, past_due=past_due, by_hand=by_hand).run()
+    return await _Check(settings, clients, run_id, now, past_due=past_due).run()
 
 
 class _Check:
     """One run's parts and what went wrong in them."""
 
-    def __init__(
-        self, settings: Settings, clients: Clients, run_id: str, now: datetime, *, past_due: bool, by_hand: bool
-    ) -> None:
+    def __init__(self, settings: Settings, clients: Clients, run_id: str, now: datetime, *, past_due: bool) -> None:
         guidance = Guidance(settings.sync_error_names, settings.cloud)
         self._settings = settings
         self._graph = clients.graph
@@ -66,7 +59,6 @@ class _Check:
         self._run_id = run_id
         self._now = now
         self._past_due = past_due
-        self._by_hand = by_hand
         self._begun = asyncio.get_running_loop().time()
         self._store_errors: list[str] = []
         self._publish_errors: list[str] = []
@@ -86,8 +78,6 @@ class _Check:
         await self._in_time(WORK_ENDS, sending, self._publish_errors, "sending the findings")
         run = self._result(readings, judgement, len(rows))
         await self._in_time(RECORD_ENDS, self._store.record(run), self._store_errors, "recording the run")
-        if self._by_hand:
-            return self._result(readings, judgement, len(rows))
         connector_rows = self._monitor.send_connectors(run)
         await self._in_time(CONNECTOR_ROWS_END, connector_rows, self._publish_errors, "sending the connectors' rows")
         recorded, run = run, self._result(readings, judgement, len(rows))

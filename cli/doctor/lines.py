@@ -117,7 +117,7 @@ def print_lines(console: Console, lines: Sequence[Line]) -> None:
             for part in _continued(command, console.width - len(_INDENT)):
                 console.print(Text.assemble(_INDENT, (part, "bold")), soft_wrap=True)
     counts = Counter(line.state for line in lines)
-    console.print(view.told(f"\n{', '.join(f'{counts[one]} {one}' for one in State if counts[one])}."))
+    console.print(view.sentence(f"\n{', '.join(f'{counts[one]} {one}' for one in State if counts[one])}."))
 
 
 def _continued(command: Words, width: int) -> list[str]:

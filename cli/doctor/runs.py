@@ -11,8 +11,8 @@ from cli.doctor.commands import command, trigger
 from cli.doctor.facts import Facts, known
 from cli.doctor.identity import has
 from cli.doctor.lines import Line, NotTriedError, Words, failed, passed, unknown
+from cli.judgement import LATE
 from cli.rows import RunRow
-from cli.status import LATE
 from shared import __version__
 from shared.graph.connectors import ROLE
 from shared.settings import BY_NAME

@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import NamedTuple
 
-import cli.__main__  # noqa: F401 # every command
 from cli.app import main
 from shared.check import check
 from shared.clients import open_clients

@@ -5,7 +5,6 @@ import json
 from cli_scene import HOUR, MINUTE, now
 from operators import Operator, last_tick
 
-import cli.actions  # noqa: F401 # the program's commands
 from simulator.bearer import PRINCIPAL_ID
 
 GRANT = f"infra/grant-graph-role.sh --principal-id {PRINCIPAL_ID}"

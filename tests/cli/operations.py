@@ -20,7 +20,7 @@ import httpx
 from cli_scene import HOUR
 from nights import NOW, SITUATIONS, TOOK, Night
 
-from cli.__main__ import main
+from cli.app import main
 from simulator.host import ROOT
 from simulator.stack import Simulator, applied
 
@@ -32,7 +32,7 @@ BLOCK = re.compile(
     re.DOTALL,
 )
 
-_CLOCKS = ("cli.alert", "cli.check", "cli.inspection", "cli.records", "cli.session")
+_CLOCKS = ("cli.alert", "cli.tenant", "cli.records", "cli.session")
 """The commands' modules that ask what time it is, but for the one that compares it with Azure's."""
 
 

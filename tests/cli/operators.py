@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 from cli_scene import HOUR, Scene, now
 
-import cli.actions  # noqa: F401 # the program's commands
 from simulator import rules
 
 BROWSER = """\

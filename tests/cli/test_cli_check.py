@@ -1,13 +1,19 @@
-"""`check`: what one check from here would change, and what it leaves behind where it is told to."""
+"""`check`: the tokens of a tenant, read and judged on this machine; nothing is stored."""
+
+from dataclasses import replace
 
 import pytest
-from cli_scene import DAY, HOUR, ade, now, push, tenant, vpp
+from cli_scene import CHECKED, DAY, HOUR, MINUTE, ade, now, push, tenant, vpp
 from operators import Operator
 
 from simulator import faults
-from simulator.graph import ADE, VPP
+from simulator.devices import fleet
+from simulator.graph import ADE, DEVICES, VPP
+from simulator.tenant import default_tenant
 
-HEALTHY, WARNING, CRITICAL = ade("Contoso HQ"), ade("Contoso HQ", expires=20 * DAY), ade("Contoso HQ", expires=3 * DAY)
+HEALTHY, WARNING, CRITICAL = (ade("Contoso HQ", expires=days * DAY + HOUR) for days in (200, 20, 3))
+RETAIL = ade("Contoso Retail", syncedDeviceCount=14)
+ROLE = "DeviceManagementServiceConfig.Read.All"
 
 
 @pytest.fixture
@@ -17,202 +23,243 @@ def operator(simulator):
 
 
 def turns(operator, *ades, **others):
-    """What Graph tells from now on."""
+    """What Graph lists from now on."""
     operator.sim.graph.tenant = tenant(*ades, **others)
     operator.sim.graph.clock = now
 
 
-# What would change
+def stranger(operator, *arguments, **environment):
+    """The command on a machine that knows no deployment and has no sign-in to Azure; only the simulator's addresses."""
+    leads = ("GRAPH_ENDPOINT", "AZURE_AUTHORITY_HOST", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PATH", "NO_PROXY")
+    ours = operator.sim.operator_env()
+    only = dict.fromkeys(operator.environment()) | {name: ours[name] for name in leads} | {"COLUMNS": "100"}
+    return operator.run("check", "--device-code", *arguments, **{**only, **environment})
 
 
-def test_it_shows_what_would_change_and_writes_nothing(operator):
-    operator.check(HEALTHY, ade("Contoso Labs", expires=5 * DAY))
-    turns(operator, CRITICAL, ade("Contoso Labs", expires=300 * DAY), ade("Contoso New"))
-    before, sent = operator.kept(), len(operator.sim.ingestion.requests)
-    done = operator.by_code("check")
-    assert "● healthy → ✖ critical  Contoso HQ (ADE)" in done.stdout
-    assert "+ expiring (critical, step 7): 'Contoso HQ' expires in" in done.stdout
-    assert "    → " in done.stdout
-    assert "✖ critical → ● healthy  Contoso Labs (ADE)" in done.stdout
-    assert "- expiring (critical, step 7) is gone" in done.stdout
-    assert "new: ● healthy  Contoso New (ADE)" in done.stdout
-    assert "3 tokens would change, 2 would stay as they are." in done.stdout
-    assert "5 tokens: 1 critical, 4 healthy." in done.stdout
-    assert "Nothing was written" in done.stdout
-    assert (operator.kept(), len(operator.sim.ingestion.requests)) == (before, sent)
+# Without a deployment
 
 
-def test_a_finding_that_gets_worse_says_what_it_was(operator):
-    operator.check(WARNING)
+def test_check_works_without_a_deployment_and_stores_nothing(operator, tmp_path):
     turns(operator, CRITICAL)
-    done = operator.by_code("check")
-    assert "+ expiring (critical, step 7) (was expiring (warning, step 30))" in done.stdout
+    before = operator.kept()
+    for server in (operator.sim.identity, operator.sim.arm, operator.sim.proxy):
+        server.requests.clear()
+    done = stranger(operator, cwd=tmp_path)
+    assert done.returncode == 2, done
+    assert "✖ critical  Contoso HQ" in done.stdout
+    assert "'Contoso HQ' expires in" in done.stdout
+    assert "3 tokens: 1 critical, 2 healthy.\nChecked less than a minute ago" in done.stdout
+    assert done.stdout.endswith("Nothing was stored or published.\n")
+    assert operator.kept() == before
+    assert [server.requests for server in (operator.sim.identity, operator.sim.arm, operator.sim.proxy)] == [[], [], []]
+
+
+def test_check_says_before_sign_in_what_it_reads_and_who_may_have_to_consent(operator):
+    turns(operator, HEALTHY)
+    lines = stranger(operator).stderr.splitlines()
+    assert lines[0].startswith("This command reads Intune's Apple tokens")
+    assert lines[0].endswith("from Microsoft Graph. It stores and publishes nothing.")
+    assert lines[1].startswith(
+        f"It asks for one permission, {ROLE}, for the client Microsoft Graph Command Line Tools."
+    )
+    assert "a Privileged Role Administrator, Cloud Application Administrator or Application Administrator" in lines[1]
+    assert "Read Only Operator" in lines[2]
+    assert lines[3].startswith("To sign in to Graph, open ")
+    assert "lists of devices" in stranger(operator, "--devices").stderr.splitlines()[0]
 
 
 @pytest.mark.parametrize(("token", "code"), [(HEALTHY, 0), (WARNING, 1), (CRITICAL, 2)])
-@pytest.mark.parametrize("write", [(), ("--write",)])
-def test_the_exit_code_is_that_of_the_tokens(operator, token, code, write):
+@pytest.mark.parametrize("deployed", [True, False])
+def test_the_exit_code_is_that_of_the_tokens(operator, token, code, deployed):
     operator.check(HEALTHY)
     turns(operator, token)
-    done = operator.by_code("check", *write)
+    done = operator.by_code("check") if deployed else stranger(operator)
     assert done.returncode == code, done
 
 
-def test_it_judges_by_the_app_s_own_limits(operator):
+def test_a_tenant_without_tokens_is_not_shown_as_checked_tokens(operator):
+    operator.sim.graph.tenant = replace(tenant(), ade=(), vpp=(), apns=None)
+    done = stranger(operator)
+    assert "Graph shows you no tokens: there are none, or none in the scope of your Intune role." in done.stdout
+    assert "healthy" not in done.stdout
+
+
+# With a deployment
+
+
+def test_check_prints_what_status_prints_and_judges_with_memory(operator):
+    of = tenant(CRITICAL, vpps=[vpp(expires=170 * DAY + HOUR)], apns=push(expires=300 * DAY + HOUR))
+    operator.check(of=of)
+    operator.sim.graph.clock = now
+    before, sent = operator.kept(), len(operator.sim.ingestion.requests)
+    done = operator.by_code("check")
+    table = operator.run("status").stdout.partition("\nChecked ")[0]
+    assert done.stdout.startswith(table)
+    assert (operator.kept(), len(operator.sim.ingestion.requests)) == (before, sent)
+
+
+def test_a_finding_that_needs_memory_is_found_where_tables_are_known(operator):
+    operator.check(HEALTHY)
+    turns(operator, HEALTHY, apns=push(topicIdentifier="com.apple.mgmt.External.other"))
+    assert "✖ critical  Apple MDM push certificate" in operator.by_code("check").stdout
+    assert "● healthy   Apple MDM push certificate" in stranger(operator).stdout
+
+
+def test_check_judges_by_the_thresholds_of_the_app(operator):
     operator.check(ade(expires=80 * DAY))
     operator.sim.arm.changed["EXPIRY_WARNING_DAYS"] = "90,30"
-    done = operator.by_code("check")
-    assert done.returncode == 1
-    assert "+ expiring (warning, step 90)" in done.stdout
-    assert "The limits are the app's own." in done.stdout
-
-
-# What a check by hand leaves behind
-
-
-def test_with_write_it_stores_and_publishes_and_says_whose_run_it_was(operator):
-    operator.check(HEALTHY, ago=HOUR)
-    turns(operator, CRITICAL)
-    done = operator.by_code("check", "--write")
-    assert "It was stored and published: run cli-" in done.stdout
-    (row,) = [row for row in operator.sim.table_rows("TokenStatus") if row["TokenName"] == "Contoso HQ"]
-    assert (row["Health"], row["RunId"][:4]) == ("critical", "cli-")
-    assert row["RunId"] in [run["RunId"] for run in operator.sim.table_rows("CheckRun")]
-    assert row["RunId"] in [change["RunId"] for change in operator.sim.table_rows("TokenHistory")]
-    found = [one for one in operator.sim.log_rows("AppleTokenFinding_CL") if one["RunId"] == row["RunId"]]
-    assert {one["Finding"] for one in found} == {"expiring", "none"}
-
-
-def test_it_is_no_heartbeat_of_the_app(operator):
-    operator.check(of=tenant(ade(synced=9 * HOUR), vpps=[vpp(synced=9 * HOUR)]), ago=5 * HOUR)
-    assert operator.by_code("check", "--write").returncode == 0
-    assert {row["RunId"][:4] for row in operator.sim.log_rows("AppleTokenRun_CL")} == {"run-"}
-    assert operator.alerts() == [("check_silent", None, None)]
-
-
-def test_it_does_not_say_that_the_app_may_read(operator):
-    for hours in (2, 1):
-        operator.sim.graph.fail(ADE, faults.missing_role())
-        operator.check(HEALTHY, ago=hours * HOUR)
-    operator.sim.graph.heal()
-    assert operator.by_code("check", "--write").returncode == 0
-    assert ("check_failing", None, None) in operator.alerts()
-
-
-def test_it_can_raise_an_alert_and_end_none(operator):
-    labs = ade("Contoso Labs", expires=3 * DAY)
-    operator.check(HEALTHY, labs, ago=HOUR)
-    turns(operator, CRITICAL, ade("Contoso Labs", expires=300 * DAY))
-    operator.by_code("check", "--write")
-    both = [("token_critical", "Contoso HQ", "expiring"), ("token_critical", "Contoso Labs", "expiring")]
-    assert operator.alerts() == both
-    operator.check(of=operator.sim.graph.tenant, ago=0 * HOUR)
-    assert operator.alerts() == both[:1]
-
-
-# What is not written
-
-
-def test_a_token_that_the_operator_does_not_see_is_not_taken_for_a_removed_one(operator):
-    operator.check(HEALTHY, ade("Contoso Labs"))
-    turns(operator, HEALTHY)
-    before = operator.kept()
-    done = operator.by_code("check", "--write")
-    assert done.returncode == 3
-    assert "Graph does not show you 'Contoso Labs' (ADE): removed, or outside the scope of your role." in done.stdout
-    assert "Nothing was written: Graph does not show you 'Contoso Labs' (ADE), which the monitor knows." in done.stderr
-    assert "all scope tags" in done.stderr
-    assert operator.kept() == before
-
-
-def test_by_other_limits_than_the_app_s_nothing_is_written(operator):
-    operator.check(HEALTHY)
+    assert operator.by_code("check").returncode == 1
     operator.sim.arm.forbidden.add("/config/appsettings/list")
-    before = operator.kept()
     done = operator.by_code("check")
     assert done.returncode == 0
-    assert "The limits are the usual ones, and not the app's: Azure Resource Manager answered HTTP 403" in done.stdout
-    done = operator.by_code("check", "--write")
-    assert done.returncode == 3
-    assert "Nothing was written: the app's own settings are not known" in done.stderr
-    assert operator.kept() == before
+    assert "▲ The default thresholds apply instead of the app's: Azure Resource Manager" in done.stdout
 
 
-def test_a_connector_that_cannot_be_read_hides_no_other_one_and_is_not_written(operator):
+def test_a_token_outside_the_scope_of_the_role_is_named(operator):
+    operator.check(HEALTHY, ade("Contoso Labs"))
+    turns(operator, HEALTHY)
+    done = operator.by_code("check")
+    assert "Graph does not show you 'Contoso Labs' (ADE): removed, or outside the scope of your" in done.stdout
+
+
+def test_tables_that_cannot_be_read_leave_a_check_without_memory(operator):
     operator.check(HEALTHY)
     turns(operator, CRITICAL)
+    operator.sim.proxy.fail("TokenStatus", faults.table_status(403, "AuthorizationPermissionMismatch"))
+    done = operator.by_code("check", TABLES_ENDPOINT=operator.sim.operator_env(proxied=True)["TABLES_ENDPOINT"])
+    assert done.returncode == 2
+    assert "▲ The tokens are judged without what the monitor remembers. TokenStatus could not be read" in done.stdout
+    assert "Storage Table Data Reader" in done.stdout
+
+
+# What cannot be read
+
+
+def test_a_connector_that_cannot_be_read_hides_no_other(operator):
+    turns(operator, CRITICAL)
     operator.sim.graph.fail(VPP, faults.missing_role())
-    before = operator.kept()
-    done = operator.by_code("check")
+    done = stranger(operator)
     assert done.returncode == 2
     assert "VPP could not be read" in done.stdout
     assert "Graph does not let you read it" in done.stdout
-    assert "Intune role that reads enrollment" in done.stdout
+    assert "Intune role" in done.stdout
     assert "identity" not in done.stdout
     assert "Contoso HQ" in done.stdout
-    done = operator.by_code("check", "--write")
-    assert done.returncode == 3
-    assert "Nothing was written: VPP could not be read, and by hand only a whole look is kept." in done.stderr
-    assert operator.kept() == before
 
 
-def test_somebody_who_may_read_nothing_is_told_which_role_it_takes(operator):
-    operator.check(HEALTHY)
+def test_a_connector_that_cannot_be_read_is_never_healthy(operator):
+    turns(operator, HEALTHY)
+    operator.sim.graph.fail(ADE, faults.status(500))
+    assert stranger(operator).returncode == 2
+
+
+def test_somebody_who_may_read_nothing_gets_the_role_that_it_takes(operator):
     operator.sim.graph.fail("/device", faults.missing_role())
-    done = operator.by_code("check")
+    done = stranger(operator)
     assert (done.returncode, done.stdout) == (3, "")
-    assert "Graph lets this sign-in read nothing: GET /beta/deviceManagement/depOnboardingSettings" in done.stderr
+    assert "Graph does not let this sign-in read anything: GET /beta/deviceManagement/depOnboard" in done.stderr
     assert "Read Only Operator" in done.stderr
 
 
-def test_without_graph_it_could_not_tell(operator):
+def test_without_graph_the_exit_code_is_3(operator):
     operator.check(HEALTHY)
     operator.sim.graph.fail("/device", faults.status(500))
-    done = operator.by_code("check")
-    assert done.returncode == 3
-    assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("▲")] == ["ADE", "APNs", "VPP"]
+    for done in (operator.by_code("check"), stranger(operator)):
+        assert done.returncode == 3
+        assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("▲")] == ["ADE", "APNs", "VPP"]
 
 
-def test_tables_that_cannot_be_read_are_told_in_a_sentence(operator):
-    operator.check(HEALTHY)
-    operator.sim.proxy.fail("TokenStatus", faults.table_status(403, "AuthorizationPermissionMismatch"))
-    done = operator.by_code("check", TABLES_ENDPOINT=operator.sim.operator_env(proxied=True)["TABLES_ENDPOINT"])
-    assert (done.returncode, done.stdout) == (3, "")
-    assert "TokenStatus could not be read" in done.stderr
-    assert "Storage Table Data Reader" in done.stderr
-
-
-def test_what_could_not_be_published_is_told_and_the_rest_is_kept(operator):
-    operator.check(HEALTHY)
-    turns(operator, CRITICAL)
-    operator.sim.ingestion.fail("", faults.status(403))
-    done = operator.by_code("check", "--write")
-    assert done.returncode == 3
-    assert "The check was not whole: run cli-" in done.stdout
-    assert "Monitoring Metrics Publisher" in done.stdout
-    assert "It ran with your sign-in" in done.stdout
-    assert "critical" in {row["Health"] for row in operator.sim.table_rows("TokenStatus")}
-
-
-def test_a_place_that_writing_takes_is_asked_for_before_anybody_signs_in(operator):
-    operator.check(HEALTHY)
-    operator.sim.arm.forbidden.add("/config/appsettings/list")
-    done = operator.by_code("check", "--write", LOGS_INGESTION_RULE_ID=None)
-    assert done.returncode == 3
-    assert "LOGS_INGESTION_RULE_ID is not known" in done.stderr
-    assert operator.sim.authority.requests == []
-
-
-def test_names_from_outside_are_shown_as_they_are_and_do_nothing(operator):
-    operator.check(HEALTHY)
+def test_names_from_outside_are_not_read_as_markup(operator):
     turns(operator, ade("[red]Evil[/red] \x1b[2J", expires=3 * DAY), vpps=[vpp()], apns=push())
-    done = operator.by_code("check")
+    done = stranger(operator, "--devices")
     assert "[red]Evil[/red]" in done.stdout
     assert "\x1b" not in done.stdout
 
 
-def test_it_is_readable_in_60_columns(operator):
-    operator.check(HEALTHY)
-    turns(operator, CRITICAL)
-    done = operator.by_code("check", COLUMNS="60")
+@pytest.mark.parametrize("arguments", [(), ("--devices",)])
+def test_the_output_fits_into_60_columns(operator, arguments):
+    operator.sim.graph.tenant = default_tenant(now())
+    done = stranger(operator, *arguments, COLUMNS="60")
     assert max(map(len, done.stdout.splitlines())) <= 60
+
+
+# Devices
+
+
+@pytest.fixture
+def devices(operator):
+    kinds = {"enrolled": 5, "waiting": 3, "failed": 4, "blocked": 1, "idle": 1, "deleted": 2, "imported": 1}
+    listed = {RETAIL["id"]: fleet(RETAIL["id"], now(), **kinds)}
+    operator.sim.graph.tenant = replace(tenant(HEALTHY, RETAIL), devices=listed)
+    operator.sim.graph.clock = now
+    return operator
+
+
+def test_devices_are_counted_judged_and_shown_with_examples(devices):
+    before = devices.kept()
+    done = stranger(devices, "--devices")
+    assert done.returncode == 1, done
+    assert "'Contoso Retail' has 3 of 14 devices waiting without an enrollment policy" in done.stdout
+    assert "'Contoso Retail' has 5 of 14 devices that do not enroll (4 failed, 1 blocked)" in done.stdout
+    counted = {line.partition("  ")[0]: line.split() for line in done.stdout.splitlines()}
+    assert counted["Contoso Retail"][2:7] == ["14", "▲", "3", "▲", "5"]
+    assert f"Contoso Retail: {RETAIL['id'][:4].upper()}0000000" in done.stdout
+    assert devices.kept() == before
+    assert not [request for request in devices.sim.graph.requests if "troubleshootingEvents" in request.path]
+
+
+def test_devices_are_not_read_unless_asked_for(devices):
+    stranger(devices)
+    assert not [request for request in devices.sim.graph.requests if DEVICES in request.path]
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (faults.missing_role(), "Contoso Retail: Graph does not let you read the devices. Your account needs"),
+        (faults.status(500), "Contoso Retail: GET "),
+    ],
+)
+def test_devices_of_one_token_that_cannot_be_read_hide_no_other(devices, fault, reason):
+    devices.sim.graph.fail(RETAIL["id"], fault)
+    done = stranger(devices, "--devices")
+    assert reason in done.stdout
+    assert "\nContoso HQ  " in done.stdout
+
+
+def test_devices_that_take_too_long_are_named(devices):
+    devices.sim.graph.fail(DEVICES, faults.delay(3))
+    done = stranger(devices, "--devices", INSPECT_TIMEOUT_SECONDS="1")
+    assert "Contoso Retail: Graph did not list the devices within 1 seconds." in done.stdout
+
+
+# The page
+
+
+def test_the_page_of_a_check_holds_tokens_and_devices_without_a_deployment(devices, tmp_path):
+    file = tmp_path / "tokens.html"
+    done = stranger(devices, "--devices", "--report", str(file))
+    assert f"Wrote {file}" in done.stderr
+    text = file.read_text("utf-8")
+    for part in ("Needs attention (1)", "Contoso Retail", "from a check on one machine", "By state"):
+        assert part in text
+    assert f"{RETAIL['id'][:4].upper()}0000000" not in text
+
+
+def test_the_page_of_a_check_holds_the_history_of_a_deployment(operator, tmp_path):
+    operator.check(HEALTHY, ago=CHECKED + HOUR)
+    operator.ran(MINUTE, "failed", store_error="No room.")
+    turns(operator, CRITICAL)
+    file = tmp_path / "tokens.html"
+    assert operator.by_code("check", "--report", str(file)).returncode == 2
+    for part in ("was seen for the first time", "No room.", "Needs attention (1)"):
+        assert part in file.read_text("utf-8")
+
+
+def test_a_file_of_somebody_else_is_not_replaced_and_nobody_signs_in(operator, tmp_path):
+    file = tmp_path / "own.html"
+    file.write_text("<html>somebody's own page</html>", "utf-8")
+    done = stranger(operator, "--report", str(file))
+    assert done.returncode == 3
+    assert "exists, and is not a report of this program.\nName another file with --report." in done.stderr
+    assert operator.sim.authority.requests == []

@@ -38,8 +38,8 @@ def test_it_says_token_profile_state_and_last_contact(operator):
     listed(operator, one(platform="macOS"))
     done = operator.by_code("device", SERIAL)
     assert done.returncode == 0, done
-    assert f"{SERIAL} stands under Contoso Retail ({RETAIL['id']})." in done.stdout
-    assert f"  Profile       {PROFILE}, asked for on " in done.stdout
+    assert f"Contoso Retail ({RETAIL['id']}) lists {SERIAL}." in done.stdout
+    assert f"  Profile       {PROFILE}, requested on " in done.stdout
     assert "  State         enrolled\n" in done.stdout
     assert "(3 hours ago)" in done.stdout
     assert "  Platform      macOS\n" in done.stdout
@@ -65,7 +65,7 @@ def test_a_serial_number_of_any_characters_is_looked_for_as_it_is(operator, seri
     listed(operator, one(serial.upper()))
     done = operator.by_code("device", serial)
     assert done.returncode == 0, done
-    assert done.stdout.count("stands under") == 1
+    assert done.stdout.count(f" lists {SERIAL}") == 1
     asked = [request for request in operator.sim.graph.requests if request.path.endswith(DEVICES)]
     assert {request.status for request in asked} == {200}, "Graph understood the filter"
     assert operator.by_code("device", f"{serial}X").returncode == 3
@@ -81,12 +81,12 @@ def test_no_profile_and_no_contact_are_told_as_that(operator):
 
 def test_a_profile_that_graph_does_not_name_is_told_by_its_id(operator):
     listed(operator, one(requestedEnrollmentProfileId="ECV2_1_newer-kind"))
-    assert "  Profile       ECV2_1_newer-kind (Graph tells no name)" in operator.by_code("device", SERIAL).stdout
+    assert "  Profile       ECV2_1_newer-kind (Graph gives no name)" in operator.by_code("device", SERIAL).stdout
     listed(operator, one())
     operator.sim.graph.fail(PROFILES, faults.status(404))
     done = operator.by_code("device", SERIAL)
     assert done.returncode == 0
-    assert "(Graph tells no name)" in done.stdout
+    assert "(Graph gives no name)" in done.stdout
 
 
 def test_a_deleted_entry_comes_after_the_one_that_counts(operator):
@@ -96,8 +96,8 @@ def test_a_deleted_entry_comes_after_the_one_that_counts(operator):
     assert done.returncode == 0
     heads = [line for line in done.stdout.splitlines() if line.startswith(SERIAL)]
     assert heads == [
-        f"{SERIAL} stands under Contoso Retail ({RETAIL['id']}).",
-        f"{SERIAL} stands under Contoso HQ ({HQ['id']}), and is deleted there.",
+        f"Contoso Retail ({RETAIL['id']}) lists {SERIAL}.",
+        f"Contoso HQ ({HQ['id']}) lists {SERIAL} as deleted.",
     ]
     assert "  Deleted       yes; Intune keeps the entry for 30 to 45 days" in done.stdout
 
@@ -106,8 +106,8 @@ def test_a_device_that_stands_nowhere_is_told_with_what_to_do(operator):
     listed(operator)
     done = operator.by_code("device", SERIAL)
     assert done.returncode == 3
-    assert f"{SERIAL} stands under none of the 2 ADE tokens searched." in done.stdout
-    assert "press Sync" in done.stdout
+    assert f"None of the 2 ADE tokens searched lists {SERIAL}." in done.stdout
+    assert "select Sync" in done.stdout
 
 
 # What Graph may do with a filter
@@ -120,7 +120,7 @@ def test_where_graph_does_not_filter_the_lists_are_read_as_a_whole(operator, how
     operator.sim.graph.largest_page = 60
     done = operator.by_code("device", SERIAL)
     assert done.returncode == 0, done
-    assert done.stdout.count("stands under") == 1
+    assert done.stdout.count(f" lists {SERIAL}") == 1
 
 
 def test_before_a_device_stands_nowhere_a_filter_has_to_find_one_that_is_there(operator):
@@ -147,11 +147,11 @@ def test_a_token_that_cannot_be_looked_into_hides_no_other(operator):
     operator.sim.graph.fail(f"{HQ['id']}/{DEVICES}", faults.status(500))
     done = operator.by_code("device", SERIAL)
     assert done.returncode == 0
-    assert "▲ Contoso HQ could not be looked into: Graph failed (HTTP 500)." in done.stdout
+    assert "▲ The list of Contoso HQ could not be searched: Graph failed (HTTP 500)." in done.stdout
     listed(operator)
     done = operator.by_code("device", SERIAL)
     assert done.returncode == 3
-    assert "stands under none of the 1 ADE token searched." in done.stdout
+    assert "None of the 1 ADE token searched lists " in done.stdout
 
 
 def test_many_tokens_that_cannot_be_looked_into_are_counted(operator):
@@ -161,7 +161,7 @@ def test_many_tokens_that_cannot_be_looked_into_are_counted(operator):
     done = operator.by_code("device", SERIAL)
     assert done.returncode == 3
     assert done.stdout.count("your Intune role does not let you read its devices (HTTP 403)") == 5
-    assert "Nor could 7 more tokens." in done.stdout
+    assert "Nor could those of 7 more tokens." in done.stdout
 
 
 def test_somebody_who_may_not_read_the_tokens_is_told_which_role_it_takes(operator):

@@ -101,9 +101,9 @@ def test_a_fault_of_ours_is_no_warning(scene, monkeypatch):
 
 def test_a_package_that_a_command_needs_and_that_is_missing_is_said(scene, monkeypatch):
     monkeypatch.setitem(sys.modules, "simulator.story", None)
-    monkeypatch.delitem(sys.modules, "cli.demo", raising=False)
+    monkeypatch.delitem(sys.modules, "cli.demo.play", raising=False)
     sentence, remedy = told(scene.run("demo"))
-    assert sentence == "The package simulator.story is missing here."
+    assert sentence == "The package simulator.story is not installed."
     assert "make setup" in remedy
 
 
@@ -141,7 +141,7 @@ def test_where_packages_are_missing_it_is_said_how_to_get_them(scene, tmp_path):
         check=False,
     )
     sentence, remedy = told(done)
-    assert sentence == "The package typer is missing here."
+    assert sentence == "The package typer is not installed."
     assert "make setup" in remedy
 
 

@@ -56,8 +56,8 @@ def test_json_says_why_it_could_not_tell_and_so_does_stderr(scene):
     done = scene.run("status", "--format", "json")
     told = json.loads(done.stdout)
     assert (told["exit_code"], told["freshness"]) == (done.returncode, "stale") == (3, "stale")
-    assert "too old to go by" in told["messages"][0]
-    assert "too old to go by" in done.stderr
+    assert "too old to rely on" in told["messages"][0]
+    assert "too old to rely on" in done.stderr
 
 
 def lines(text):

@@ -62,7 +62,7 @@ def test_an_earlier_report_is_replaced_and_any_other_file_only_by_force(scene, t
     file.write_text("<html>somebody's own page</html>", "utf-8")
     done = scene.run("report", "--output", str(file))
     assert done.returncode == 3
-    assert "is there already, and is no report of this program.\nName another file" in done.stderr
+    assert "exists, and is not a report of this program.\nName another file" in done.stderr
     assert file.read_text("utf-8") == "<html>somebody's own page</html>"
     assert scene.run("report", "--output", str(file), "--force").returncode == 0
     assert "Contoso HQ" in file.read_text("utf-8")
@@ -223,7 +223,7 @@ def test_a_page_of_old_data_says_first_that_it_cannot_be_relied_on(scene):
     scene.check(ade("Contoso HQ"), ago=4 * HOUR)
     done = scene.run("report", "--output", "-")
     assert done.returncode == 0  # the page is what was asked for; `status` judges
-    assert "too old to go by" in done.stderr
+    assert "too old to rely on" in done.stderr
     told = Reader(done.stdout).text
     assert told.index("This page cannot be relied on") < told.index("At a glance")
     assert "All is well" not in told
@@ -243,16 +243,16 @@ def test_a_failed_check_and_a_connector_that_was_not_read_are_told_first(scene):
 @pytest.mark.parametrize(
     ("table", "told"),
     [
-        ("TokenHistory", "What changed could not be read"),
-        ("CheckRun", "What the monitor did could not be read"),
-        ("DeviceInspection", "What is known of devices could not be read"),
+        ("TokenHistory", "The changes could not be read"),
+        ("CheckRun", "The monitor's runs could not be read"),
+        ("DeviceInspection", "The devices could not be read"),
     ],
 )
 def test_what_cannot_be_read_beside_the_tokens_is_missing_and_said(scene, table, told):
     scene.check(ade("Contoso HQ"))
     with scene.without(table):
         text = page(scene).text
-    assert f"{told}, and is not on this page. The table {table} is missing" in text
+    assert f"{told}, so this page does not show them. The table {table} is missing" in text
     assert "Contoso HQ" in text
 
 

@@ -7,7 +7,7 @@ from cli_scene import CHECKED, DAY, HOUR, MINUTE, ade, now, push, tenant, vpp
 from rich.cells import cell_len
 
 from cli.decode import run_row, status_row
-from cli.status import Freshness, judge
+from cli.judgement import Freshness, judge
 from shared.model.tokens import Connector, Failure, Health
 from simulator.tenant import default_tenant
 
@@ -49,7 +49,7 @@ def test_data_older_than_three_hours_is_shown_and_judges_nothing(scene):
     done = scene.cli("status")
     assert done.returncode == 3
     assert "Contoso HQ" in done.stdout
-    assert "too old to go by: the tokens were last checked 3 hours ago" in done.stdout
+    assert "too old to rely on: the last of the hourly checks was 3 hours ago" in done.stdout
 
 
 def test_data_of_more_than_two_hours_is_judged_with_a_warning(scene):
@@ -158,7 +158,7 @@ def test_a_check_that_failed_is_told(scene):
     assert "The newest check, 5 minutes ago, ended as failed: Logs Ingestion answered HTTP 403." in done.stdout
     assert done.returncode == 0
     scene.ran(2 * MINUTE)
-    assert "A check failed 5 minutes ago; what came after it did not." in scene.run("status").stdout
+    assert "A check failed 5 minutes ago; later checks did not." in scene.run("status").stdout
     assert "failed" not in judge([row()], [run(4 * HOUR, "failed")], NOW).messages
 
 

@@ -119,7 +119,7 @@ def test_it_says_what_to_expect_and_when(operator):
     assert f"was sent at {on:%H:%M:%S} UTC" in done.stdout
     assert f"By {on + 20 * MINUTE:%H:%M} UTC the alert rule token_critical (severity 1) fires" in done.stdout
     assert "every 15 minutes" in done.stdout
-    assert f"The app's next whole check, at {next_tick(on):%H:%M} UTC, ends it" in done.stdout
+    assert f"The app's next complete check, at {next_tick(on):%H:%M} UTC, ends it" in done.stdout
     assert "python -m cli doctor" in done.stdout
 
 
@@ -159,7 +159,7 @@ def test_it_waits_until_it_can_be_seen_and_says_so(operator, monkeypatch):
     due = now() + timedelta(seconds=2)
     monkeypatch.setattr(cli.alert, "sends_on", lambda _: due)
     done = operator.run("test-alert")
-    assert f"It is sent at {due:%H:%M} UTC: the check at minute 7 would end it" in done.stderr
+    assert f"The finding is sent at {due:%H:%M} UTC: the check at minute 7 would end it" in done.stderr
     assert "--now sends it at once" in done.stderr
     assert sent(operator)[0]["TimeGenerated"].replace(tzinfo=UTC) >= due
 
@@ -168,7 +168,7 @@ def test_it_waits_until_it_can_be_seen_and_says_so(operator, monkeypatch):
 
 
 def test_it_waits_for_the_app_s_own_whole_check(operator, monkeypatch):
-    monkeypatch.setattr(cli.alert, "_LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(cli.alert, "_POLL_SECONDS", 0.2)
     operator.check(ade(), ago=HOUR)
     operator.ran(ago=-HOUR, outcome="failed")
     operator.ran(ago=-2 * HOUR)
@@ -188,7 +188,7 @@ def test_it_waits_for_the_app_s_own_whole_check(operator, monkeypatch):
     thread.join()
     assert done.returncode == 0, done
     assert looked.is_set()
-    assert f"The check of {ends:%Y-%m-%d %H:%M} UTC has ended it; the alert resolves by" in done.stdout
+    assert f"The check of {ends:%Y-%m-%d %H:%M} UTC ended it; the alert resolves by" in done.stdout
 
 
 def test_an_app_that_does_not_check_is_told(operator, monkeypatch):

@@ -128,7 +128,7 @@ def test_the_kept_tables_can_be_looked_at_with_the_command_that_is_printed():
 
 LOST = """
 import os, signal, weakref
-from cli.demo import _Ending
+from cli.demo.play import _Ending
 
 class Thing: ...
 

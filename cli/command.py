@@ -1,0 +1,131 @@
+"""Makes a command of a function, and turns an error into a sentence, a remedy and an exit code.
+
+A command's module holds its options, its help (the function's docstring) and its work. `--help` imports every such
+module, so a function imports Azure's packages and the simulator when it is called.
+"""
+
+import functools
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Literal
+
+import typer
+from rich.text import Text
+
+from cli import COULD_NOT_TELL, CommandError, missing_package
+from cli.places import ABOUT, option
+from cli.session import Session
+from shared.text import bounded
+
+if TYPE_CHECKING:
+    from cli.sign_in import GraphSignIn
+
+type Work[**P] = Callable[Concatenate[Session, P], int]
+type Command = Callable[..., None]
+
+Form = Annotated[Literal["table", "json", "csv"], typer.Option("--format", "-f", help="The form of the output.")]
+Days = Annotated[int | None, typer.Option("--days", "-d", min=1, max=3650, help="Only the last DAYS days.")]
+DeviceCode = Annotated[bool, typer.Option("--device-code", help="Short for --credential device-code.")]
+ByCredential = Annotated[
+    Literal["browser", "device-code", "default"],
+    typer.Option("--credential", help="How to sign in to Graph; default uses the sign-in of the other commands."),
+]
+ByClient = Annotated[
+    str | None,
+    typer.Option("--client-id", metavar="ID", help="The public client to sign in to Graph with. Default: Microsoft's."),
+]
+
+
+def help_text(function: Callable[..., object]) -> str:
+    """Return a function's docstring as help whose indented lines stay lines: Typer would fill them."""
+    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    return "\n\n".join(f"\b\n{one}" if "\n  " in one else one for one in paragraphs)
+
+
+def _common(
+    *,
+    tables_endpoint: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="The tables' address. Default: the variable TABLES_ENDPOINT, then azd's."),
+    ] = None,
+    env: Annotated[
+        str | None,
+        typer.Option(
+            "--env", "-e", metavar="NAME", help="azd's environment. Default: AZURE_ENV_NAME, then azd's default."
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result, and no progress.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Print a traceback with an error.")] = False,
+) -> Session:
+    """Return a session made of the options that every command takes."""
+    return Session(given={"TABLES_ENDPOINT": tables_endpoint}, environment=env, quiet=quiet, debug=debug)
+
+
+def command[**P](*places: str) -> Callable[[Work[P]], Command]:
+    """Return a decorator that makes a command of a function.
+
+    The function takes a session and its own options, and returns the exit code. The command also takes the common
+    options and one for each of `places`. A CommandError becomes its two sentences; so does any other error, and never
+    an exit code that means something else.
+    """
+
+    def decorated(function: Work[P]) -> Command:
+        own = list(inspect.signature(function).parameters.values())[1:]
+        place_options = [_place_option(name) for name in places]
+        common = list(inspect.signature(_common).parameters.values())
+
+        @functools.wraps(function)
+        def run(**values: Any) -> None:  # noqa: ANN401 # the values of the options
+            named = {name: values.pop(one.name) for name, one in zip(places, place_options, strict=True)}
+            session = _common(**{one.name: values.pop(one.name) for one in common})
+            session.given.update(named)
+            raise typer.Exit(guarded(session, functools.partial(function, session, **values)))
+
+        parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*own, *place_options, *common)]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # Typer reads the options here
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return run
+
+    return decorated
+
+
+def _place_option(name: str) -> inspect.Parameter:
+    about = f"{ABOUT[name].about[0].upper()}{ABOUT[name].about[1:]}. Default: the variable {name}, then azd's."
+    annotation = Annotated[str | None, typer.Option(option(name), metavar="VALUE", help=about)]
+    return inspect.Parameter(name.lower(), inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def graph_sign_in(credential: str, device_code: bool, client_id: str | None) -> "GraphSignIn":
+    """Return how the options ask to sign in to Graph."""
+    from cli.sign_in import CLIENT_ID, GraphSignIn, How
+
+    return GraphSignIn(How.DEVICE_CODE if device_code else How(credential), client_id or CLIENT_ID)
+
+
+def guarded(session: Session, work: Callable[[], int]) -> int:
+    """Return the exit code of `work`; print whatever it raises, and return that it could not do its work."""
+    try:
+        return work()
+    except CommandError as problem:
+        _print_error(session, problem)
+    except ModuleNotFoundError as error:
+        _print_error(session, missing_package(error))
+    except KeyboardInterrupt:
+        _print_error(session, CommandError("Stopped.", ""))
+    except BrokenPipeError:
+        # Whoever read the output has enough of it. Python would complain when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:  # noqa: BLE001 # exit code 1, Python's own, means that there are warnings
+        fault = bounded(f"{type(error).__name__}: {error}", 300)
+        remedy = "Run the command again with --debug, and report what it prints."
+        _print_error(session, CommandError(f"This is a fault of the program: {fault}.", remedy))
+    return COULD_NOT_TELL
+
+
+def _print_error(session: Session, problem: CommandError) -> None:
+    if session.debug:
+        session.err.print(Text(traceback.format_exc()), soft_wrap=True)
+    session.warn(f"{problem.sentence}\n{problem.remedy}".rstrip())

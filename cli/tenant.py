@@ -1,0 +1,212 @@
+"""Reads a tenant with a person's sign-in to Graph, and judges it as the app does."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from azure.core.exceptions import AzureError
+from msgspec.structs import replace
+
+from cli import CommandError
+from cli.decode import inspection_row, run_row, status_row
+from cli.graph_access import INTUNE_ROLE, Access
+from cli.progress import counting
+from cli.refusals import tables_refused
+from cli.rows import InspectionRow, RunRow, StatusRow
+from cli.session import Session
+from shared.check import READING_ENDS
+from shared.graph import connectors
+from shared.graph.device_reader import DeviceReader
+from shared.graph.pace import Pace
+from shared.graph.pages import GraphError
+from shared.guidance.guidance import Guidance
+from shared.inspection import AT_ONCE
+from shared.judging.judge import judge
+from shared.model.counts import Inspection
+from shared.model.tokens import Code, Connector, Failure, Key, Outcome, Reading, Run, Status
+from shared.settings import Settings
+from shared.storage.device_rows import DEVICE_INSPECTION
+from shared.storage.rows import CHECK_RUN, TOKEN_STATUS, Row, StatusSource
+from shared.storage.store import Store, StoreError
+from shared.token_inspection import Look
+from shared.words import kind, listed
+
+_MOST_NAMED: Final = 5
+
+
+class Memory(NamedTuple):
+    """What the monitor remembers; both parts are None if it is not known."""
+
+    statuses: Mapping[Key, Status] | None
+    inspections: Mapping[str, Inspection] | None
+    problem: str | None = None
+    """Why the monitor's tables could not be read."""
+
+
+class Checked(NamedTuple):
+    """A check of the tenant, as rows of the tables that the app would write."""
+
+    statuses: list[StatusRow]
+    run: RunRow
+    guidance: Guidance
+    status_rows: list[Row]
+    inspection_rows: list[Row]
+    """Of the devices that were counted now."""
+    examples: list[tuple[str, Mapping[str, Sequence[str]]]]
+    """Serial numbers by symptom, beside the name of their token."""
+    messages: tuple[str, ...]
+
+    @property
+    def inspections(self) -> list[InspectionRow]:
+        """The counts that were taken now."""
+        return list(map(inspection_row, self.inspection_rows))
+
+
+async def check_tenant(session: Session, access: Access, *, devices: bool) -> Checked:
+    """Read and judge every token, and with `devices` count the devices of the ADE tokens.
+
+    Raises:
+        CommandError: if Graph refuses to answer at all.
+
+    """
+    with session.working("Reading the tokens from Graph"):
+        readings, memory = await asyncio.gather(_readings(access), _memory(session, access))
+    if all(one.failure and one.failure.status in {401, 403} for one in readings):
+        failure = readings[0].failure
+        answer = f"{failure.asked} answered HTTP {failure.status}" if failure else ""
+        raise CommandError(f"Graph does not let this sign-in read anything: {answer}.", INTUNE_ROLE)
+    statuses = _judged(readings, memory, access.settings, session.now)
+    counted: dict[str, Inspection] = {}
+    if devices:
+        counted = await _inspect(session, access, statuses, memory.inspections or {})
+        memory = memory._replace(inspections={**(memory.inspections or {}), **counted})
+        statuses = _judged(readings, memory, access.settings, session.now)
+    messages = [*_missing(readings, memory), *([memory.problem] if memory.problem else [])]
+    return _as_rows(readings, statuses, counted, access.settings, session.now, tuple(messages))
+
+
+async def _readings(access: Access) -> list[Reading]:
+    seconds = READING_ENDS * access.settings.check_timeout_seconds
+    watched = sorted(access.settings.connectors)
+    readings = await asyncio.gather(*(connectors.read(access.clients.graph, one, seconds) for one in watched))
+    return [_for_a_person(one) for one in readings]
+
+
+def _for_a_person(reading: Reading) -> Reading:
+    """Return the reading; if Graph refused it, the remedy is a person's and not the app's."""
+    failure = reading.failure
+    if failure is None or failure.status not in {401, 403}:
+        return reading
+    refused = Failure(
+        connector=reading.connector,
+        asked=failure.asked,
+        reason="Graph does not let you read it",
+        status=failure.status,
+        code=failure.code,
+        remedy=INTUNE_ROLE,
+    )
+    return Reading(connector=reading.connector, failure=refused)
+
+
+async def _memory(session: Session, access: Access) -> Memory:
+    """Return what the monitor remembers, if its tables are known and can be read."""
+    if session.places.get("TABLES_ENDPOINT") is None:
+        return Memory(None, None)
+    store = Store(access.clients.tables, access.clients.transactions, Guidance())
+    try:
+        loaded, inspections = await asyncio.gather(
+            _loaded(session, TOKEN_STATUS.name, store.load()),
+            _loaded(session, DEVICE_INSPECTION.name, store.load_inspections()),
+        )
+    except CommandError as problem:
+        return Memory(None, None, f"The tokens are judged without what the monitor remembers. {problem}")
+    return Memory(loaded.statuses, inspections.known)
+
+
+async def _loaded[T](session: Session, table: str, loading: Coroutine[Any, Any, T]) -> T:
+    try:
+        return await loading
+    except StoreError as error:
+        cause, place = error.__cause__, session.places.get("TABLES_ENDPOINT")
+        if isinstance(cause, AzureError) and place:
+            raise tables_refused(cause, table, place.value, place.source) from error
+        raise CommandError(f"{error}".rstrip(".") + ".", "Try again in a minute.") from error
+
+
+def _judged(readings: Sequence[Reading], memory: Memory, settings: Settings, now: datetime) -> tuple[Status, ...]:
+    judgement = judge(readings, memory.statuses, inspections=memory.inspections, run_id="", now=now, settings=settings)
+    return judgement.statuses
+
+
+def _missing(readings: Sequence[Reading], memory: Memory) -> Iterable[str]:
+    """Return a message about tokens that the monitor knows, and that Graph does not show to this sign-in."""
+    read = {one.connector: {token.id for token in one.tokens} for one in readings if one.failure is None}
+    known = [one for one in (memory.statuses or {}).values() if not one.finding(Code.REMOVED)]
+    missing = [one for one in known if one.token.id not in read.get(one.token.connector, {one.token.id})]
+    if missing:
+        names = [f"'{one.label}' ({kind(one.token.connector)})" for one in missing[:_MOST_NAMED]]
+        more = [f"{len(missing) - _MOST_NAMED:,} more"] if len(missing) > _MOST_NAMED else []
+        yield f"Graph does not show you {listed([*names, *more])}: removed, or outside the scope of your Intune role."
+
+
+async def _inspect(
+    session: Session, access: Access, statuses: Iterable[Status], before: Mapping[str, Inspection]
+) -> dict[str, Inspection]:
+    """Count the devices of each ADE token, within the time of one inspection."""
+    present = [one for one in statuses if one.token.connector is Connector.ADE and not one.finding(Code.REMOVED)]
+    pace = Pace(asyncio.get_running_loop().time() + access.settings.inspect_timeout_seconds)
+    reader, queue, inspections = DeviceReader(access.clients.graph, pace), iter(present), dict[str, Inspection]()
+
+    async def work(step: Callable[[], None]) -> None:
+        for status in queue:
+            inspections[status.token.id] = await _inspection(reader, status, before.get(status.token.id), access)
+            step()
+
+    with counting(session, "Counting the devices", len(present)) as step:
+        await asyncio.gather(*(work(step) for _ in range(AT_ONCE)))
+    return inspections
+
+
+async def _inspection(reader: DeviceReader, status: Status, before: Inspection | None, access: Access) -> Inspection:
+    anew = before and replace(before, pause=None)
+    look = Look(reader, status, anew, access.settings, run_id="", now=datetime.now(UTC))
+    try:
+        return await look.complete(None)  # events of failed enrollments take another permission
+    except TimeoutError:
+        seconds = access.settings.inspect_timeout_seconds
+        return look.unfinished(f"Graph did not list the devices within {seconds} seconds.", keep=False)
+    except GraphError as error:
+        if error.status in {401, 403}:
+            return look.unfinished(f"Graph does not let you read the devices. {INTUNE_ROLE}", keep=False)
+        return look.unfinished(reader.explained(error), keep=False)
+
+
+def _as_rows(
+    readings: Sequence[Reading],
+    statuses: Sequence[Status],
+    counted: Mapping[str, Inspection],
+    settings: Settings,
+    now: datetime,
+    messages: tuple[str, ...],
+) -> Checked:
+    guidance = Guidance(settings.sync_error_names, settings.cloud)
+    run = Run(
+        id="",
+        started_on=now,
+        duration_ms=round((datetime.now(UTC) - now).total_seconds() * 1000),
+        outcome=Outcome.DEGRADED if any(one.failure for one in readings) else Outcome.SUCCEEDED,
+        connectors={one.connector: one.failure or len(one.tokens) for one in readings},
+        counts={},
+        rows=0,
+    )
+    status_rows = [TOKEN_STATUS.row(StatusSource(one, guidance)) for one in statuses]
+    return Checked(
+        statuses=list(map(status_row, status_rows)),
+        run=run_row(CHECK_RUN.row(run)),
+        guidance=guidance,
+        status_rows=status_rows,
+        inspection_rows=[DEVICE_INSPECTION.row(one) for one in counted.values()],
+        examples=[(one.token_name, one.last.counts.examples) for one in counted.values() if one.last],
+        messages=messages,
+    )
