@@ -25,12 +25,6 @@ from shared.storage.store import StoreError
 RUN: Final = "cli-"
 """Begins the id of a run by hand; the host's are GUIDs."""
 
-INTUNE_ROLE: Final = (
-    "Whoever signs in needs an Intune role that reads enrollment and Apps and Books tokens, such as Read Only "
-    "Operator, or Entra's Intune Administrator or Global Reader."
-)
-"""The remedy where Graph refuses a person."""
-
 _UNUSED: Final = {
     "TABLES_ENDPOINT": "https://unused.invalid",
     "LOGS_INGESTION_ENDPOINT": "https://unused.invalid",

@@ -9,16 +9,14 @@ from typing import Final, NamedTuple
 from rich.text import Text
 
 from cli import COULD_NOT_TELL, WARNINGS, WELL, WRONG, CommandError, view
-from cli.by_hand import INTUNE_ROLE, ByHand, new_run_id, open_by_hand, store_refused
+from cli.by_hand import ByHand, new_run_id, open_by_hand, store_refused
 from cli.session import Session
 from cli.sign_in import GraphSignIn
 from shared import check as app
-from shared.clients import Clients
 from shared.graph import connectors
 from shared.guidance.guidance import Guidance
 from shared.judging.judge import Judgement, judge
-from shared.model.tokens import Code, Connector, Failure, Finding, Health, Key, Outcome, Reading, Run, Status
-from shared.settings import Settings
+from shared.model.tokens import Code, Failure, Finding, Health, Key, Outcome, Reading, Run, Status
 from shared.storage.store import Loaded, Store, StoreError
 from shared.words import count, kind, listed, next_tick
 
@@ -122,14 +120,18 @@ async def _look(session: Session, by_hand: ByHand) -> Seen:
 
     """
     settings, clients = by_hand.settings, by_hand.clients
-    reading = asyncio.gather(*(_read(clients, settings, connector) for connector in sorted(settings.connectors)))
+    seconds = app.READING_ENDS * settings.check_timeout_seconds
+    reading = asyncio.gather(*(connectors.read(clients.graph, one, seconds) for one in sorted(settings.connectors)))
     store = Store(clients.tables, clients.transactions, Guidance())
     try:
         readings, loaded, inspections = await asyncio.gather(reading, store.load(), store.load_inspections())
     except StoreError as error:
         raise store_refused(error, session.places) from error
-    if all(one.failure and _is_refusal(one.failure) for one in readings):
-        raise CommandError(f"Graph lets this sign-in read nothing: {_why(readings[0])}.", INTUNE_ROLE)
+    failures = [one.failure for one in readings if one.failure]
+    if len(failures) == len(readings) and all(failure.status in {401, 403} for failure in failures):
+        first = failures[0]
+        told = f"Graph lets this sign-in read nothing: {first.asked} answered HTTP {first.status}."
+        raise CommandError(told, first.remedy)
     judgement = judge(
         readings,
         loaded.statuses,
@@ -139,34 +141,6 @@ async def _look(session: Session, by_hand: ByHand) -> Seen:
         settings=settings,
     )
     return Seen(readings, loaded, judgement)
-
-
-async def _read(clients: Clients, settings: Settings, connector: Connector) -> Reading:
-    """The connector's reading; of a refusal it says what a person needs, and not the app's identity."""
-    reading = await connectors.read(clients.graph, connector, app.READING_ENDS * settings.check_timeout_seconds)
-    if reading.failure and _is_refusal(reading.failure):
-        return Reading(connector=connector, failure=_for_a_person(reading.failure))
-    return reading
-
-
-def _for_a_person(failure: Failure) -> Failure:
-    return Failure(
-        connector=failure.connector,
-        asked=failure.asked,
-        reason="Graph does not let you read it",
-        status=failure.status,
-        code=failure.code,
-        remedy=INTUNE_ROLE,
-    )
-
-
-def _is_refusal(failure: Failure) -> bool:
-    return failure.status in {401, 403}
-
-
-def _why(reading: Reading) -> str:
-    failure = reading.failure
-    return f"{failure.asked} answered HTTP {failure.status}" if failure else ""
 
 
 def _not_to_be_written(seen: Seen, by_hand: ByHand) -> CommandError | None:

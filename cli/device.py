@@ -8,7 +8,7 @@ from typing import Any, Final
 from rich.text import Text
 
 from cli import COULD_NOT_TELL, WELL, CommandError, export, view
-from cli.by_hand import INTUNE_ROLE, ByHand, open_by_hand
+from cli.by_hand import ByHand, open_by_hand
 from cli.device_search import SECONDS, Search, Stands, search
 from cli.progress import counting
 from cli.session import Session
@@ -37,40 +37,41 @@ def run(session: Session, sign_in: GraphSignIn, serial: str, form: str) -> int:
             f"This is not a serial number: {bounded(serial, 80)!r}.",
             f"Expected: 1 to {_LONGEST_SERIAL} visible characters.",
         )
-    done = asyncio.run(_run(session, sign_in, wanted))
+    done, lost = asyncio.run(_run(session, sign_in, wanted))
     if form == "json":
-        session.write(export.json_text(_object(done)))
+        session.write(export.json_text(_object(done, lost)))
     else:
-        _print(session, done)
+        _print(session, done, lost)
     return WELL if done.found else COULD_NOT_TELL
 
 
-async def _run(session: Session, sign_in: GraphSignIn, serial: str) -> Search:
+async def _run(session: Session, sign_in: GraphSignIn, serial: str) -> tuple[Search, Failure | None]:
     async with open_by_hand(session, sign_in, judges=False) as by_hand:
         with session.working("Asking Graph for the ADE tokens"):
-            tokens = await _tokens(by_hand)
+            tokens, lost = await _tokens(by_hand)
         with counting(session, f"Looking under {count(len(tokens), 'ADE token')}", len(tokens)) as step:
-            return await search(by_hand.clients.graph, tokens, serial, step)
+            return await search(by_hand.clients.graph, tokens, serial, step), lost
 
 
-async def _tokens(by_hand: ByHand) -> Sequence[Token]:
+async def _tokens(by_hand: ByHand) -> tuple[Sequence[Token], Failure | None]:
+    """Return the ADE tokens, and why entries of Graph's list are not among them."""
     reading = await connectors.read(by_hand.clients.graph, Connector.ADE, by_hand.settings.check_timeout_seconds)
-    if reading.failure:
+    if reading.failure and not reading.tokens:
         raise _refused(reading.failure)
     if not reading.tokens:
         raise CommandError(
             "Graph shows you no ADE token.", "There is none in this tenant, or your Intune role sees none of them."
         )
-    return reading.tokens
+    return reading.tokens, reading.failure
 
 
 def _refused(failure: Failure) -> CommandError:
     if failure.status in {401, 403}:
-        return CommandError(f"Graph does not let you read the ADE tokens (HTTP {failure.status}).", INTUNE_ROLE)
+        return CommandError(f"Graph does not let you read the ADE tokens (HTTP {failure.status}).", failure.remedy)
     return CommandError(f"The ADE tokens could not be read: {failure.reason}.", "Try again in a minute.")
 
 
-def _print(session: Session, done: Search) -> None:
+def _print(session: Session, done: Search, lost: Failure | None) -> None:
     out, serial = session.out, bounded(done.serial)
     for one in done.found:
         gone = ", and is deleted there" if one.device.is_deleted else ""
@@ -81,10 +82,15 @@ def _print(session: Session, done: Search) -> None:
         out.print(view.told(f"{token.name} could not be looked into: {_why(error)}.", warning=True))
     if len(done.failures) > _MOST_FAILURES:
         out.print(view.told(f"Nor could {len(done.failures) - _MOST_FAILURES:,} more tokens.", warning=True))
+    if lost:
+        out.print(view.told(_not_searched(lost), warning=True))
     if done.looked < done.tokens:
         slow = f"The search ended after {SECONDS:g} seconds, at {done.looked:,} of {done.tokens:,} tokens."
         out.print(view.told(slow, warning=True))
     if not done.found:
+        if done.unreadable:
+            told = f"{done.unreadable:,} of the lists' entries could not be read; the device can be one of them."
+            out.print(view.told(told, warning=True))
         out.print(view.told(f"{serial} stands under none of the {count(done.searched, 'ADE token')} searched."))
         out.print(
             view.told(
@@ -94,8 +100,13 @@ def _print(session: Session, done: Search) -> None:
         )
 
 
+def _not_searched(lost: Failure) -> str:
+    """Return which tokens the search leaves out, in a sentence: without an id, nobody can ask for their devices."""
+    return f"The devices of some ADE tokens were not searched, because {lost.reason}."
+
+
 def _why(error: GraphError) -> str:
-    if error.status in {401, 403}:
+    if error.by_roles:
         return f"your Intune role does not let you read its devices (HTTP {error.status})"
     return f"{error.reason} (HTTP {error.status})" if error.status else error.reason
 
@@ -128,11 +139,13 @@ def _moment(instant: datetime | None, now: datetime, never: str) -> str:
     return f"{moment(told)} ({ago(told, now)})" if told else never
 
 
-def _object(done: Search) -> dict[str, Any]:
+def _object(done: Search, lost: Failure | None) -> dict[str, Any]:
     return {
         "serial": bounded(done.serial),
         "tokens": done.tokens,
         "searched": done.searched,
+        "not_searched": _not_searched(lost) if lost else None,
+        "unreadable": done.unreadable,
         "failures": [
             {"token_id": bounded(token.id), "token": token.name, "error": _why(error)} for token, error in done.failures
         ],

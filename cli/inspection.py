@@ -9,13 +9,14 @@ from msgspec.structs import replace
 from rich.text import Text
 
 from cli import WELL, CommandError, view
-from cli.by_hand import INTUNE_ROLE, ByHand, new_run_id, open_by_hand, store_refused
+from cli.by_hand import ByHand, new_run_id, open_by_hand, store_refused
 from cli.check import finding_lines
 from cli.history import Named, chosen
 from cli.records import Records
 from cli.rows import worst_first
 from cli.session import Session
 from cli.sign_in import GraphSignIn
+from shared.graph.connectors import failure
 from shared.graph.device_reader import DeviceReader
 from shared.graph.pace import Pace
 from shared.graph.pages import GraphError
@@ -23,7 +24,7 @@ from shared.guidance.guidance import Guidance
 from shared.judging.device_findings import DEVICE_FINDINGS
 from shared.judging.findings import Subject, findings
 from shared.model.counts import Counts, Events, Inspected, Inspection
-from shared.model.tokens import Connector, Finding, Status
+from shared.model.tokens import Connector, Failure, Finding, Status
 from shared.storage.store import Inspections, Store, StoreError
 from shared.text import bounded
 from shared.token_inspection import Look
@@ -138,16 +139,16 @@ async def _look(by_hand: ByHand, status: Status, inspections: Inspections) -> Lo
             "Set INSPECT_TIMEOUT_SECONDS higher, or leave it to the app, which goes on from run to run.",
         ) from None
     except GraphError as error:
-        raise _refused(error, status) from error
+        raise _refused(failure(by_hand.clients.graph, Connector.ADE, error), status) from error
     assert after.last is not None  # noqa: S101 # it is complete
     return Looked(status, before, after, after.last, inspections.etag(status.token.id))
 
 
-def _refused(error: GraphError, status: Status) -> CommandError:
+def _refused(error: Failure, status: Status) -> CommandError:
     answer = f" (HTTP {error.status})" if error.status else ""
     match error.status:
         case 401 | 403:
-            return CommandError(f"Graph does not let you read the devices of '{status.label}'{answer}.", INTUNE_ROLE)
+            return CommandError(f"Graph does not let you read the devices of '{status.label}'{answer}.", error.remedy)
         case 404:
             return CommandError(
                 f"Graph does not show you the token '{status.label}'{answer}.",

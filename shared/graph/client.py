@@ -79,6 +79,11 @@ class Graph:
         """The token in use; None where there is none, it is a person's, or it cannot be read."""
         return self._credential.token
 
+    @property
+    def by_person(self) -> bool:
+        """Whether a person signed in, so that a role of the app's identity is of no use."""
+        return self._credential.by_person
+
     async def _get(self, url: str, asked: str, *, repeats: bool = True) -> bytes:
         request = RequestInformation(Method.GET)
         request.url = url
@@ -149,8 +154,8 @@ def _seconds(retry_after: str) -> float | None:
 
 
 _REASONS: Final = {
-    401: "Graph did not accept the app's sign-in",
-    403: "Graph refused the app",
+    401: "Graph did not accept the sign-in",
+    403: "Graph refused access",
     404: "Graph does not know it",
     429: "Graph throttled the app",
 }

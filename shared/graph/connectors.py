@@ -27,6 +27,12 @@ ROLE: Final = "DeviceManagementServiceConfig.Read.All"
 EVENTS_ROLE: Final = "DeviceManagementManagedDevices.Read.All"
 """The further one for Intune's own record of failed enrollments, which only `ENROLLMENT_EVENTS` asks for."""
 
+INTUNE_ROLE: Final = (
+    "Whoever signs in needs an Intune role that reads enrollment and Apps and Books tokens, such as Read Only "
+    "Operator, or Entra's Intune Administrator or Global Reader."
+)
+"""The remedy where Graph refuses a person: an application role of the app's identity has no effect then."""
+
 GRANT_SCRIPT: Final = "infra/grant-graph-role.sh"
 
 _GRANTS: Final[Mapping[str, str]] = {ROLE: GRANT_SCRIPT, EVENTS_ROLE: f"{GRANT_SCRIPT} --enrollment-events"}
@@ -153,6 +159,8 @@ def failure(graph: Graph, connector: Connector, error: GraphError, role: str = R
 
 def _refusal_remedy(graph: Graph, role: str) -> str:
     """Returns what resolves a refusal, by what the token itself says."""
+    if graph.by_person:
+        return INTUNE_ROLE
     token = graph.token
     if token is None:
         return f"Check that the app's identity has the Graph role {role}; {_GRANTS[role]} grants it."

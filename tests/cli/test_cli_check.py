@@ -146,7 +146,7 @@ def test_a_connector_that_cannot_be_read_hides_no_other_one_and_is_not_written(o
     done = operator.by_code("check")
     assert done.returncode == 2
     assert "VPP could not be read" in done.stdout
-    assert "Graph does not let you read it" in done.stdout
+    assert "Graph refused access" in done.stdout
     assert "Intune role that reads enrollment" in done.stdout
     assert "identity" not in done.stdout
     assert "Contoso HQ" in done.stdout
@@ -163,6 +163,14 @@ def test_somebody_who_may_read_nothing_is_told_which_role_it_takes(operator):
     assert (done.returncode, done.stdout) == (3, "")
     assert "Graph lets this sign-in read nothing: GET /beta/deviceManagement/depOnboardingSettings" in done.stderr
     assert "Read Only Operator" in done.stderr
+
+
+def test_somebody_whom_graph_refuses_for_the_license_of_the_tenant_is_told_that(operator):
+    operator.check(HEALTHY)
+    operator.sim.graph.fail("/device", faults.status(403, message="Request not applicable to target tenant."))
+    done = operator.by_code("check")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "active Intune license" in done.stderr
 
 
 def test_without_graph_it_could_not_tell(operator):

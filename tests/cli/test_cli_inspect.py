@@ -124,6 +124,18 @@ def test_somebody_who_may_not_read_devices_is_told_which_role_it_takes(operator)
     assert "Read Only Operator" in said
 
 
+@pytest.mark.parametrize("place", ["enrollmentProfiles", "$expand"])
+@pytest.mark.parametrize("fault", [faults.missing_role(), faults.status(403), faults.status(401)])
+def test_profiles_that_a_person_may_not_read_take_an_intune_role_and_none_of_the_app(operator, place, fault):
+    operator.sim.graph.fail(lambda request: place in f"{request.path}?{request.query}", fault)
+    done = operator.by_code("inspect", "retail")
+    assert done.returncode == 0, done
+    told = " ".join(done.stdout.split())
+    assert "Graph does not tell the" in told
+    assert "Whoever signs in needs an Intune role" in told
+    assert not [word for word in ("identity", "grant-graph-role", "The app's token") if word in told]
+
+
 def test_a_token_that_graph_does_not_show_may_be_out_of_scope(operator):
     operator.sim.graph.tenant = tenant(HQ)
     said = refused(operator)

@@ -85,10 +85,10 @@ FAULTS = {
         faults.status(404, error="ResourceNotFound"),
         ["Graph does not know it", "HTTP 404", "ResourceNotFound"],
     ),
-    "401": (faults.status(401), ["did not accept the app's sign-in", "HTTP 401", "InvalidAuthenticationToken"]),
+    "401": (faults.status(401), ["did not accept the sign-in", "HTTP 401", "InvalidAuthenticationToken"]),
     "403 though the role is there": (
         faults.status(403),
-        ["Graph refused the app", "has the role DeviceManagementServiceConfig.Read.All", "Intune license"],
+        ["Graph refused access", "has the role DeviceManagementServiceConfig.Read.All", "Intune license"],
     ),
     "204": (faults.empty(204), ["did not answer as documented", "HTTP 204"]),
     "200 with nothing": (faults.empty(200), ["the answer was empty"]),

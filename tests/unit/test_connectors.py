@@ -498,6 +498,7 @@ class Pages:
         return json.dumps(self._pages[0][0]).encode()
 
     token = None
+    by_person = False
 
 
 async def test_an_id_that_is_seen_twice_counts_once_and_the_last_wins():
