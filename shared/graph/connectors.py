@@ -106,7 +106,7 @@ async def _tokens(graph: Graph, source: Source) -> tuple[tuple[Token, ...], Grap
         try:
             token = source.decode(Item(msgspec.Raw(await graph.get(source.address)), asked))
         except GraphError as error:
-            if error.status == 404 and error.code == "ResourceNotFound":
+            if error.status == 404 and (error.code or "").casefold() == "resourcenotfound":
                 return (), None  # no push certificate is set up; any other 404 is a failure
             raise
         return (token,), None

@@ -537,7 +537,13 @@ async def test_a_fault_of_our_own_is_a_failure_of_that_connector_and_names_no_se
 
 @pytest.mark.parametrize(
     ("status", "code", "read_whole"),
-    [(404, "ResourceNotFound", True), (404, "NotFound", False), (404, None, False), (400, "ResourceNotFound", False)],
+    [
+        (404, "ResourceNotFound", True),
+        (404, "resourceNotFound", True),
+        (404, "NotFound", False),
+        (404, None, False),
+        (400, "ResourceNotFound", False),
+    ],
 )
 async def test_no_push_certificate_is_a_complete_empty_reading_and_any_other_404_a_failure(status, code, read_whole):
     error = GraphError("GET /x", "Graph does not know it", "Wait.", status=status, code=code)
