@@ -2,7 +2,6 @@
 
 import json
 import time
-import time
 
 import pytest
 
