@@ -30,7 +30,7 @@ from shared.model.tokens import (
     Token,
 )
 from shared.settings import Settings
-from shared.text import bounded, without_links
+from shared.text import alike, bounded, without_links
 
 REMOVED_AFTER: Final = timedelta(minutes=30)
 """Between the first and the last complete reading that a removed token is missing from."""
@@ -264,7 +264,7 @@ def _changes(before: Status | None, after: Status) -> tuple[FieldChange, ...]:
         ("expiry", _iso(was.expires_on), _iso(now.expires_on), was.expires_on != now.expires_on),
         ("apple_id", was.apple_id, now.apple_id, another_apple_id(was.apple_id, now.apple_id)),
         ("topic", was.topic, now.topic, was.topic != now.topic),
-        ("name", was.name, now.name, was.name != now.name),
+        ("name", was.name, now.name, alike(was.name) != alike(now.name)),
     )
     fields += [FieldChange(field=field, old=old, new=new) for field, old, new, differs in values if differs]
     return tuple(fields)
@@ -294,9 +294,9 @@ def _labelled(statuses: list[Status]) -> list[Status]:
     """
     labelled = [replace(status, label=status.token.name) for status in statuses]
     for length in (8, None, None):  # the last is for a token whose name is the label of another
-        shared = Counter((status.token.connector, status.label) for status in labelled)
+        shared = Counter((status.token.connector, alike(status.label)) for status in labelled)
         for index, (token, label) in enumerate((status.token, status.label) for status in labelled):
-            if shared[token.connector, label] > 1:
+            if shared[token.connector, alike(label)] > 1:
                 labelled[index] = replace(labelled[index], label=f"{token.name} ({bounded(token.id[:length])})")
     return [
         replace(status, findings=tuple(_named(finding, status.label) for finding in status.findings))
