@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from shared.graph.client import Graph
-from shared.graph.pages import GraphError
+from shared.graph.pages import REPORT, GraphError
 from shared.graph.wire import Item
 from shared.model.tokens import PUSH_CERTIFICATE_ID, PUSH_CERTIFICATE_NAME, Connector, Failure, Reading, Token
 from shared.text import bounded
@@ -48,6 +48,9 @@ _PUNCTUATION: Final = re.compile(r"[\s./()<>_-]+")
 _UPLOADED: Final = re.compile(r"\b(success|succeed|complete|uploaded|valid|active|ok)", re.IGNORECASE)
 _NOT_UPLOADED: Final = re.compile(r"fail|error|denied|reject|invalid|expired|revoked|\bun|\bnot", re.IGNORECASE)
 """No page lists an upload's statuses: https://learn.microsoft.com/graph/api/resources/intune-devices-applepushnotificationcertificate"""
+
+_LONGEST_LIST: Final = 16 * 1024 * 1024
+"""Bytes of all pages together, whose tokens are held at once: 2,000 tokens have 2 MiB."""
 
 _MODIFIED: Final = "lastModifiedDateTime"
 _UPLOAD: Final = ("certificateUploadStatus", "certificateUploadFailureReason")
@@ -111,8 +114,11 @@ async def _tokens(graph: Graph, source: Source) -> tuple[tuple[Token, ...], Grap
             raise
         return (token,), None
     found: dict[str, Token] = {}
-    number, lost, first = 0, 0, None
+    number, size, lost, first = 0, 0, 0, None
     async for page in _pages(graph, source):
+        size += sum(map(len, page))
+        if size > _LONGEST_LIST:
+            raise GraphError(asked, f"the list has more than {_LONGEST_LIST // 1024 // 1024} MiB", REPORT)
         for raw in page:
             number += 1
             try:

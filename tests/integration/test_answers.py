@@ -27,6 +27,13 @@ ANSWERS = {
 }
 
 
+VALUES = {
+    "empty objects": (b"{},", b'{"value":['),
+    "one long text": (b"x", '{"value":[{"PartitionKey":"ade","RowKey":"\U0001f34e'.encode()),
+}
+"""What takes more memory than it has bytes: what is repeated, and what stands before it."""
+
+
 @pytest.fixture
 def seen(monitor):
     """A tenant that one check has seen."""
@@ -78,7 +85,16 @@ def test_an_answer_of_the_tables_without_end_fails_the_run_and_says_so(seen, sim
     result = seen.invoke()
     expect_small(result)
     assert not result.success
-    assert f"TokenStatus could not be read: AnswerTooLongError ({TOO_LONG.format(64)})" in result.exception
+    assert f"TokenStatus could not be read: AnswerTooLongError ({TOO_LONG.format(16)})" in result.exception
+
+
+@pytest.mark.parametrize(("of", "start"), VALUES.values(), ids=VALUES)
+def test_an_answer_of_the_tables_that_takes_more_memory_than_its_bytes_fails_the_run(seen, sim, of, start):
+    sim.proxy.fail("TokenStatus", faults.zipped(15, of, start), method="GET")
+    result = seen.invoke()
+    expect_small(result)
+    assert not result.success
+    assert "TokenStatus could not be read" in result.exception
 
 
 @pytest.mark.parametrize("answer", list(ANSWERS)[:2])

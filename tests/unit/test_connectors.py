@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from itertools import islice
 
 import msgspec
 import pytest
@@ -499,6 +500,12 @@ class Pages:
 
     token = None
     by_person = False
+
+
+async def test_many_pages_that_together_are_too_long_fail_however_small_each_is():
+    pages = ([wire(ADE, id=f"{number}", tokenName="x" * 1024 * 1024)] for number in range(10_000))
+    reading = await read(Pages(*islice(pages, 17)), ADE, 20)
+    assert (reading.tokens, reading.failure and reading.failure.reason) == ((), "the list has more than 16 MiB")
 
 
 async def test_an_id_that_is_seen_twice_counts_once_and_the_last_wins():
