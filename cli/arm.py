@@ -209,7 +209,8 @@ async def open_arm(places: Places, credential: AsyncTokenCredential) -> AsyncIte
     app_id = places.required("FUNCTION_APP_ID")
     audience = CLOUDS[places.checked("AZURE_CLOUD", "AzureCloud")].arm
     endpoint = (places.value("ARM_ENDPOINT") or audience).rstrip("/")
-    if urlsplit(endpoint).scheme != "https":
+    parts = urlsplit(endpoint)
+    if parts.scheme != "https" or "@" in parts.netloc or parts.path or parts.query or parts.fragment:
         raise CommandError(f"ARM_ENDPOINT cannot be used: {bounded(endpoint, 100)!r}.", "Expected: an https address.")
     policies = [
         UserAgentPolicy(f"ade-token-monitor/{__version__}"),

@@ -72,6 +72,23 @@ def test_what_azure_refuses_is_said_with_what_to_do_about_it(scene, code, error,
     assert remedy in said[1]
 
 
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://management.azure.com",
+        "https://somebody:secret@management.azure.com",
+        "https://management.azure.com#@evil.example",
+        "https://management.azure.com/x",
+        "https://management.azure.com?x",
+        "management.azure.com",
+    ],
+)
+def test_an_address_of_resource_manager_that_is_no_plain_https_host_is_refused(simulator, endpoint):
+    sentence, remedy = told(Operator(simulator).run("trigger", "check", ARM_ENDPOINT=endpoint))
+    assert sentence.startswith("ARM_ENDPOINT cannot be used")
+    assert remedy == "Expected: an https address."
+
+
 MEASURED = """\
 import sys
 from cli.app import main
