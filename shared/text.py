@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 LONGEST: Final = 512
@@ -85,6 +87,21 @@ def alike(text: str) -> str:
     """Return what two bounded texts that look the same have in common, to compare them by."""
     plain = unicodedata.normalize("NFKC", text).translate({ord(one): None for one in _JOINER + _SELECTORS})
     return " ".join(plain.replace("\u2800", " ").split())
+
+
+def labels(tokens: Sequence[tuple[object, str, str]]) -> list[str]:
+    """Return a label for each connector, name and id, so that no two of a connector look the same.
+
+    A shared name gets 8 characters of the id, or else the whole id.
+    """
+    found = [name for _, name, _ in tokens]
+    for length in (8, None, None):  # the last is for a token whose name is the label of another
+        keys = [(connector, alike(label)) for (connector, _, _), label in zip(tokens, found, strict=True)]
+        shared = Counter(keys)
+        for index, (_, name, token_id) in enumerate(tokens):
+            if shared[keys[index]] > 1:
+                found[index] = f"{name} ({bounded(token_id[:length])})"
+    return found
 
 
 def without_links(name: str) -> str:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.text import LONGEST, MARK, alike, bounded, without_links
+from shared.text import LONGEST, MARK, alike, bounded, labels, without_links
 
 
 @pytest.mark.parametrize("text", ["", "Contoso", "Zürich 東京 \U0001f34e", "a b", "Z\u0301u\u0308", "x" * LONGEST])
@@ -113,6 +113,31 @@ def test_names_that_look_the_same_are_alike(one, other):
 
 def test_a_text_of_any_size_takes_bounded_work():
     assert bounded("\u200b" * 5_000_000 + "x") == MARK
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("a", "b"), ["a", "b"]),
+        (("a", "a"), ["a (1234567)", "a (12345678)"]),
+        (
+            ("\U0001f34e\u200d\U0001f34e", "\U0001f34e\U0001f34e"),
+            ["\U0001f34e\u200d\U0001f34e (1234567)", "\U0001f34e\U0001f34e (12345678)"],
+        ),
+        (("\xe9", "e\u0301"), ["\xe9 (1234567)", "e\u0301 (12345678)"]),
+    ],
+)
+def test_tokens_whose_names_look_the_same_are_labelled_by_their_ids(names, expected):
+    assert labels([("ade", name, "12345678"[: 7 + at]) for at, name in enumerate(names)]) == expected
+    assert labels([(at, name, "1") for at, name in enumerate(names)]) == list(names), "of another connector"
+
+
+@pytest.mark.parametrize("name", ["a", "\u2764\ufe0f"])
+def test_ids_that_begin_alike_are_shown_whole(name):
+    assert labels([("ade", name, "12345678-a"), ("ade", name, "12345678-b")]) == [
+        f"{name} (12345678-a)",
+        f"{name} (12345678-b)",
+    ]
 
 
 @pytest.mark.parametrize(
