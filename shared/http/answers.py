@@ -12,6 +12,8 @@ import aiohttp
 import httpx
 from azure.core.exceptions import ClientAuthenticationError
 
+from shared.text import bounded
+
 _MIB: Final = 1024 * 1024
 
 PAGE_ROWS: Final = 250
@@ -48,8 +50,16 @@ class Body:
     """The body of one answer, as it arrives."""
 
     def __init__(self, encoding: str | None, most: int) -> None:
-        window = _WINDOWS.get((encoding or "").lower())
-        self._inflater = None if window is None else zlib.decompressobj(window)
+        """Nothing has arrived yet.
+
+        Raises:
+            AnswerTooLongError: where nobody here can decompress `encoding`, the value of `Content-Encoding`.
+
+        """
+        named = (encoding or "identity").strip().lower()
+        if named not in {"identity", *_WINDOWS}:
+            raise AnswerTooLongError(f"is encoded as {bounded(named, 40)!r}")
+        self._inflater = None if named == "identity" else zlib.decompressobj(_WINDOWS[named])
         self._most = most
         self._arrived = 0
         self._inflated = 0
@@ -103,8 +113,9 @@ class _AzureResponse(aiohttp.ClientResponse):
 
         """
         if self._body is None:
-            body, chunks = Body(self.headers.get("Content-Encoding"), self.most), []
+            chunks: list[bytes] = []
             try:
+                body = Body(self.headers.get("Content-Encoding"), self.most)
                 async with asyncio.timeout(SECONDS):
                     async for chunk in self.content.iter_any():
                         for _ in body.pieces(chunk):

@@ -146,7 +146,6 @@ AZURE_HOSTS = {
         "127.0.0.1@evil.example",
         "127.1",
         "2130706433",
-        "0.0.0.0",
         "[::ffff:192.0.2.1]",
         "\u0433raph.microsoft.com",
         "not\uff47raph.microsoft.com",

@@ -1,5 +1,6 @@
 """An answer without end is not read to its end: the part that asked fails, says so, and takes no memory."""
 
+import gzip
 from datetime import UTC, datetime
 from itertools import chain, repeat
 
@@ -32,6 +33,26 @@ VALUES = {
     "one long text": (b"x", '{"value":[{"PartitionKey":"ade","RowKey":"\U0001f34e'.encode()),
 }
 """What takes more memory than it has bytes: what is repeated, and what stands before it."""
+
+
+ENCODED = {
+    "br": b"{}",
+    "zstd": b"\x28\xb5\x2f\xfd",
+    "gzip, gzip": gzip.compress(gzip.compress(b'{"value":[]}')),
+    "x-gzip": gzip.compress(b'{"value":[]}'),
+    "identity, gzip": gzip.compress(b'{"value":[]}'),
+}
+
+
+@pytest.mark.parametrize(("encoding", "body"), ENCODED.items())
+async def test_an_answer_in_an_encoding_that_nobody_asked_for_is_none(monitor, sim, encoding, body):
+    sim.graph.fail(ADE, faults.streamed(lambda: [body], encoding=encoding))
+    sim.proxy.fail("TokenStatus", faults.streamed(lambda: [body], encoding=encoding), method="GET")
+    run = await monitor.check()
+    says = f"the answer is encoded as {encoding!r}"
+    assert says in monitor.run_rows(run.id)["ade"]["Error"]
+    assert says in run.store_error
+    assert run.outcome == "failed"
 
 
 @pytest.fixture
