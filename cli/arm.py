@@ -16,6 +16,7 @@ from azure.core import AsyncPipelineClient
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError
 from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, AsyncRetryPolicy, UserAgentPolicy
+from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from cli import CommandError
@@ -23,6 +24,7 @@ from cli.places import Places
 from cli.refusals import signed_out
 from shared import __version__
 from shared.clouds import CLOUDS
+from shared.http.answers import azure_session
 from shared.text import bounded
 
 FUNCTIONS: Final[Mapping[str, str]] = {"check": "check_tokens", "inspect": "inspect_devices", "prune": "prune_history"}
@@ -37,7 +39,8 @@ _RETRIES: Final = 2
 _MOST_PAGES: Final = 20
 
 _APP_ID: Final = re.compile(
-    r"(/subscriptions/[^/\s]+/resourceGroups/([^/\s]+))/providers/Microsoft\.Web/sites/([^/\s]+)/?", re.IGNORECASE
+    r"(/subscriptions/[^/\s?#%]+/resourceGroups/([^/\s?#%]+))/providers/Microsoft\.Web/sites/([^/\s?#%]+)/?",
+    re.IGNORECASE,
 )
 
 
@@ -202,13 +205,16 @@ async def open_arm(places: Places, credential: AsyncTokenCredential) -> AsyncIte
     app_id = places.required("FUNCTION_APP_ID")
     audience = CLOUDS[places.checked("AZURE_CLOUD", "AzureCloud")].arm
     endpoint = (places.value("ARM_ENDPOINT") or audience).rstrip("/")
-    if urlsplit(endpoint).scheme != "https":
+    parts = urlsplit(endpoint)
+    if parts.scheme != "https" or "@" in parts.netloc or parts.path or parts.query or parts.fragment:
         raise CommandError(f"ARM_ENDPOINT cannot be used: {bounded(endpoint, 100)!r}.", "Expected: an https address.")
     policies = [
         UserAgentPolicy(f"ade-token-monitor/{__version__}"),
         AsyncRetryPolicy(retry_total=_RETRIES),
         AsyncBearerTokenCredentialPolicy(credential, f"{audience}/.default"),
     ]
-    client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] = AsyncPipelineClient(endpoint, policies=policies)
+    transport = AioHttpTransport(session=azure_session(lists=True))
+    client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse]
+    client = AsyncPipelineClient(endpoint, policies=policies, transport=transport)
     async with client:
         yield Arm(client, app_id)

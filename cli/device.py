@@ -54,48 +54,47 @@ def device(
             f"This is not a serial number: {bounded(serial, 80)!r}.",
             f"Expected: 1 to {_LONGEST_SERIAL} visible characters.",
         )
-    done = asyncio.run(_search(session, graph_sign_in(credential, device_code, client_id), wanted))
+    done, lost = asyncio.run(_search(session, graph_sign_in(credential, device_code, client_id), wanted))
     if form == "json":
-        session.write(export.json_text(_object(done)))
+        session.write(export.json_text(_object(done, lost)))
     else:
-        _print(session, done)
+        _print(session, done, lost)
     return WELL if done.found else COULD_NOT_TELL
 
 
-async def _search(session: Session, sign_in: "GraphSignIn", serial: str) -> "Search":
+async def _search(session: Session, sign_in: "GraphSignIn", serial: str) -> "tuple[Search, Failure | None]":
     from cli.device_search import search
     from cli.graph_access import open_access
 
     reads = "the ADE tokens and their lists of devices"
     async with open_access(session, sign_in, reads=reads, app_settings=False) as access:
         with session.working("Reading the ADE tokens from Graph"):
-            tokens = await _tokens(access)
+            tokens, lost = await _tokens(access)
         with counting(session, f"Searching the lists of {count(len(tokens), 'ADE token')}", len(tokens)) as step:
-            return await search(access.clients.graph, tokens, serial, step)
+            return await search(access.clients.graph, tokens, serial, step), lost
 
 
-async def _tokens(access: "Access") -> Sequence[Token]:
+async def _tokens(access: "Access") -> tuple[Sequence[Token], Failure | None]:
+    """Return the ADE tokens, and why entries of Graph's list are not among them."""
     from shared.graph import connectors
 
     reading = await connectors.read(access.clients.graph, Connector.ADE, access.settings.check_timeout_seconds)
-    if reading.failure:
+    if reading.failure and not reading.tokens:
         raise _refused(reading.failure)
     if not reading.tokens:
         raise CommandError(
             "Graph shows you no ADE token.", "There is none in this tenant, or none in the scope of your Intune role."
         )
-    return reading.tokens
+    return reading.tokens, reading.failure
 
 
 def _refused(failure: Failure) -> CommandError:
-    from cli.graph_access import INTUNE_ROLE
-
     if failure.status in {401, 403}:
-        return CommandError(f"Graph does not let you read the ADE tokens (HTTP {failure.status}).", INTUNE_ROLE)
+        return CommandError(f"Graph does not let you read the ADE tokens (HTTP {failure.status}).", failure.remedy)
     return CommandError(f"The ADE tokens could not be read: {failure.reason}.", "Try again in a minute.")
 
 
-def _print(session: Session, done: "Search") -> None:
+def _print(session: Session, done: "Search", lost: Failure | None) -> None:
     serial = bounded(done.serial)
     for one in done.found:
         deleted = " as deleted" if one.device.is_deleted else ""
@@ -106,14 +105,24 @@ def _print(session: Session, done: "Search") -> None:
         session.print(f"The list of {token.name} could not be searched: {_why(error)}.", warning=True)
     if len(done.failures) > _MOST_FAILURES:
         session.print(f"Nor could those of {len(done.failures) - _MOST_FAILURES:,} more tokens.", warning=True)
+    if lost:
+        session.print(_not_searched(lost), warning=True)
     if done.searched_until < done.tokens:
         _print_time_over(session, done)
     if not done.found:
+        if done.unreadable:
+            entries = f"{done.unreadable:,} of the lists' entries could not be read; the device can be one of them."
+            session.print(entries, warning=True)
         session.print(f"None of the {count(done.searched, 'ADE token')} searched lists {serial}.")
         session.print(
             "Find out in Apple Business or School Manager which MDM server the device is assigned to. If it is one of "
             "these, select Sync on its token in Intune. Intune does not list a device that is not assigned."
         )
+
+
+def _not_searched(lost: Failure) -> str:
+    """Return which tokens the search leaves out, in a sentence: without an id, nobody can ask for their devices."""
+    return f"The devices of some ADE tokens were not searched, because {lost.reason}."
 
 
 def _print_time_over(session: Session, done: "Search") -> None:
@@ -126,7 +135,7 @@ def _print_time_over(session: Session, done: "Search") -> None:
 
 
 def _why(error: "GraphError") -> str:
-    if error.status in {401, 403}:
+    if error.by_roles:
         return f"your Intune role does not let you read its devices (HTTP {error.status})"
     return f"{error.reason} (HTTP {error.status})" if error.status else error.reason
 
@@ -164,11 +173,13 @@ def _moment(instant: datetime | None, now: datetime, never: str) -> str:
     return f"{moment(on)} ({ago(on, now)})" if on else never
 
 
-def _object(done: "Search") -> dict[str, Any]:
+def _object(done: "Search", lost: Failure | None) -> dict[str, Any]:
     return {
         "serial": bounded(done.serial),
         "tokens": done.tokens,
         "searched": done.searched,
+        "not_searched": _not_searched(lost) if lost else None,
+        "unreadable": done.unreadable,
         "failures": [
             {"token_id": bounded(token.id), "token": token.name, "error": _why(error)} for token, error in done.failures
         ],

@@ -16,7 +16,7 @@ from shared.graph.client import Graph
 from shared.graph.device_reader import SELECT, devices_address, token_address
 from shared.graph.devices import Device, devices, has_profile
 from shared.graph.pace import Pace
-from shared.graph.pages import GraphError, decoded, encoded
+from shared.graph.pages import GraphError, Page, readable
 from shared.model.tokens import Token
 from shared.text import bounded
 
@@ -46,6 +46,8 @@ class Search(NamedTuple):
     found: Sequence[Listed]
     """Those that are not deleted first."""
     failures: Sequence[tuple[Token, GraphError]]
+    unreadable: int
+    """How many entries of the lists are not what Graph documents."""
 
     @property
     def searched(self) -> int:
@@ -69,7 +71,7 @@ async def search(graph: Graph, tokens: Sequence[Token], serial: str, step: Calla
     except TimeoutError:
         pass  # the result says how far the search came
     found = sorted(finder.found, key=lambda one: (bool(one.device.is_deleted), one.token.name.casefold()))
-    return Search(serial, len(tokens), finder.looked, found, finder.failures)
+    return Search(serial, len(tokens), finder.looked, found, finder.failures, finder.unreadable)
 
 
 class _Finder:
@@ -84,10 +86,11 @@ class _Finder:
         self.looked = 0
         self.found: list[Listed] = []
         self.failures: list[tuple[Token, GraphError]] = []
+        self.unreadable = 0
 
     async def search_lists(self, tokens: Sequence[Token], step: Callable[[], None]) -> None:
         """Search the list of each token, from the first one on; call `step` after each."""
-        self.looked, self.failures = 0, []
+        self.looked, self.failures, self.unreadable = 0, [], 0
         queue = iter(tokens)
 
         async def work() -> None:
@@ -108,7 +111,7 @@ class _Finder:
                 await self._pace.turn()
                 serials = [one.serial_number for one in await pages.next(devices) if one and one.serial_number]
                 if serials:
-                    self._filters = bool(await self._filtered(token, serials[0]))
+                    self._filters = any(await self._filtered(token, serials[0]))
                     return self._filters
             except GraphError:
                 continue  # the next token shows it as well
@@ -117,12 +120,14 @@ class _Finder:
     async def _search(self, token: Token) -> None:
         """Add the devices of the token's list, or why it could not be searched."""
         try:
-            for device in await self._devices(token):
+            listed = await self._devices(token)
+            self.unreadable += listed.count(None)
+            for device in filter(None, listed):
                 self.found.append(Listed(token, device, await self._profile(token, device)))
         except GraphError as error:
             self.failures.append((token, error))
 
-    async def _devices(self, token: Token) -> list[Device]:
+    async def _devices(self, token: Token) -> list[Device | None]:
         if self._filters:
             try:
                 return await self._filtered(token, self._serial)
@@ -137,19 +142,19 @@ class _Finder:
                 raise
         return await self._listed(token, self._serial, "")
 
-    async def _filtered(self, token: Token, serial: str) -> list[Device]:
+    async def _filtered(self, token: Token, serial: str) -> list[Device | None]:
         # A quote within a text is doubled: OData 4.01, URL conventions, 5.1.1.6.1.
         text = quote(serial.replace("'", "''"), safe="")
         return await self._listed(token, serial, f"?$filter=serialNumber%20eq%20'{text}'&{SELECT}")
 
-    async def _listed(self, token: Token, serial: str, query: str) -> list[Device]:
-        """Return the devices of that serial number in a list, which may hold others."""
+    async def _listed(self, token: Token, serial: str, query: str) -> list[Device | None]:
+        """Return the devices of that serial number in a list, which may hold others; None for an entry that is lost."""
         pages = self._graph.listing(f"{devices_address(token.id)}{query}")
-        found: list[Device] = []
+        found: list[Device | None] = []
         while pages.position is not None:
             await self._pace.turn()
             page = await pages.next(devices)
-            found += [one for one in page if one and _same(one.serial_number, serial)]
+            found += [one for one in page if one is None or _same(one.serial_number, serial)]
         return found
 
     async def _profile(self, token: Token, device: Device) -> str | None:
@@ -161,13 +166,16 @@ class _Finder:
             pages = self._graph.listing(f"{token_address(token.id)}/enrollmentProfiles?$select=id,displayName")
             while pages.position is not None:
                 await self._pace.turn()
-                for raw in await pages.next(encoded):
-                    profile = decoded(bytes(raw), _Profile, pages.asked)
-                    if _own(profile.id) == _own(wanted):
+                for profile in await pages.next(_profiles):
+                    if profile and _own(profile.id) == _own(wanted):
                         return profile.display_name and bounded(profile.display_name)
         except GraphError:
             pass  # its id is shown instead
         return None
+
+
+def _profiles(body: bytes, asked: str) -> Page[_Profile | None]:
+    return readable(body, Page[_Profile], _Profile, asked)
 
 
 def _same(listed: str | None, serial: str) -> bool:

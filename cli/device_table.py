@@ -1,7 +1,6 @@
 """How the inspection's counts look in a terminal. Text from outside is never read as markup."""
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate, islice
@@ -12,6 +11,7 @@ from rich.text import Text
 
 from cli.view import print_table
 from shared.model.tokens import Code, Connector
+from shared.text import labels
 
 type Row = Mapping[str, Any]
 
@@ -49,12 +49,12 @@ def print_devices(console: Console, inspections: Iterable[Row], statuses: Iterab
     """
     by_token = {status["RowKey"]: status for status in statuses if status["PartitionKey"] == Connector.ADE}
     rows = sorted(inspections, key=lambda row: (row["TokenName"], row["RowKey"]))
-    times = Counter(row["TokenName"] for row in rows)
+    labelled = labels([(Connector.ADE, row["TokenName"], row["RowKey"]) for row in rows])
     columns = _fitting(console.width)
     room = console.width - sum(_width(column) for column in columns)
     lines = [
-        (_label(row, room, shared=times[row["TokenName"]] > 1), *_cells(row, by_token.get(row["RowKey"], {}), columns))
-        for row in rows
+        (_label(row["TokenName"], label, room), *_cells(row, by_token.get(row["RowKey"], {}), columns))
+        for row, label in zip(rows, labelled, strict=True)
     ]
     print_table(console, ("Token", *(column.heading for column in columns)), lines)
     console.print(Text(_LEGEND))
@@ -63,12 +63,12 @@ def print_devices(console: Console, inspections: Iterable[Row], statuses: Iterab
             console.print(Text(f"{row['TokenName']}: {row['Error']}"))
 
 
-def _label(row: Row, room: int, *, shared: bool) -> str:
-    """The token's name, bounded; two tokens of one name are told apart by the beginning of their ids."""
-    suffix = f" ({row['RowKey'][:8]})" if shared else ""
-    name = Text(row["TokenName"])
-    name.truncate(room - len(suffix), overflow="ellipsis")
-    return f"{name.plain}{suffix}"
+def _label(name: str, label: str, room: int) -> str:
+    """Return the label with its name, which it begins with, cut to the room that there is."""
+    suffix = label.removeprefix(name)
+    text = Text(name)
+    text.truncate(room - len(suffix), overflow="ellipsis")
+    return f"{text.plain}{suffix}"
 
 
 def _cells(inspection: Row, status: Row, columns: Sequence[_Column]) -> list[str]:

@@ -15,14 +15,8 @@ from cli.session import Session
 from cli.sign_in import CLIENT_ID, GraphSignIn, How, graph_credential
 from shared.clients import Clients, open_clients
 from shared.clouds import CLOUDS
-from shared.graph.connectors import ROLE
+from shared.graph.connectors import INTUNE_ROLE, ROLE
 from shared.settings import SETTINGS, Settings, SettingsError
-
-INTUNE_ROLE: Final = (
-    "Your account needs an Intune role that reads enrollment and Apps and Books tokens, such as Read Only Operator, or "
-    "Entra's Intune Administrator or Global Reader."
-)
-"""The remedy if Graph refuses a person."""
 
 _UNUSED: Final = {
     "TABLES_ENDPOINT": "https://unused.invalid",

@@ -17,7 +17,7 @@ from cli.places import Place, Places
 from cli.refusals import tables_refused
 from cli.rows import ChangeRow, InspectionRow, RunRow, StatusRow
 from shared.clouds import CLOUDS
-from shared.http.answers import azure_session
+from shared.http.answers import PAGE_ROWS, azure_session
 from shared.storage.device_rows import DEVICE_INSPECTION
 from shared.storage.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS, Table, newest_first
 from shared.text import bounded
@@ -115,7 +115,7 @@ class Records:
 def _listed(
     client: TableClient, filters: str, parameters: dict[str, str], select: list[str], limit: int | None
 ) -> AsyncIterator[Row]:
-    page = None if limit is None else min(limit, 1000)
+    page = PAGE_ROWS if limit is None else min(limit, PAGE_ROWS)
     if not filters:
         return client.list_entities(select=select, results_per_page=page)
     return client.query_entities(filters, parameters=parameters, select=select, results_per_page=page)
@@ -144,7 +144,7 @@ async def open_records(places: Places) -> AsyncIterator[Records]:
             connection_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS,
         )
-        credential = await stack.enter_async_context(default_credential(transport))
+        credential = await stack.enter_async_context(default_credential())
         tables = TableServiceClient(
             endpoint,
             credential=credential,
@@ -156,17 +156,21 @@ async def open_records(places: Places) -> AsyncIterator[Records]:
         yield Records(await stack.enter_async_context(tables), credential, place)
 
 
-def default_credential(transport: AioHttpTransport | None = None) -> DefaultAzureCredential:
+@asynccontextmanager
+async def default_credential() -> AsyncIterator[DefaultAzureCredential]:
     """The operator's sign-in.
 
     Raises:
         CommandError: where the SDK's own settings cannot be used.
 
     """
-    try:
-        return DefaultAzureCredential(transport=transport)
-    except ValueError as error:  # the SDK reads this setting itself
-        raise CommandError(
-            f"AZURE_TOKEN_CREDENTIALS cannot be used: {bounded(str(error), 300).rstrip('.')}.",
-            "Unset it, or set it to dev for your own sign-in.",
-        ) from None
+    async with azure_session() as session:
+        try:
+            credential = DefaultAzureCredential(transport=AioHttpTransport(session=session, session_owner=False))
+        except ValueError as error:  # the SDK reads this setting itself
+            raise CommandError(
+                f"AZURE_TOKEN_CREDENTIALS cannot be used: {bounded(str(error), 300).rstrip('.')}.",
+                "Unset it, or set it to dev for your own sign-in.",
+            ) from None
+        async with credential:
+            yield credential

@@ -1,6 +1,5 @@
 """The tables' rows, typed. One that cannot be read as a whole says so, and is never taken for a healthy one."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -9,7 +8,7 @@ from urllib.parse import unquote
 
 from shared.guidance.guidance import Guidance
 from shared.model.tokens import Code, Connector, Finding, GraphToken, Health, Token
-from shared.text import bounded
+from shared.text import bounded, labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,13 +193,8 @@ class InspectionRow:
 
 def worst_first(rows: Iterable[StatusRow]) -> list[StatusRow]:
     """The rows by health, then by expiry, each labelled so that two of one name can be told apart."""
-    labelled = _labelled(list(rows))
+    known = list(rows)
+    found = labels([(row.connector, row.name, row.id) for row in known])
+    labelled = [replace(row, label=label) for row, label in zip(known, found, strict=True)]
     end = datetime.max.replace(tzinfo=UTC)
     return sorted(labelled, key=lambda row: (-row.health, row.expires_on or end, row.name.casefold(), row.row_key))
-
-
-def _labelled(rows: list[StatusRow]) -> Iterable[StatusRow]:
-    names = Counter((row.connector, row.name) for row in rows)
-    for row in rows:
-        shared = names[row.connector, row.name] > 1
-        yield replace(row, label=f"{row.name} ({row.id[:8]})") if shared else row

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from azure.core.credentials import AccessToken
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError
+from azure.core.pipeline.transport import RequestsTransport
 from azure.identity import (
     AzureAuthorityHosts,
     CredentialUnavailableError,
@@ -29,6 +30,7 @@ from cli.places import Places
 from cli.refusals import signed_out
 from cli.session import Session
 from shared.graph.connectors import ROLE
+from shared.http.answers import ACCEPTED, OTHER_BYTES, AnswerTooLongError, Body
 from shared.text import bounded
 
 CLIENT_ID: Final = "14d82eec-204b-4c2f-b7e8-296a70dab67e"
@@ -41,6 +43,7 @@ _AUTHORITIES: Final = {
     "AzureChinaCloud": AzureAuthorityHosts.AZURE_CHINA,
 }
 _BROWSER_SECONDS: Final = 300
+_PIECE: Final = 64 * 1024
 
 _NOT_CONSENTED: Final = ("AADSTS65001", "AADSTS65004", "AADSTS90094")
 """Not consented, declined, an administrator's alone.
@@ -176,7 +179,11 @@ def _same_tenant(places: Places, token: AccessToken) -> None:
 
 
 def _made(session: Session, sign_in: GraphSignIn) -> DeviceCodeCredential | InteractiveBrowserCredential:
-    options = {"client_id": sign_in.client_id, **_authority(session.places)}
+    transport = RequestsTransport()
+    transport.open()
+    transport.session.headers.update(ACCEPTED)
+    transport.session.hooks["response"].append(_read)
+    options = {"client_id": sign_in.client_id, "transport": transport, **_authority(session.places)}
     if tenant := session.places.value("TENANT_ID"):
         options["tenant_id"] = tenant
     try:
@@ -194,6 +201,22 @@ def _made(session: Session, sign_in: GraphSignIn) -> DeviceCodeCredential | Inte
         raise CommandError(
             f"Nobody can sign in there: {bounded(str(error), 300).rstrip('.')}.", "Check TENANT_ID and --client-id."
         ) from None
+
+
+def _read(response: Any, **_: object) -> None:  # noqa: ANN401 # a library's without types
+    """Reads an answer as far as one of a sign-in can go: a hook of `requests`, which would read all of it.
+
+    Raises:
+        AnswerTooLongError: where it goes on.
+
+    """
+    body = Body(None, OTHER_BYTES)  # urllib3 decompresses as much as is asked for
+    try:
+        pieces = [piece for chunk in response.iter_content(_PIECE) for piece in body.pieces(chunk)]
+    except AnswerTooLongError:
+        response.close()
+        raise
+    response._content = b"".join(pieces)  # noqa: SLF001 # there is no other way to keep what was read
 
 
 def _authority(places: Places) -> dict[str, Any]:

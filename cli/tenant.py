@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from cli import CommandError
 from cli.decode import inspection_row, run_row, status_row
-from cli.graph_access import INTUNE_ROLE, Access
+from cli.graph_access import Access
 from cli.progress import counting
 from cli.refusals import tables_refused
 from cli.rows import InspectionRow, RunRow, StatusRow
@@ -24,7 +24,7 @@ from shared.guidance.guidance import Guidance
 from shared.inspection import AT_ONCE
 from shared.judging.judge import judge
 from shared.model.counts import Inspection
-from shared.model.tokens import Code, Connector, Failure, Key, Outcome, Reading, Run, Status
+from shared.model.tokens import Code, Connector, Key, Outcome, Reading, Run, Status
 from shared.settings import Settings
 from shared.storage.device_rows import DEVICE_INSPECTION
 from shared.storage.rows import CHECK_RUN, TOKEN_STATUS, Row, StatusSource
@@ -75,7 +75,9 @@ async def check_tenant(session: Session, access: Access, *, devices: bool) -> Ch
     if all(one.failure and one.failure.status in {401, 403} for one in readings):
         failure = readings[0].failure
         answer = f"{failure.asked} answered HTTP {failure.status}" if failure else ""
-        raise CommandError(f"Graph does not let this sign-in read anything: {answer}.", INTUNE_ROLE)
+        raise CommandError(
+            f"Graph does not let this sign-in read anything: {answer}.", failure.remedy if failure else ""
+        )
     statuses = _judged(readings, memory, access.settings, session.now)
     counted: dict[str, Inspection] = {}
     if devices:
@@ -89,24 +91,7 @@ async def check_tenant(session: Session, access: Access, *, devices: bool) -> Ch
 async def _readings(access: Access) -> list[Reading]:
     seconds = READING_ENDS * access.settings.check_timeout_seconds
     watched = sorted(access.settings.connectors)
-    readings = await asyncio.gather(*(connectors.read(access.clients.graph, one, seconds) for one in watched))
-    return [_for_a_person(one) for one in readings]
-
-
-def _for_a_person(reading: Reading) -> Reading:
-    """Return the reading; if Graph refused it, the remedy is a person's and not the app's."""
-    failure = reading.failure
-    if failure is None or failure.status not in {401, 403}:
-        return reading
-    refused = Failure(
-        connector=reading.connector,
-        asked=failure.asked,
-        reason="Graph does not let you read it",
-        status=failure.status,
-        code=failure.code,
-        remedy=INTUNE_ROLE,
-    )
-    return Reading(connector=reading.connector, failure=refused)
+    return await asyncio.gather(*(connectors.read(access.clients.graph, one, seconds) for one in watched))
 
 
 async def _memory(session: Session, access: Access) -> Memory:
@@ -177,8 +162,6 @@ async def _inspection(reader: DeviceReader, status: Status, before: Inspection |
         seconds = access.settings.inspect_timeout_seconds
         return look.unfinished(f"Graph did not list the devices within {seconds} seconds.", keep=False)
     except GraphError as error:
-        if error.status in {401, 403}:
-            return look.unfinished(f"Graph does not let you read the devices. {INTUNE_ROLE}", keep=False)
         return look.unfinished(reader.explained(error), keep=False)
 
 

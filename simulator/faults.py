@@ -151,13 +151,14 @@ def endless() -> Fault:
     return streamed(lambda: repeat(b" " * 64 * 1024))
 
 
-def zipped(mib: int) -> Fault:
-    """So many MiB of white space, compressed to a thousandth."""
+def zipped(mib: int, of: bytes = b" ", start: bytes = b"") -> Fault:
+    """`start`, and so many MiB of the same bytes, by default white space; compressed to a thousandth."""
 
     def chunks() -> Iterator[bytes]:
         compressor = zlib.compressobj(1, wbits=16 + zlib.MAX_WBITS)
+        yield compressor.compress(start)
         for _ in range(mib):
-            yield compressor.compress(b" " * 1024 * 1024)
+            yield compressor.compress(of * (1024 * 1024 // len(of)))
         yield compressor.flush()
 
     return streamed(lambda: filter(None, chunks()), encoding="gzip")

@@ -5,6 +5,7 @@ thousands of modules (measured: 2.3 s and 33 MiB). This module knows no connecto
 """
 
 import binascii
+import re
 from collections.abc import AsyncIterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -27,6 +28,9 @@ from shared.graph.refusals import explanation, refusal
 from shared.http.answers import AnswerTooLongError
 from shared.model.tokens import GraphToken
 from shared.text import bounded
+
+_ERROR: Final = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"error"\s*:', re.IGNORECASE)
+"""The beginning of an error, whatever its status says."""
 
 _NOTHING_TO_DO: Final = "The next run asks again; if it lasts, see the service health of Microsoft 365."
 _NETWORK: Final = "Check that the app may reach Graph (firewall, DNS, GRAPH_ENDPOINT); the next run asks again."
@@ -79,6 +83,11 @@ class Graph:
         """The token in use; None where there is none, it is a person's, or it cannot be read."""
         return self._credential.token
 
+    @property
+    def by_person(self) -> bool:
+        """Whether a person signed in, so that a role of the app's identity is of no use."""
+        return self._credential.by_person
+
     async def _get(self, url: str, asked: str, *, repeats: bool = True) -> bytes:
         request = RequestInformation(Method.GET)
         request.url = url
@@ -106,7 +115,7 @@ class Graph:
         response = cast("httpx.Response", answer)
         # httpx ties a response and its stream into a circle, which would keep every page until the collector comes by.
         response.stream = httpx.ByteStream(b"")
-        if response.status_code != httpx.codes.OK:
+        if response.status_code != httpx.codes.OK or _ERROR.match(response.content):
             raise _refused(response, asked)
         if not response.content:
             raise GraphError(asked, "the answer was empty", REPORT, status=response.status_code)
@@ -119,7 +128,7 @@ def _line(error: AzureError) -> str:
 
 
 def _refused(response: httpx.Response, asked: str) -> GraphError:
-    """Return an answer other than 200, with what Graph says about it."""
+    """Return an answer that is an error, with what Graph says about it."""
     status, retry_after = response.status_code, response.headers.get("retry-after")
     said = explanation(response.content)
     known = refusal(status, said)
@@ -149,8 +158,8 @@ def _seconds(retry_after: str) -> float | None:
 
 
 _REASONS: Final = {
-    401: "Graph did not accept the app's sign-in",
-    403: "Graph refused the app",
+    401: "Graph did not accept the sign-in",
+    403: "Graph refused access",
     404: "Graph does not know it",
     429: "Graph throttled the app",
 }

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from shared.graph.client import Graph
-from shared.graph.pages import GraphError
+from shared.graph.pages import REPORT, GraphError
 from shared.graph.wire import Item
 from shared.model.tokens import PUSH_CERTIFICATE_ID, PUSH_CERTIFICATE_NAME, Connector, Failure, Reading, Token
 from shared.text import bounded
@@ -26,6 +26,12 @@ ROLE: Final = "DeviceManagementServiceConfig.Read.All"
 
 EVENTS_ROLE: Final = "DeviceManagementManagedDevices.Read.All"
 """The further one for Intune's own record of failed enrollments, which only `ENROLLMENT_EVENTS` asks for."""
+
+INTUNE_ROLE: Final = (
+    "Your account needs an Intune role that reads enrollment and Apps and Books tokens, such as Read Only Operator, or "
+    "Entra's Intune Administrator or Global Reader."
+)
+"""The remedy where Graph refuses a person: an application role of the app's identity has no effect then."""
 
 GRANT_SCRIPT: Final = "infra/grant-graph-role.sh"
 
@@ -42,6 +48,9 @@ _PUNCTUATION: Final = re.compile(r"[\s./()<>_-]+")
 _UPLOADED: Final = re.compile(r"\b(success|succeed|complete|uploaded|valid|active|ok)", re.IGNORECASE)
 _NOT_UPLOADED: Final = re.compile(r"fail|error|denied|reject|invalid|expired|revoked|\bun|\bnot", re.IGNORECASE)
 """No page lists an upload's statuses: https://learn.microsoft.com/graph/api/resources/intune-devices-applepushnotificationcertificate"""
+
+_LONGEST_LIST: Final = 16 * 1024 * 1024
+"""Bytes of all pages together, whose tokens are held at once: 2,000 tokens have 2 MiB."""
 
 _MODIFIED: Final = "lastModifiedDateTime"
 _UPLOAD: Final = ("certificateUploadStatus", "certificateUploadFailureReason")
@@ -100,13 +109,16 @@ async def _tokens(graph: Graph, source: Source) -> tuple[tuple[Token, ...], Grap
         try:
             token = source.decode(Item(msgspec.Raw(await graph.get(source.address)), asked))
         except GraphError as error:
-            if error.status == 404 and error.code == "ResourceNotFound":
+            if error.status == 404 and (error.code or "").casefold() == "resourcenotfound":
                 return (), None  # no push certificate is set up; any other 404 is a failure
             raise
         return (token,), None
     found: dict[str, Token] = {}
-    number, lost, first = 0, 0, None
+    number, size, lost, first = 0, 0, 0, None
     async for page in _pages(graph, source):
+        size += sum(map(len, page))
+        if size > _LONGEST_LIST:
+            raise GraphError(asked, f"the list has more than {_LONGEST_LIST // 1024 // 1024} MiB", REPORT)
         for raw in page:
             number += 1
             try:
@@ -153,6 +165,8 @@ def failure(graph: Graph, connector: Connector, error: GraphError, role: str = R
 
 def _refusal_remedy(graph: Graph, role: str) -> str:
     """Returns what resolves a refusal, by what the token itself says."""
+    if graph.by_person:
+        return INTUNE_ROLE
     token = graph.token
     if token is None:
         return f"Check that the app's identity has the Graph role {role}; {_GRANTS[role]} grants it."

@@ -106,6 +106,8 @@ class GraphCredential(AsyncTokenCredential):
         self._kept: AccessToken | None = None
         self.token: GraphToken | None = None
         """The token in use; None before the first one, for a person's, and where its claims cannot be read."""
+        self.by_person = False
+        """Whether the token in use is a person's."""
 
     async def get_token(
         self,
@@ -129,7 +131,9 @@ class GraphCredential(AsyncTokenCredential):
 
     async def _choose(self, options: dict[str, Any]) -> AccessToken:
         first = await self._credential.get_token(_scope(self._resources[0]), **options)
-        claims = _claims(self._resources[0], first.token)
+        payload = _payload(first.token)
+        self.by_person = payload is not None and payload.scp is not None
+        claims = _held(self._resources[0], payload)
         if claims is None:
             self.token = None
             return first
@@ -153,7 +157,7 @@ class GraphCredential(AsyncTokenCredential):
         except (AzureError, TimeoutError) as error:
             _log.warning("No token for Graph in the form %s: %s", resource, bounded(str(error) or "no answer in time"))
             return {}
-        claims = _claims(resource, token.token)
+        claims = _held(resource, _payload(token.token))
         return {claims: token} if claims else {}
 
     async def close(self) -> None:
@@ -168,13 +172,21 @@ def _scope(resource: str) -> str:
     return f"{resource}/.default"
 
 
-def _claims(resource: str, token: str) -> Held | None:
-    """Returns what an application's token says; None for a person's, and for what cannot be read."""
+def _payload(token: str) -> _Payload | None:
+    """Return the claims of a token; None where they cannot be read."""
     try:
-        payload = token.split(".")[1]
-        decoded = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
-        claims = msgspec.json.decode(decoded, type=_Payload)
-        issued_on, expires_on = (datetime.fromtimestamp(instant, UTC) for instant in (claims.iat, claims.exp))
-    except (IndexError, ValueError, OverflowError, OSError):
+        encoded = token.split(".")[1]
+        return msgspec.json.decode(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)), type=_Payload)
+    except (IndexError, ValueError):
         return None
-    return None if claims.scp is not None else Held(resource, frozenset(claims.roles), issued_on, expires_on)
+
+
+def _held(resource: str, claims: _Payload | None) -> Held | None:
+    """Return what an application's token says; None for a person's, and for what cannot be read."""
+    if claims is None or claims.scp is not None:
+        return None
+    try:
+        issued_on, expires_on = (datetime.fromtimestamp(instant, UTC) for instant in (claims.iat, claims.exp))
+    except (ValueError, OverflowError, OSError):
+        return None
+    return Held(resource, frozenset(claims.roles), issued_on, expires_on)

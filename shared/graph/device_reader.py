@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.structs import fields
 
 from shared.graph.client import Graph
 from shared.graph.connectors import SOURCES, failure
 from shared.graph.devices import PROPERTIES, Device, Event, devices, events, has_profile
 from shared.graph.pace import Pace
-from shared.graph.pages import GraphError, Page, Pages, decoded, encoded
+from shared.graph.pages import REPORT, GraphError, Page, Pages, decoded, encoded
 from shared.model.counts import Pause
 from shared.model.dates import plausible
 from shared.model.tokens import Connector
@@ -51,15 +51,15 @@ class _Profile(Struct, rename="camel"):
 
 
 class _Defaults(Struct):
-    ios: _Profile | None = field(name="defaultIosEnrollmentProfile", default=None)
-    mac: _Profile | None = field(name="defaultMacOsEnrollmentProfile", default=None)
-    tv: _Profile | None = field(name="defaultTvOSEnrollmentProfile", default=None)
-    vision: _Profile | None = field(name="defaultVisionOSEnrollmentProfile", default=None)
+    ios: _Profile | UnsetType | None = field(name="defaultIosEnrollmentProfile", default=UNSET)
+    mac: _Profile | UnsetType | None = field(name="defaultMacOsEnrollmentProfile", default=UNSET)
+    tv: _Profile | UnsetType | None = field(name="defaultTvOSEnrollmentProfile", default=UNSET)
+    vision: _Profile | UnsetType | None = field(name="defaultVisionOSEnrollmentProfile", default=UNSET)
 
     def names(self) -> dict[str, str | None]:
-        """By the values of a device's `platform`; other platforms have no default profile."""
+        """By the values of a device's `platform`; without those that Graph leaves out, which is not to say none."""
         found = {"ios": self.ios, "macOS": self.mac, "tvOS": self.tv, "visionOS": self.vision}
-        return {platform: _name(profile) for platform, profile in found.items()}
+        return {platform: _name(profile) for platform, profile in found.items() if profile is not UNSET}
 
 
 _EXPANDED: Final = ",".join(f"{one.encode_name}($select=id,displayName)" for one in fields(_Defaults))
@@ -109,7 +109,10 @@ class DeviceReader:
         address = token_address(token_id)
         asked, query = f"GET {address}", f"?$select=id&$expand={_EXPANDED}"
         body = await self._asked(asked, lambda: self._graph.get(f"{address}{query}", repeats=False))
-        return decoded(body, _Defaults, asked).names()
+        names = decoded(body, _Defaults, asked).names()
+        if not names:
+            raise GraphError(asked, "the answer holds none of them", REPORT)
+        return names
 
     def explained(self, error: GraphError) -> str:
         """The error in words, with what to do about it."""

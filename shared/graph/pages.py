@@ -18,6 +18,9 @@ from shared.text import bounded
 MOST_PAGES: Final = 10_000
 """A list longer than this is none that Graph sends: 200,000 devices at 100 a page are 2,000 pages."""
 
+_LONGEST_LINK: Final = 8_192
+"""Characters: a position is stored, too, and no gateway takes a longer address."""
+
 _KEYED: Final = re.compile(r"(.*?)(?:\('(.*)'\))?", re.DOTALL)
 _WITHOUT_REGARD_TO_OPTIONS: Final = frozenset({401, 408, 429, 503, 504})
 
@@ -83,7 +86,7 @@ class Pages:
         """The pages that were read."""
         self.position: str | None = f"{root}{path}"
         """Address of the next page; None when there is none."""
-        self._seen = {self.position}
+        self._seen = {hash(self.position)}  # thousands of addresses of some KiB each
         if position is not None:
             self._go_on(position)
 
@@ -108,12 +111,14 @@ class Pages:
 
     def _go_on(self, url: str | None) -> None:
         if url is not None:
-            if url in self._seen:
+            if hash(url) in self._seen:
                 raise self._endless()
+            if len(url) > _LONGEST_LINK:
+                raise GraphError(self.asked, f"its next page has an address of {len(url):,} characters", REPORT)
             if not _continues(self._list, url):
                 reason = f"its next page lies elsewhere, at {_host(url)}, and was not asked for"
                 raise GraphError(self.asked, reason, REPORT)
-            self._seen.add(url)
+            self._seen.add(hash(url))
         self.position = url
 
     def _endless(self) -> GraphError:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Collection, Mapping
+from string import ascii_letters
 from typing import Final, NamedTuple
 
 from shared.text import LONGEST, bounded
@@ -11,6 +12,11 @@ LICENSE: Final = "Check that the tenant has an active Intune license and is regi
 VERSION: Final = (
     "Check that GRAPH_ENDPOINT names the cloud of the tenant, and that its Graph has this resource in the API version "
     "that the path names."
+)
+
+REDIRECT: Final = (
+    "Nothing was taken over. Check that GRAPH_ENDPOINT names Graph itself, and that no proxy or sign-in page of the "
+    "network answers in its place."
 )
 
 
@@ -54,6 +60,7 @@ REFUSALS: Final = (
         VERSION,
         "https://github.com/microsoftgraph/msgraph-sample-blazor-clientside/issues/94",
     ),
+    Refusal(range(300, 400), _says(""), REDIRECT, "https://www.rfc-editor.org/rfc/rfc9110#section-15.4"),
     Refusal((401,), _says(""), None, "https://github.com/sargeschultz11/Azure-Runbooks/issues/21"),
     Refusal((403,), _says(""), None, "https://learn.microsoft.com/graph/errors"),
 )
@@ -80,10 +87,19 @@ _LONGEST_BODY: Final = 64 * 1024
 _LONGEST_CODE: Final = 100
 _MOST_LEVELS: Final = 50
 
-_FIRST_KEYS: Final = ("message", "errormessage", "error_description", "description", "detail", "details", "error")
+_FIRST_KEYS: Final = (
+    *("message", "errormessage", "error_description", "description"),
+    *("detail", "details", "error", "value"),
+)
 """Where a sentence is looked for first, in lower case; then in every other property but dumps of headers."""
 
 _MESSAGE: Final = re.compile(r'"message"\s*:\s*"((?:[^"\\]|\\.)*+)', re.IGNORECASE | re.DOTALL)
+_JSON: Final = re.compile(r'"?[{\[]\s*\\*["{\[]')
+"""Where JSON begins."""
+_HEADERS: Final = re.compile(r'headers?["\s]*[:=]["\s]*[{\[]', re.IGNORECASE)
+"""Where a dump of headers begins, after the rest of its name."""
+_MARKUP: Final = re.compile("<[^<>]*>")
+_HALF_ESCAPE: Final = re.compile(r"\\u[0-9a-f]{0,3}$", re.IGNORECASE)
 _CODE: Final = re.compile(r'"code"\s*:\s*"([^"\\]+)', re.IGNORECASE)
 _SUPPORT_ID: Final = re.compile(
     r"\b((?:operation|activity)[ _-]?id)\b.{0,40}?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})",
@@ -98,19 +114,20 @@ def explanation(body: bytes) -> Explanation:
     https://github.com/AzureAD/microsoft-authentication-library-for-js/issues/7007,
     https://github.com/Microsoft365DSC/Microsoft365DSC/issues/6669.
     """
-    text = body[:_LONGEST_BODY].decode("utf-8", "replace").strip()
+    text = body[:_LONGEST_BODY].decode("utf-8-sig", "replace").strip()
     if not text.startswith(("{", "[")):
         return Explanation()
     whole = _json(text)
     if whole is None:  # cut off
         named = _CODE.search(text)
         return Explanation(bounded(named[1], _LONGEST_CODE) if named else None, _sentence(text))
-    error = _property(whole, "error")
+    whole = whole[0] if isinstance(whole, list) and whole else whole
+    error = _property(whole, "error") or _property(whole, "odata.error")
     error = error if isinstance(error, Mapping) else whole
     code, inner = _property(error, "code"), _property(error, "innererror")
     message = _text(_property(error, "message")) or _text(_property(inner, "message")) or _text(_rest(error))
     return Explanation(
-        bounded(code, _LONGEST_CODE) if isinstance(code, str) and code.strip() else None,
+        bounded(str(code), _LONGEST_CODE) if isinstance(code, str | int) and str(code).strip() else None,
         _sentence(message) if message else None,
         _request_id(inner),
     )
@@ -131,16 +148,28 @@ def _request_id(inner: object) -> str | None:
 def _sentence(message: str) -> str | None:
     """Return the innermost sentence of a message, in one line, with the ids that Microsoft's support asks for."""
     text = message
-    while (inner := _inside(text)) is not None and len(inner) < len(text):
+    for _ in range(_MOST_LEVELS):
+        inner = _inside(text)
+        if inner is None or len(inner) >= len(text):
+            break
         text = inner
-    if text.lstrip().startswith(("{", "[", '"')):  # it says nothing, or is cut off where nobody knows what it says
-        text = "" if _json(text) is not None else re.sub(r'[\s{}\[\]"\\,:]+', " ", text)
-    text = " ".join(text.split())
+    text = " ".join(_plain(text).split())
     ids = {one[2]: f"{one[1]} {one[2]}" for one in _SUPPORT_ID.finditer(message.replace("\\", ""))}
     kept = bounded(text)
     lost = "; ".join(named for number, named in ids.items() if number not in kept)
     suffix = f" ({bounded(lost, LONGEST // 2)})" if lost else ""
     return bounded(text, LONGEST - len(suffix)) + suffix or None
+
+
+def _plain(text: str) -> str:
+    """Return a message without markup, and without JSON that says nothing or is cut off."""
+    if text.lstrip().lower().startswith(("<!doctype", "<html", "<?xml")):
+        text = _MARKUP.sub(" ", text)
+    begins = _JSON.search(text)
+    at = 0 if text.lstrip().startswith(("{", "[", '"')) else begins.start() if begins else len(text)
+    if at == 0 and _json(text) is not None:
+        return ""
+    return text[:at] + re.sub(r'[\s{}\[\]"\\,:]+', " ", text[at:])
 
 
 def _inside(text: str) -> str | None:
@@ -150,9 +179,22 @@ def _inside(text: str) -> str | None:
         return _text(value)
     found = _MESSAGE.search(text)
     if found is None:
+        return _among_words(text)
+    encoded = found[1].removesuffix(cut[0]) if (cut := _HALF_ESCAPE.search(found[1][-5:])) else found[1]
+    unescaped = _json(f'"{encoded.rstrip("\\")}"')
+    return unescaped if isinstance(unescaped, str) else encoded.replace("\\", "")
+
+
+def _among_words(text: str) -> str | None:
+    """Return a message with what its JSON says in place of that, and no dump of headers; None where it has neither."""
+    if dump := _HEADERS.search(text):
+        return text[: dump.start()].rstrip(ascii_letters).rstrip(' ,;"({[-')
+    begins = _JSON.search(text)
+    try:
+        value, end = json.JSONDecoder(strict=False).raw_decode(text, begins.start()) if begins else (None, 0)
+    except (ValueError, RecursionError):
         return None
-    unescaped = _json(f'"{found[1].rstrip("\\")}"')
-    return unescaped if isinstance(unescaped, str) else found[1].replace("\\", "")
+    return f"{text[: begins.start()]}{_text(value) or ''}{text[end:]}" if begins else None
 
 
 def _text(value: object, levels: int = _MOST_LEVELS) -> str | None:

@@ -3,6 +3,7 @@
 Bytes count as they arrive and as they are decompressed, since a compressed MiB can hold a GiB.
 """
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from typing import Final
@@ -11,14 +12,24 @@ import aiohttp
 import httpx
 from azure.core.exceptions import ClientAuthenticationError
 
+from shared.text import bounded
+
 _MIB: Final = 1024 * 1024
 
-LIST_BYTES: Final = 64 * _MIB
-"""Of a page of Table Storage: 1,000 rows, each with one column of up to 64 KiB."""
+PAGE_ROWS: Final = 250
+"""Of Table Storage, which would send 1,000 otherwise."""
+LIST_BYTES: Final = 16 * _MIB
+"""Of a page of Table Storage: `PAGE_ROWS`, each with one column of up to 64 KiB. One character beyond the first 65,536
+makes azure-core hold the page in four bytes a character, twice."""
 GRAPH_BYTES: Final = 8 * _MIB
 """Of an answer of Graph: a page of 1,000 devices has 1 MiB. Sixteen tokens of an inspection are read side by side."""
 OTHER_BYTES: Final = _MIB
 """Of the identity, of Logs Ingestion, and of what Table Storage says about a change."""
+
+VALUES: Final = 1_000_000
+"""Of any answer, counted by its commas: each takes some 100 bytes of memory. A page of rows has up to 100,000."""
+SECONDS: Final = 120.0
+"""For the body of an answer to azure-core: one that trickles never trips the time limit of a read."""
 
 ACCEPTED: Final = {"Accept-Encoding": "gzip"}
 """The header of requests: what this module decompresses."""
@@ -31,41 +42,59 @@ _WINDOWS: Final = {"gzip": 16 + zlib.MAX_WBITS, "deflate": -zlib.MAX_WBITS}
 class AnswerTooLongError(ClientAuthenticationError):
     """An answer was not read to its end. azure-core repeats the request after any other error of its own."""
 
-    def __init__(self, most: int) -> None:
-        super().__init__(message=f"the answer has more than {most // _MIB} MiB, and was not read to its end")
+    def __init__(self, how: str) -> None:
+        super().__init__(message=f"the answer {how}, and was not read to its end")
 
 
 class Body:
     """The body of one answer, as it arrives."""
 
     def __init__(self, encoding: str | None, most: int) -> None:
-        window = _WINDOWS.get((encoding or "").lower())
-        self._inflater = None if window is None else zlib.decompressobj(window)
+        """Nothing has arrived yet.
+
+        Raises:
+            AnswerTooLongError: where nobody here can decompress `encoding`, the value of `Content-Encoding`.
+
+        """
+        named = (encoding or "identity").strip().lower()
+        if named not in {"identity", *_WINDOWS}:
+            raise AnswerTooLongError(f"is encoded as {bounded(named, 40)!r}")
+        self._inflater = None if named == "identity" else zlib.decompressobj(_WINDOWS[named])
         self._most = most
         self._arrived = 0
         self._inflated = 0
+        self._values = 0
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
         """Return what `chunk` adds to the body, decompressed, in small pieces.
 
         Raises:
-            AnswerTooLongError: where the body has become too long.
+            AnswerTooLongError: where the body has become too long, or has too many values.
             zlib.error: where it is not compressed as it says.
 
         """
         self._arrived += len(chunk)
-        if self._arrived > self._most:
-            raise AnswerTooLongError(self._most)
+        self._check(self._arrived)
         if self._inflater is None:
+            self._count(chunk)
             yield chunk
             return
         while chunk and not self._inflater.eof:
             piece = self._inflater.decompress(chunk, _PIECE)
             chunk = self._inflater.unconsumed_tail
             self._inflated += len(piece)
-            if self._inflated > self._most:
-                raise AnswerTooLongError(self._most)
+            self._check(self._inflated)
+            self._count(piece)
             yield piece
+
+    def _check(self, size: int) -> None:
+        if size > self._most:
+            raise AnswerTooLongError(f"has more than {self._most // _MIB} MiB")
+
+    def _count(self, piece: bytes) -> None:
+        self._values += piece.count(b",")
+        if self._values > VALUES:
+            raise AnswerTooLongError(f"has more than {VALUES:,} values")
 
 
 class _AzureResponse(aiohttp.ClientResponse):
@@ -80,16 +109,21 @@ class _AzureResponse(aiohttp.ClientResponse):
         """Return the body as it arrived.
 
         Raises:
-            AnswerTooLongError: where it is too long, or becomes so by decompressing.
+            AnswerTooLongError: where it is too long, becomes so by decompressing, or does not end in time.
 
         """
         if self._body is None:
-            body, chunks = Body(self.headers.get("Content-Encoding"), self.most), []
+            chunks: list[bytes] = []
             try:
-                async for chunk in self.content.iter_any():
-                    for _ in body.pieces(chunk):
-                        pass
-                    chunks.append(chunk)
+                body = Body(self.headers.get("Content-Encoding"), self.most)
+                async with asyncio.timeout(SECONDS):
+                    async for chunk in self.content.iter_any():
+                        for _ in body.pieces(chunk):
+                            pass
+                        chunks.append(chunk)
+            except TimeoutError:
+                self._abort()
+                raise AnswerTooLongError(f"takes longer than {SECONDS:g} seconds") from None
             except zlib.error as error:
                 self._abort()
                 raise aiohttp.ClientPayloadError(str(error)) from error
@@ -150,7 +184,11 @@ class _Stream(httpx.AsyncByteStream):
 
 
 async def bound(response: httpx.Response) -> None:
-    """Let an answer of httpx end where it is too long, with AnswerTooLongError: a hook for responses."""
+    """Let an answer of httpx end where it is too long, with AnswerTooLongError: a hook for responses.
+
+    Where a redirect leads is left out: nobody follows it, and httpx fails on what is no address.
+    """
+    response.headers.pop("Location", None)
     if isinstance(response.stream, httpx.AsyncByteStream):
         body = Body(response.headers.pop("Content-Encoding", None), GRAPH_BYTES)
         response.stream = _Stream(response, response.stream, body)

@@ -3,7 +3,6 @@
 Pure: no I/O and no clock of its own, so the same values always give the same judgement.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
@@ -30,7 +29,7 @@ from shared.model.tokens import (
     Token,
 )
 from shared.settings import Settings
-from shared.text import bounded, without_links
+from shared.text import alike, labels, without_links
 
 REMOVED_AFTER: Final = timedelta(minutes=30)
 """Between the first and the last complete reading that a removed token is missing from."""
@@ -264,7 +263,7 @@ def _changes(before: Status | None, after: Status) -> tuple[FieldChange, ...]:
         ("expiry", _iso(was.expires_on), _iso(now.expires_on), was.expires_on != now.expires_on),
         ("apple_id", was.apple_id, now.apple_id, another_apple_id(was.apple_id, now.apple_id)),
         ("topic", was.topic, now.topic, was.topic != now.topic),
-        ("name", was.name, now.name, was.name != now.name),
+        ("name", was.name, now.name, alike(was.name) != alike(now.name)),
     )
     fields += [FieldChange(field=field, old=old, new=new) for field, old, new, differs in values if differs]
     return tuple(fields)
@@ -288,19 +287,12 @@ def _told_health(status: Status) -> Health:
 
 
 def _labelled(statuses: list[Status]) -> list[Status]:
-    """Return the statuses with labels that differ: a shared name gets 8 characters of the id, or else the whole id.
-
-    A finding keeps its first label.
-    """
-    labelled = [replace(status, label=status.token.name) for status in statuses]
-    for length in (8, None, None):  # the last is for a token whose name is the label of another
-        shared = Counter((status.token.connector, status.label) for status in labelled)
-        for index, (token, label) in enumerate((status.token, status.label) for status in labelled):
-            if shared[token.connector, label] > 1:
-                labelled[index] = replace(labelled[index], label=f"{token.name} ({bounded(token.id[:length])})")
+    """Return the statuses with labels that differ. A finding keeps its first label."""
+    tokens = [status.token for status in statuses]
+    found = labels([(token.connector, token.name, token.id) for token in tokens])
     return [
-        replace(status, findings=tuple(_named(finding, status.label) for finding in status.findings))
-        for status in labelled
+        replace(status, label=label, findings=tuple(_named(finding, label) for finding in status.findings))
+        for status, label in zip(statuses, found, strict=True)
     ]
 
 

@@ -17,6 +17,7 @@ from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient, TableServiceClient
 
 from shared.guidance.guidance import Guidance
+from shared.http.answers import PAGE_ROWS
 from shared.http.azure_errors import status_of, told
 from shared.model.counts import Inspection
 from shared.model.tokens import Change, Connector, Key, Run, Status
@@ -97,7 +98,7 @@ class Store:
         """
         loaded = Loaded({}, {}, {})
         try:
-            async for entity in self._status.list_entities(select=[*_KEYS, "Memory"]):
+            async for entity in self._status.list_entities(select=[*_KEYS, "Memory"], results_per_page=PAGE_ROWS):
                 place = _keys(entity)
                 if place[0] not in list(Connector):
                     continue  # of a release that knows more connectors
@@ -122,7 +123,7 @@ class Store:
         """
         loaded = Inspections({}, {})
         try:
-            async for entity in self._inspections.list_entities(select=[*_KEYS, "Memory"]):
+            async for entity in self._inspections.list_entities(select=[*_KEYS, "Memory"], results_per_page=PAGE_ROWS):
                 place = _keys(entity)
                 loaded.etags[place] = str(entity.metadata["etag"])
                 inspection = _decoded(entity.get("Memory"), Inspection)

@@ -142,6 +142,45 @@ def test_a_list_that_takes_no_option_at_all_is_read_all_the_same(operator):
 # What goes wrong
 
 
+LOST = [{**HQ, "id": None}, {**HQ, "id": ""}, {**HQ, "id": 7}, {"tokenName": "Contoso HQ"}, None, "token", []]
+
+
+@pytest.mark.parametrize("lost", LOST, ids=str)
+def test_an_entry_of_the_list_of_tokens_that_is_lost_hides_no_other_and_is_told(operator, lost):
+    listed(operator, one())
+    operator.sim.graph.fail("/depOnboardingSettings", faults.item_is(lost))
+    done = operator.by_code("device", SERIAL)
+    assert done.returncode == 0, done
+    assert f"{SERIAL} stands under Contoso Retail" in done.stdout
+    assert "▲ The devices of some ADE tokens were not searched, because 1 of 2 entries of the list" in done.stdout
+    told = json.loads(operator.by_code("device", "NOWHERE", "--format", "json").stdout)
+    assert (told["tokens"], told["searched"], told["not_searched"].count("1 of 2 entries")) == (1, 1, 1)
+
+
+def test_where_every_entry_of_the_list_of_tokens_is_lost_the_tokens_could_not_be_read(operator):
+    listed(operator, one(), tokens=[RETAIL])
+    operator.sim.graph.fail("/depOnboardingSettings", faults.item_without_id())
+    done = operator.by_code("device", SERIAL)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "The ADE tokens could not be read: 1 of 1 entries of the list could not be read" in done.stderr
+
+
+@pytest.mark.parametrize("lost", [None, 7, [], "C02", {"serialNumber": 7}], ids=str)
+def test_an_entry_of_a_list_of_devices_that_is_lost_is_told_where_the_device_is_not_found(operator, lost):
+    listed(operator, others=2)
+    operator.sim.graph.ignores_filter = True
+    operator.sim.graph.fail(f"{RETAIL['id']}/{DEVICES}", faults.item_is(lost))
+    done = operator.by_code("device", SERIAL)
+    assert done.returncode == 3
+    assert "▲ 1 of the lists' entries could not be read; the device can be one of them." in done.stdout
+
+
+def test_a_profile_that_is_lost_leaves_the_others_their_names(operator):
+    listed(operator, one())
+    operator.sim.graph.fail(PROFILES, faults.item_is({"id": None}))
+    assert f"  Profile       {PROFILE}, asked for on " in operator.by_code("device", SERIAL).stdout
+
+
 def test_a_token_that_cannot_be_looked_into_hides_no_other(operator):
     listed(operator, one())
     operator.sim.graph.fail(f"{HQ['id']}/{DEVICES}", faults.status(500))
@@ -164,12 +203,21 @@ def test_many_tokens_that_cannot_be_looked_into_are_counted(operator):
     assert "Nor could those of 7 more tokens." in done.stdout
 
 
-def test_somebody_who_may_not_read_the_tokens_is_told_which_role_it_takes(operator):
+REFUSED = {
+    "a role": (faults.missing_role(), "Read Only Operator"),
+    "a license": (faults.status(403, message="Request not applicable to target tenant."), "active Intune license"),
+}
+
+
+@pytest.mark.parametrize(("fault", "remedy"), REFUSED.values(), ids=REFUSED)
+def test_somebody_who_may_not_read_the_tokens_is_told_what_it_takes(operator, fault, remedy):
     listed(operator)
-    operator.sim.graph.fail("/depOnboardingSettings", faults.missing_role())
+    operator.sim.graph.fail("/depOnboardingSettings", fault)
     done = operator.by_code("device", SERIAL)
     assert (done.returncode, done.stdout) == (3, "")
     assert "Graph does not let you read the ADE tokens (HTTP 403)." in done.stderr
+    assert remedy in done.stderr
+    assert "identity" not in done.stderr
 
 
 def test_a_tenant_without_tokens_says_so(operator):

@@ -72,10 +72,77 @@ def test_what_azure_refuses_is_said_with_what_to_do_about_it(scene, code, error,
     assert remedy in said[1]
 
 
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://management.azure.com",
+        "https://somebody:secret@management.azure.com",
+        "https://management.azure.com#@evil.example",
+        "https://management.azure.com/x",
+        "https://management.azure.com?x",
+        "management.azure.com",
+    ],
+)
+def test_an_address_of_resource_manager_that_is_no_plain_https_host_is_refused(simulator, endpoint):
+    sentence, remedy = told(Operator(simulator).run("trigger", "check", ARM_ENDPOINT=endpoint))
+    assert sentence.startswith("ARM_ENDPOINT cannot be used")
+    assert remedy == "Expected: an https address."
+
+
+MEASURED = """\
+import sys
+from cli.app import main
+import cli.__main__
+code = main(sys.argv[1:])
+print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")), file=sys.stderr)
+sys.exit(code)
+"""
+"""A command that says at its end how much memory it took at most."""
+WITHOUT_END = {
+    "a GiB, compressed": faults.zipped(1024),
+    "many values": faults.zipped(15, b"{},", b'{"value":['),
+    "no end": faults.endless(),
+}
+COMMANDS = {
+    "Table Storage": ("proxy", "TokenStatus", ("status",)),
+    "Resource Manager": ("arm", "", ("trigger", "check")),
+    "the sign-in": ("authority", "", ("check", "--device-code")),
+    "Graph": ("graph", "", ("device", "C02XK1ABJGH5", "--device-code")),
+}
+
+
+@pytest.mark.parametrize("answer", WITHOUT_END.values(), ids=WITHOUT_END)
+@pytest.mark.parametrize(("server", "where", "arguments"), COMMANDS.values(), ids=COMMANDS)
+def test_an_answer_without_end_takes_no_memory_of_a_command_and_is_told(simulator, server, where, arguments, answer):
+    simulator.reset()
+    getattr(simulator, server).fail(where, answer)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, *arguments],
+        cwd=ROOT,
+        env=Operator(simulator).environment(
+            PYTHONPATH=str(ROOT), TABLES_ENDPOINT=simulator.env(proxied=True)["TABLES_ENDPOINT"]
+        ),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 3, done
+    assert "and was not read to its end" in " ".join(done.stderr.split()), done
+    assert int(done.stderr.split()[-2]) < 300 * 1024, done
+
+
+def test_an_answer_that_trickles_ends(scene, monkeypatch):
+    monkeypatch.setattr("shared.http.answers.SECONDS", 1.0)
+    scene.sim.proxy.fail("TokenStatus", faults.trickle())
+    sentence, _ = told(scene.run("status", TABLES_ENDPOINT=scene.sim.env(proxied=True)["TABLES_ENDPOINT"]))
+    assert "the answer takes longer than 1 seconds" in sentence
+
+
 def test_an_answer_without_end_is_not_read_to_its_end(scene):
     scene.sim.proxy.fail("TokenStatus", faults.zipped(1024))
     sentence, _ = told(scene.run("status", TABLES_ENDPOINT=scene.sim.env(proxied=True)["TABLES_ENDPOINT"]))
-    assert "did not answer as it should (the answer has more than 64 MiB" in sentence
+    assert "did not answer as it should (the answer has more than 16 MiB" in sentence
 
 
 def test_an_address_where_nobody_answers_is_said(scene):

@@ -1,5 +1,6 @@
 """An answer without end is not read to its end: the part that asked fails, says so, and takes no memory."""
 
+import gzip
 from datetime import UTC, datetime
 from itertools import chain, repeat
 
@@ -25,6 +26,33 @@ ANSWERS = {
     "no end": faults.endless(),
     "a name of 300 MB": faults.streamed(a_long_name),
 }
+
+
+VALUES = {
+    "empty objects": (b"{},", b'{"value":['),
+    "one long text": (b"x", '{"value":[{"PartitionKey":"ade","RowKey":"\U0001f34e'.encode()),
+}
+"""What takes more memory than it has bytes: what is repeated, and what stands before it."""
+
+
+ENCODED = {
+    "br": b"{}",
+    "zstd": b"\x28\xb5\x2f\xfd",
+    "gzip, gzip": gzip.compress(gzip.compress(b'{"value":[]}')),
+    "x-gzip": gzip.compress(b'{"value":[]}'),
+    "identity, gzip": gzip.compress(b'{"value":[]}'),
+}
+
+
+@pytest.mark.parametrize(("encoding", "body"), ENCODED.items())
+async def test_an_answer_in_an_encoding_that_nobody_asked_for_is_none(monitor, sim, encoding, body):
+    sim.graph.fail(ADE, faults.streamed(lambda: [body], encoding=encoding))
+    sim.proxy.fail("TokenStatus", faults.streamed(lambda: [body], encoding=encoding), method="GET")
+    run = await monitor.check()
+    says = f"the answer is encoded as {encoding!r}"
+    assert says in monitor.run_rows(run.id)["ade"]["Error"]
+    assert says in run.store_error
+    assert run.outcome == "failed"
 
 
 @pytest.fixture
@@ -78,7 +106,16 @@ def test_an_answer_of_the_tables_without_end_fails_the_run_and_says_so(seen, sim
     result = seen.invoke()
     expect_small(result)
     assert not result.success
-    assert f"TokenStatus could not be read: AnswerTooLongError ({TOO_LONG.format(64)})" in result.exception
+    assert f"TokenStatus could not be read: AnswerTooLongError ({TOO_LONG.format(16)})" in result.exception
+
+
+@pytest.mark.parametrize(("of", "start"), VALUES.values(), ids=VALUES)
+def test_an_answer_of_the_tables_that_takes_more_memory_than_its_bytes_fails_the_run(seen, sim, of, start):
+    sim.proxy.fail("TokenStatus", faults.zipped(15, of, start), method="GET")
+    result = seen.invoke()
+    expect_small(result)
+    assert not result.success
+    assert "TokenStatus could not be read" in result.exception
 
 
 @pytest.mark.parametrize("answer", list(ANSWERS)[:2])

@@ -266,7 +266,7 @@ async def test_an_inspection_that_keeps_failing_is_told_with_its_reason_and_what
     assert run.outcome == "succeeded"
     assert set(monitor.stored()) == {*found, "unread"}
     told = monitor.run_rows()["devices"]["Error"]
-    assert "importedAppleDeviceIdentities: Graph refused the app (HTTP 403" in told
+    assert "importedAppleDeviceIdentities: Graph refused access (HTTP 403" in told
     assert told.startswith("1 of 1 ADE tokens without a complete inspection in 48 hours; 'Contoso HQ': GET ")
     sim.graph.heal()
     await monitor.inspect(HOUR)

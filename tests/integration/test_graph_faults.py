@@ -85,10 +85,10 @@ FAULTS = {
         faults.status(404, error="ResourceNotFound"),
         ["Graph does not know it", "HTTP 404", "ResourceNotFound"],
     ),
-    "401": (faults.status(401), ["did not accept the app's sign-in", "HTTP 401", "InvalidAuthenticationToken"]),
+    "401": (faults.status(401), ["did not accept the sign-in", "HTTP 401", "InvalidAuthenticationToken"]),
     "403 though the role is there": (
         faults.status(403),
-        ["Graph refused the app", "has the role DeviceManagementServiceConfig.Read.All", "Intune license"],
+        ["Graph refused access", "has the role DeviceManagementServiceConfig.Read.All", "Intune license"],
     ),
     "204": (faults.empty(204), ["did not answer as documented", "HTTP 204"]),
     "200 with nothing": (faults.empty(200), ["the answer was empty"]),
@@ -495,6 +495,44 @@ async def test_a_circle_over_several_pages_ends_and_no_page_is_asked_for_twice(k
     assert ("ade", "Contoso 1") not in known.statuses()
 
 
+def moved(code, **headers):
+    return faults.reply(lambda _: faults.web.Response(status=code, headers=headers))
+
+
+@pytest.mark.parametrize(
+    ("code", "headers"),
+    [
+        (300, {}),
+        (301, {}),
+        (302, {"Location": ""}),
+        (303, {"Location": "/beta/deviceManagement/depOnboardingSettings"}),
+        (304, {}),
+        (305, {"Location": "\ud7ff:"}),
+        (307, {"Location": "https://"}),
+        (308, {"Location": "javascript:alert(1)"}),
+        (399, {}),
+    ],
+)
+async def test_any_status_of_a_redirect_is_told_with_what_to_do(known, sim, code, headers):
+    sim.graph.fail(ADE, moved(code, **headers))
+    run = await known.check(HOUR)
+    expect_redirected(known, run, code)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"error":{"code":"UnknownError","message":"{\\"Message\\":\\"Denied.\\"}"}}',
+        '\ufeff { "Error" : {"CODE":"UnknownError","Message":"Denied."}}',
+        '{"error":{"code":"UnknownError","message":"Denied."},"value":[]}',
+    ],
+)
+async def test_an_error_whose_status_is_200_is_an_error(known, sim, body):
+    sim.graph.fail(ADE, faults.text(200, body, "application/json"))
+    run = await known.check(HOUR)
+    expect_unread(known, run, "did not answer as documented (HTTP 200; UnknownError; Denied)")
+
+
 @pytest.mark.parametrize("code", [301, 302, 307, 308])
 async def test_a_redirect_is_not_followed_even_to_a_valid_page(known, sim, code):
     with counting() as (port, met):
@@ -513,6 +551,7 @@ def expect_redirected(monitor, run, code):
     told = monitor.run_rows(run.id)["ade"]["Error"]
     assert "redirect, which was not followed" in told
     assert f"HTTP {code}" in told
+    assert "Check that GRAPH_ENDPOINT names Graph itself" in told
     assert "unread" in monitor.stored()
 
 

@@ -65,7 +65,7 @@ def expect_as_yesterday(monitor, before: dict, *parts: str) -> None:
 MIDDLE = {
     "500": (faults.status(500), ["Graph failed (HTTP 500; InternalServerError", "1 pages of the list are counted"]),
     "502": (faults.html(502), ["Graph failed (HTTP 502"]),
-    "403": (faults.missing_role(), ["Graph refused the app (HTTP 403", f"has the role {bearer.SERVICE_ROLE}"]),
+    "403": (faults.missing_role(), ["Graph refused access (HTTP 403", f"has the role {bearer.SERVICE_ROLE}"]),
     "404": (faults.status(404), ["Graph does not know it (HTTP 404"]),
     "410": (faults.status(410), ["HTTP 410"]),
     "400": (faults.status(400), ["HTTP 400"]),

@@ -302,7 +302,7 @@ async def test_without_the_further_role_events_are_not_checked_and_it_says_so(fa
     assert (row["Complete"], row["Failed"]) == (True, 10)
     run = await failing.check(HOUR)
     told = failing.stored()["enrollment_failing"]["facts"]["events"]
-    assert told.startswith(f"not checked: GET {EVENTS}: Graph refused the app (HTTP 403; Forbidden")
+    assert told.startswith(f"not checked: GET {EVENTS}: Graph refused access (HTTP 403; Forbidden")
     assert bearer.EVENTS_ROLE in told
     assert run.outcome == "succeeded"
     assert failing.run_rows()["devices"]["Outcome"] == "succeeded"

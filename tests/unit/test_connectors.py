@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from itertools import islice
 
 import msgspec
 import pytest
@@ -230,6 +231,12 @@ def test_year_1_is_never_for_a_sync_and_unreadable_for_an_expiry(text):
         "2026-13-01T00:00:00Z",
         "2026-11-23T25:00:00Z",
         "2026-11-23T06:07:61Z",
+        "2016-12-31T23:59:60Z",
+        "2026-11-23T24:00:00Z",
+        "2026-11-23T06:07:00,5Z",
+        "2026-11-23T06:07:00.Z",
+        "2026-11-23T06:07:00+0100",
+        "2026-11-23T06:07:00\u221208:00",
         "2026-11-23T06:07:00+25:00",
         "2026-W48-1T06:07:00Z",
         "0000-01-01T00:00:00Z",
@@ -498,6 +505,13 @@ class Pages:
         return json.dumps(self._pages[0][0]).encode()
 
     token = None
+    by_person = False
+
+
+async def test_many_pages_that_together_are_too_long_fail_however_small_each_is():
+    pages = ([wire(ADE, id=f"{number}", tokenName="x" * 1024 * 1024)] for number in range(10_000))
+    reading = await read(Pages(*islice(pages, 17)), ADE, 20)
+    assert (reading.tokens, reading.failure and reading.failure.reason) == ((), "the list has more than 16 MiB")
 
 
 async def test_an_id_that_is_seen_twice_counts_once_and_the_last_wins():
@@ -536,7 +550,13 @@ async def test_a_fault_of_our_own_is_a_failure_of_that_connector_and_names_no_se
 
 @pytest.mark.parametrize(
     ("status", "code", "read_whole"),
-    [(404, "ResourceNotFound", True), (404, "NotFound", False), (404, None, False), (400, "ResourceNotFound", False)],
+    [
+        (404, "ResourceNotFound", True),
+        (404, "resourceNotFound", True),
+        (404, "NotFound", False),
+        (404, None, False),
+        (400, "ResourceNotFound", False),
+    ],
 )
 async def test_no_push_certificate_is_a_complete_empty_reading_and_any_other_404_a_failure(status, code, read_whole):
     error = GraphError("GET /x", "Graph does not know it", "Wait.", status=status, code=code)

@@ -225,7 +225,7 @@ async def test_a_complete_look_remembers_what_it_counted_and_of_when():
     assert (found.token_id, found.token_name, found.run_id, found.tried_on) == (IDS[ADE], "Contoso iPads", "run", NOW)
     last = found.last
     assert (last.on, last.counts.devices, last.profiles, last.synced_devices, last.events) == (NOW, 1, 2, 1, None)
-    assert last.defaults == {"ios": "Phones", "macOS": None, "tvOS": None, "visionOS": None}
+    assert last.defaults == {"ios": "Phones", "macOS": None, "tvOS": None}, "visionOS is not there, which is not null"
 
 
 async def test_the_events_of_the_tenant_are_kept_beside_it():
@@ -276,6 +276,13 @@ async def test_profiles_that_graph_does_not_tell_are_a_note_and_take_nothing_fro
     assert (found.last.profiles is None, found.last.defaults is None) == (what[4] == "e", what[4] == "d")
     assert found.error == f"Graph does not tell {what}: GET /x: Graph failed{f' (HTTP {status})' * bool(status)}. Wait."
     assert graph.asked[0].startswith(LIST), "the devices go first"
+
+
+@pytest.mark.parametrize("answer", [b"{}", b'{"id":"x"}', b'{"value":[]}'])
+async def test_an_answer_without_default_profiles_is_not_taken_for_there_being_none(answer):
+    found = await looked(FakeGraph(answers(**{f"{TOKEN}?": answer})))
+    assert (found.complete, found.last.defaults) == (True, None)
+    assert "the answer holds none of them" in found.error
 
 
 async def test_profiles_for_which_there_is_no_time_are_a_note_and_the_devices_count():

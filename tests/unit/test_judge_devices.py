@@ -146,9 +146,9 @@ def test_events_are_told_beside_failing_enrollment_and_never_raise_it():
 
 
 def test_events_that_could_not_be_read_are_told_as_not_checked():
-    refused = Events(since=NOW - DAY, error="Graph refused the app.")
+    refused = Events(since=NOW - DAY, error="Graph refused access.")
     facts = held(after(found(devices=10, failed=5, events=refused)), FAILING).facts
-    assert facts["events"] == "not checked: Graph refused the app."
+    assert facts["events"] == "not checked: Graph refused access."
     assert "events" not in held(after(found(devices=10, failed=5)), FAILING).facts, "nobody asked for them"
 
 
@@ -328,13 +328,13 @@ def test_the_reason_tells_how_many_tokens_and_names_the_longest_without_and_why(
     inspections = [
         found(NOW - HOUR, token_id="1"),
         found(NOW - 60 * HOUR, token_id="2", error="GET /x: Graph failed."),
-        found(NOW - 90 * HOUR, token_id="3", error="GET /y: Graph refused the app."),
+        found(NOW - 90 * HOUR, token_id="3", error="GET /y: Graph refused access."),
         found(NOW - 50 * HOUR, token_id="4"),
     ]
     remembered = [a_status(token) for token in tokens]
     (judgement,) = judged(at(NOTHING, *tokens, inspections=inspections), remembered=remembered)
     assert judgement.devices_error == (
-        "3 of 4 ADE tokens without a complete inspection in 48 hours; 'Three': GET /y: Graph refused the app."
+        "3 of 4 ADE tokens without a complete inspection in 48 hours; 'Three': GET /y: Graph refused access."
     )
 
 

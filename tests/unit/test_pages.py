@@ -97,6 +97,13 @@ async def test_a_page_that_names_another_list_is_not_followed_and_nothing_moves_
     assert (pages.position, pages.number, server.asked) == (f"{ROOT}{PATH}", 0, [f"{ROOT}{PATH}"])
 
 
+async def test_a_next_page_whose_address_is_too_long_to_keep_is_not_followed():
+    link = f"{ROOT}/beta/things?page={'x' * 8_192}"
+    pages = listing(Server({f"{ROOT}{PATH}": body(1, then=link)}))
+    with pytest.raises(GraphError, match="its next page has an address of 8,2"):
+        await pages.next(encoded)
+
+
 @pytest.mark.parametrize("position", [link for link in FOREIGN if link])
 def test_a_stored_position_is_checked_like_any_link_before_it_is_asked_for(position):
     with pytest.raises(GraphError, match="its next page lies elsewhere"):
