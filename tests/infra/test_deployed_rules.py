@@ -109,7 +109,7 @@ def test_an_alert_reads_well_on_a_phone(example):
         places = re.findall(r"\$\{data\.alertContext\.condition\.allOf\[0\]\.dimensions\[(\d)\]\.value\}", subject)
         shown = [condition["dimensions"][int(place)]["name"] for place in places]
         told = {"token_critical", "token_warning"}
-        by_token = ["TokenName", "Condition"] if GROUPED[example] is RULES else ["Connector", "Finding", "Tier"]
+        by_token = ["Condition"] if GROUPED[example] is RULES else ["Connector", "Finding", "Tier"]
         assert shown == (by_token if name in told else ["Connector"] if name == "check_failing" else [])
         assert subject.startswith("Critical: " if rule["severity"] == 1 else "Warning: ")
         assert subject.endswith(" (${data.essentials.monitorCondition})")

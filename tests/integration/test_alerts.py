@@ -62,7 +62,7 @@ async def test_an_alert_says_which_token_and_what_to_do(monitor, alerts):
         "TokenId": row["TokenId"],
         "Connector": "ade",
         "Finding": "terms_not_accepted",
-        "Condition": "Apple's terms not accepted",
+        "Condition": "Contoso Labs: Apple's terms not accepted",
         "Action": row["Action"],
     }
 
