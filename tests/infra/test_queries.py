@@ -790,6 +790,11 @@ def test_in_a_storm_what_azure_does_not_fire_at_once_is_on_record(log):
     first, second = engine.evaluate(NOW), engine.evaluate(NOW + FREQUENCY)
     assert [event.kind for event in first] == ["fired"] * MAXIMUM_FIRED + ["dropped"] * 2
     assert [(e.kind, e.alert.dimensions["TokenId"]) for e in second] == [("fired", "t300"), ("fired", "t301")]
+    assert play(engine, NOW + 2 * FREQUENCY, 3) == []
+    log.run(-HOUR, HEALTHY)
+    events = play(engine, NOW + HOUR + FREQUENCY, 2)
+    assert [event[1] for event in events] == ["resolved"] * (MAXIMUM_FIRED + 2)
+    assert engine.open == []
 
 
 def test_more_alerts_than_azure_keeps_open_are_dropped(log, monkeypatch):
