@@ -53,9 +53,20 @@ while it is open, even if the token is renamed or gets another error code.
 By default, a token has up to five steps before its expiry and twelve after it. A renewal therefore sends up to **5** mails \
 that say *Resolved* if the token is renewed in time, and up to **17** if it had expired for almost a year.
 
-While the monitor is blind, nothing resolves. If Table Storage can't be read or written, new steps are held back until the \
-monitor can store them, because only what it remembers can stay open until it is over; `check_failing` for `all` reports the \
-outage. After two days without a complete check, alerts follow what the last two days' checks found.
+A finding that becomes less severe resolves nothing either. If most enrolled devices no longer show a policy, \
+`devices_without_profile` becomes `info`, because a missing policy then proves nothing; its alert stays open until no device waits.
+
+### While the monitor can't read or store
+
+Nothing resolves, and steps continue to be added as far as they are known:
+
+| what fails | new steps |
+| --- | --- |
+| a connector can't be read | The clock adds the steps of an expiry and the repetition after 30 days. The limits of `sync_stale` and `sync_error` wait, because a sync may have succeeded in the meantime. |
+| a run ends before it has sent everything | The steps that it sent and stored are raised. |
+| Table Storage can't be read or written | New steps wait (`CausedBy` is `not_stored`) until a check stores them, those of the clock too, and `check_failing` for `all` reports the outage. The name, the date, and the number of a step come from what is stored. A step that is raised before it is stored could differ from the one that the next check stores, for example because the next limit has been crossed by then, and would resolve while its condition lasts. |
+
+After two days without a complete check, alerts follow what the last two days' checks found, and steps that could not be stored are raised, too.
 """  # noqa: E501 - one line a table row
 
 _CAUSES: Final = """\
@@ -73,12 +84,22 @@ _MAIL: Final = """\
 ## What you receive
 
 The subject starts with the severity, the token, and the condition, and ends with Azure's own condition: *Fired* or *Resolved*. \
-For a name of up to 20 characters, a phone shows all three. Azure fills in the whole name and cannot shorten it, so a longer name \
-moves the condition to the right. Names have links and GUIDs broken up by spaces, so that nobody can send you a link in the name of a token.
+For a name of up to 20 characters, a phone shows all three. In the subject, the middle of a name of more than 30 characters is left out, \
+so that an expiry date stays visible. Azure can only put whole dimensions into a subject, so the dimension `Condition` begins \
+with this name; `TokenName` holds the whole name, and the column `Condition` the condition alone. \
+Names have links and GUIDs broken up by spaces, so that nobody can send you a link in the name of a token.
+
+For each rule, Azure fires at most 300 alerts at a time, and drops the others without notice. With more than 100 tokens, \
+[group alerts by connector](deployment.md#one-alert-for-each-token-or-for-each-connector): the subject is then, for example, \
+*Critical: ade tokens: expiring, 7 days or less (Fired)*, and such an alert resolves with its last token.
 
 ![A mail of an alert: its subject, the rule's description, and the dimensions TokenName, TokenId, Connector, Finding, Condition, and Action](images/alert-mail.png)
 
-This picture is an approximation: its content is what the rule sends in the common alert schema; Azure's layout differs.
+With the parameter [`teamsWebhook`](deployment.md#who-is-notified), a card with the same content is posted to a channel or chat in Teams:
+
+![A card in Teams: the subject, when the alert fired, the dimensions, the rule's description, and two buttons, Open the alert and What to do](images/alert-card.png)
+
+Both pictures are approximations: their content is what the rule sends in the common alert schema; the layouts of Azure and Teams differ.
 """  # noqa: E501 - one line a paragraph
 
 _MONITOR: Final = """\

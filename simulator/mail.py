@@ -24,7 +24,7 @@ def payload(rule: Rule, event: Event) -> dict[str, Any]:
     """
     alert = uuid5(NAMESPACE_URL, repr((rule.name, event.alert.dimensions, event.fired_on)))
     resolved = {"resolvedDateTime": _instant(event.on)} if event.kind == "resolved" else {}
-    return {
+    sent: dict[str, Any] = {
         "schemaId": "azureMonitorCommonAlertSchema",
         "data": {
             "essentials": {
@@ -44,7 +44,6 @@ def payload(rule: Rule, event: Event) -> dict[str, Any]:
                 "alertContextVersion": "1.0",
             },
             "alertContext": {
-                "properties": dict(rule.properties),
                 "conditionType": "LogQueryCriteria",
                 "condition": {
                     "windowSize": f"P{WINDOW.days}D",
@@ -53,9 +52,11 @@ def payload(rule: Rule, event: Event) -> dict[str, Any]:
                     "windowEndTime": _instant(event.on),
                 },
             },
-            "customProperties": dict(rule.properties),
         },
     }
+    properties = {name: _filled(text, sent) for name, text in rule.properties}
+    sent["data"]["alertContext"]["properties"] = sent["data"]["customProperties"] = properties
+    return sent
 
 
 def _criterion(rule: Rule, event: Event) -> dict[str, Any]:
@@ -79,8 +80,12 @@ def subject(rule: Rule, event: Event) -> str:
         LookupError: if the template names what the payload does not hold.
 
     """
-    sent = payload(rule, event)
-    return _FILLED_IN.sub(lambda found: str(_at(sent, found[1])), rule.subject)
+    return _filled(rule.subject, payload(rule, event))
+
+
+def _filled(template: str, sent: dict[str, Any]) -> str:
+    """Return `template` with what `sent` holds at each path in place of it; what is put in is not filled again."""
+    return _FILLED_IN.sub(lambda found: str(_at(sent, found[1])), template)
 
 
 def _at(value: Any, path: str) -> Any:  # noqa: ANN401 - any JSON

@@ -120,7 +120,7 @@ class AllClears:
             values = event.alert.dimensions
             if "TokenId" not in values:
                 continue
-            what = values["TokenId"], values["Finding"], values["Condition"]
+            what = values["TokenId"], values["Finding"], condition(values)
             if event.kind == "fired":
                 self.fired += 1
                 self.twice += [(now, *what)] if what in self._open else []
@@ -128,6 +128,11 @@ class AllClears:
             elif event.kind == "resolved":
                 self.resolved += 1
                 self.false += [(now, *what)] if self._open.pop(what) else []
+
+
+def condition(dimensions: Mapping[str, str]) -> str:
+    """Return what lasts, without the token's name that precedes it in the subject; empty by connector."""
+    return dimensions.get("Condition", "").rpartition(": ")[2]
 
 
 def _items(tenant: Tenant) -> dict[str, Item]:

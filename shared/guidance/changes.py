@@ -58,5 +58,5 @@ def _moved_finding(field: FieldChange) -> str:
 
 def _state(state: str | FindingState | None) -> str:
     if isinstance(state, FindingState):
-        return f"{state.code} ({state.tier})" if state.tier else state.code
+        return f"{state.code} ({state.tier})" if state.tier not in {None, "0"} else state.code
     return str(state)

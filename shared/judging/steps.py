@@ -63,7 +63,7 @@ def with_causes(held: Iterable[Finding]) -> list[Finding]:
 def stepped(finding: Finding, subject: Subject, guidance: Guidance) -> Finding:
     """Return `finding` with what it has reached until now; none is reached under a cause."""
     stored = subject.before.finding(finding.code) if subject.before else None
-    steps = tuple(step for step in stored.steps if not renewed(subject, step)) if stored else ()
+    steps = tuple(step for step in stored.steps if not _over(step, finding, subject)) if stored else ()
     name = stored.name if stored and steps else None
     if not steps and (finding.caused_by or finding.code == Code.UNREAD):
         return replace(finding, steps=(), name=None)
@@ -71,6 +71,12 @@ def stepped(finding: Finding, subject: Subject, guidance: Guidance) -> Finding:
     if tier:
         steps = (*steps, _step(finding, tier, subject, guidance))
     return replace(finding, steps=steps, name=name)
+
+
+def _over(step: Step, finding: Finding, subject: Subject) -> bool:
+    """Return whether a step ends although its finding lasts: after a renewal, or if it raised no alert and one is due."""
+    silent = step.severity is Health.INFO and finding.severity is not Health.INFO
+    return silent or renewed(subject, step)
 
 
 def _next(finding: Finding, steps: tuple[Step, ...], subject: Subject) -> str | None:

@@ -8,16 +8,20 @@ have the syntax, and functions that one of the two calls by another name have th
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 _TOKENS = re.compile(r"\s*('(?:[^']|'')*'|-?\d+|\w+|[()\[\],.?])")
+
+_DATE_FORMATS = {"yyyy-MM-dd HH:mm": "%Y-%m-%d %H:%M"}
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "add": lambda one, other: one + other,
     "coalesce": lambda *values: next((value for value in values if value is not None), None),
     "concat": lambda *texts: "".join(map(_text, texts)),
     "empty": lambda value: not value,
+    "formatDateTime": lambda text, form: datetime.fromisoformat(text).strftime(_DATE_FORMATS[form]),
     "equals": lambda one, other: one == other,
     "if": lambda condition, yes, no: yes if condition else no,
     "json": json.loads,

@@ -3,8 +3,8 @@
 import re
 from datetime import timedelta
 
+import alert_pictures
 import compiler
-import mail_picture
 import msgspec
 import pytest
 from deployment import EXAMPLES, INFRA, deployment, replaced, variant
@@ -109,7 +109,7 @@ def test_an_alert_reads_well_on_a_phone(example):
         places = re.findall(r"\$\{data\.alertContext\.condition\.allOf\[0\]\.dimensions\[(\d)\]\.value\}", subject)
         shown = [condition["dimensions"][int(place)]["name"] for place in places]
         told = {"token_critical", "token_warning"}
-        by_token = ["TokenName", "Condition"] if GROUPED[example] is RULES else ["Connector", "Finding", "Tier"]
+        by_token = ["Condition"] if GROUPED[example] is RULES else ["Connector", "Finding", "Tier"]
         assert shown == (by_token if name in told else ["Connector"] if name == "check_failing" else [])
         assert subject.startswith("Critical: " if rule["severity"] == 1 else "Warning: ")
         assert subject.endswith(" (${data.essentials.monitorCondition})")
@@ -166,9 +166,10 @@ def test_a_rule_that_azure_disables_is_told_of(example):
     }
 
 
-def test_the_picture_of_a_mail_is_of_what_azure_would_send_now():
-    shown = mail_picture.content()
+@pytest.mark.parametrize("name", alert_pictures.PICTURES)
+def test_the_pictures_of_an_alert_are_of_what_azure_would_send_now(name):
+    shown = alert_pictures.PICTURES[name]()
     assert "Critical: Contoso Retail: expires 2026-11-30 (7 days or less) (Fired)" in shown
     assert "3f8313bb-f37c-5627-922c-c221c7d1bfc6" in shown
-    taken = mail_picture.taken_of(mail_picture.PICTURE.read_bytes())
-    assert taken == mail_picture.digest(shown), f"docs/images/alert-mail.png is not current: run {mail_picture.RENEW}"
+    current = alert_pictures.taken_of(name) == alert_pictures.digest(shown)
+    assert current, f"docs/images/{name}.png is not current: run {alert_pictures.RENEW}"

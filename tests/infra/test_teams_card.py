@@ -1,26 +1,22 @@
 """The card that Teams shows of an alert: as the Logic App fills it, valid, and harmless whatever a name holds."""
 
 import json
+from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
 
 import chromium
-import compiler
 import jsonschema
 import pytest
-from expressions import filled
+from alert_pictures import ADAPTIVE_CARDS, CARD, PARAMETERS, posted
+from alert_pictures import card_of as card
 
-from simulator.host import ROOT
-from simulator.rules import RULES, SUMMARY, Rule
+from simulator.mail import payload
+from simulator.rules import RULES, SUMMARY, Event, Rule, alert_of
 
-DEFINITION = json.loads((compiler.INFRA / "teams-workflow.json").read_text("utf-8"))
 RULE = {rule.name: rule for rule in (*RULES, SUMMARY)}
 ALERT = "/subscriptions/11111111-1111-4111-8111-111111111111/providers/Microsoft.AlertsManagement/alerts/aa?b=c&d"
-PARAMETERS = {
-    "webhook": "https://example.com/flow",
-    "portalUrl": "https://portal.azure.us",
-    "documentsUrl": "https://docs",
-}
+FIRED = datetime(2026, 11, 24, 8, 15, 3, tzinfo=UTC)
 VERSION = "1.4"
 """Workflows in Teams show cards of this version, in all of its clients, on phones too.
 https://learn.microsoft.com/microsoftteams/platform/task-modules-and-cards/cards/cards-reference#support-for-adaptive-cards"""
@@ -38,30 +34,15 @@ HOSTILE = [
 
 
 def notification(rule: Rule, *, state: str = "Fired", **dimensions: str) -> dict[str, Any]:
-    """What Azure sends of a log alert: https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-common-schema."""
-    values = [{"name": name, "value": dimensions.get(name, f"the {name}")} for name in rule.dimensions]
-    return {
-        "schemaId": "azureMonitorCommonAlertSchema",
-        "data": {
-            "essentials": {
-                "alertId": ALERT,
-                "alertRule": f"contoso-{rule.name}",
-                "severity": f"Sev{rule.severity}",
-                "signalType": "Log",
-                "monitorCondition": state,
-                "firedDateTime": "2026-11-24T08:15:03.1234567Z",
-                "description": "What the rule says. https://docs/page",
-            },
-            "alertContext": {
-                "properties": {
-                    "Subject": f"A subject: {' '.join(dimensions.values())}",
-                    "Runbook": "https://docs/run#book",
-                },
-                "conditionType": "LogQueryCriteria",
-                "condition": {"windowSize": "P2D", "allOf": [{"dimensions": values, "metricValue": 1.0}]},
-            },
-        },
-    }
+    """Return what Azure sends of a log alert of the deployed rule."""
+    properties = (("Subject", rule.subject), ("Runbook", "https://docs/run#book"))
+    rule = rule._replace(
+        name=f"contoso-{rule.name}", description="What the rule says. https://docs/page", properties=properties
+    )
+    values = [dimensions.get(name, f"the {name}") for name in rule.dimensions]
+    told = payload(rule, Event(state.lower(), alert_of(rule, values), FIRED, FIRED))
+    told["data"]["essentials"]["alertId"] = ALERT
+    return told
 
 
 def disabled() -> dict[str, Any]:
@@ -72,25 +53,9 @@ def disabled() -> dict[str, Any]:
         "signalType": "Activity Log",
         "alertRule": "contoso-rule_disabled",
     }
+    del told["data"]["customProperties"]
     told["data"]["alertContext"] = {"operationName": "Microsoft.Insights/scheduledQueryRules/disable/action"}
     return told
-
-
-def posted(told: dict[str, Any]) -> dict[str, Any]:
-    """The inputs of the request to Teams, as the Logic App fills them."""
-    surroundings: dict[str, Any] = {"triggerBody": lambda: told, "parameters": PARAMETERS.__getitem__}
-    select = DEFINITION["actions"]["rows"]["inputs"]
-    rows = [
-        filled(select["select"], surroundings | {"item": lambda item=item: item})
-        for item in filled(select["from"], surroundings)
-    ]
-    return filled(DEFINITION["actions"]["post"]["inputs"], surroundings | {"body": {"rows": rows}.__getitem__})
-
-
-def card(told: dict[str, Any]) -> dict[str, Any]:
-    (attachment,) = posted(told)["body"]["attachments"]
-    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
-    return attachment["content"]
 
 
 def elements(value: Any) -> list[dict[str, Any]]:
@@ -110,7 +75,10 @@ STORIES = {
     **{rule.name: notification(rule) for rule in RULE.values()},
     "resolved": notification(RULE["token_critical"], state="Resolved"),
     "disabled": disabled(),
-    **{f"hostile {n}": notification(RULE["token_critical"], TokenName=text) for n, text in enumerate(HOSTILE)},
+    **{
+        f"hostile {n}": notification(RULE["token_critical"], TokenName=text, Condition=text)
+        for n, text in enumerate(HOSTILE)
+    },
 }
 
 
@@ -137,10 +105,12 @@ def test_the_schema_finds_what_is_wrong():
 
 
 def test_a_card_says_what_which_and_what_to_do():
-    told = notification(RULE["token_critical"], TokenName="Contoso Retail", Action="Renew the token.")
+    told = notification(
+        RULE["token_critical"], TokenName="Contoso Retail", Condition="X: expired", Action="Renew the token."
+    )
     shown = texts(card(told))
-    assert shown[0] == told["data"]["alertContext"]["properties"]["Subject"]
-    assert shown[1] == "Fired 2026-11-24T08:15:03.1234567Z · contoso-token_critical"
+    assert shown[0] == "Critical: X: expired (Fired)"
+    assert shown[1] == "Fired 2026-11-24 08:15 UTC · contoso-token_critical"
     names = dict(zip(shown[2:-1:2], shown[3:-1:2], strict=True))
     others = [name for name in RULE["token_critical"].dimensions if not name.startswith("Token")]
     assert list(names) == ["Token", "Token id", *others]
@@ -176,15 +146,16 @@ def test_the_links_lead_to_the_alert_and_to_the_runbook():
 
 def test_the_custom_properties_can_be_at_either_place_of_the_payload():
     told = notification(RULE["token_critical"])
-    told["data"]["customProperties"] = told["data"]["alertContext"].pop("properties")
-    assert card(told) == card(notification(RULE["token_critical"]))
+    other = notification(RULE["token_critical"])
+    del told["data"]["customProperties"], other["data"]["alertContext"]["properties"]
+    assert card(told) == card(other) == card(notification(RULE["token_critical"]))
 
 
 def test_an_alert_without_dimensions_and_properties_has_its_rule_for_a_title():
     shown = texts(card(disabled()))
     assert shown == [
         "contoso-rule_disabled",
-        f"Fired 2026-11-24T08:15:03.1234567Z · {shown[0]}",
+        f"Fired 2026-11-24 08:15 UTC · {shown[0]}",
         "What the rule says. https://docs/page",
     ]
 
@@ -193,7 +164,8 @@ def test_an_alert_without_dimensions_and_properties_has_its_rule_for_a_title():
 def test_a_name_stays_text(text):
     """It changes no structure; and no element of the card has Markdown."""
     hostile, plain = (
-        card(notification(RULE["token_critical"], TokenName=name, Action=name)) for name in (text, "Contoso Retail")
+        card(notification(RULE["token_critical"], TokenName=name, Condition=f"{name}: expired", Action=name))
+        for name in (text, "Contoso Retail")
     )
     assert texts(hostile).count(text) == 2
     assert json.loads(json.dumps(plain).replace("Contoso Retail", json.dumps(text)[1:-1])) == hostile
@@ -201,8 +173,8 @@ def test_a_name_stays_text(text):
 
 
 def test_the_address_of_the_workflow_is_kept_out_of_the_run_history():
-    post = DEFINITION["actions"]["post"]
-    assert DEFINITION["parameters"]["webhook"] == {"type": "SecureString"}
+    post = CARD["actions"]["post"]
+    assert CARD["parameters"]["webhook"] == {"type": "SecureString"}
     assert post["runtimeConfiguration"] == {"secureData": {"properties": ["inputs"]}}
     assert (posted(disabled())["method"], posted(disabled())["uri"]) == ("POST", PARAMETERS["webhook"])
 
@@ -226,7 +198,7 @@ RENDER = """
 
 @chromium.needed
 async def test_a_client_shows_the_card_as_text_with_two_links(tmp_path):
-    script = (ROOT / "node_modules" / "adaptivecards" / "dist" / "adaptivecards.min.js").read_text("utf-8")
+    script = ADAPTIVE_CARDS.read_text("utf-8")
     page_file = tmp_path / "card.html"
     page_file.write_text("<!doctype html><meta charset=utf-8><title>Card</title>", "utf-8")
     async with chromium.browser() as page:

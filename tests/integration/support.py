@@ -29,6 +29,7 @@ from simulator.rules import FREQUENCY, RULES, RULES_BY_CONNECTOR, AlertEngine, E
 from simulator.server import Recorded, Server
 from simulator.stack import Simulator, applied
 from simulator.tenant import Tenant, ade_token, push_certificate, vpp_token
+from tests.all_clear import condition
 
 NOW = datetime(2026, 11, 23, 5, 7, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -176,9 +177,10 @@ class Monitor:
 
 
 def short(alert) -> tuple:
-    """An alert as rule, token or connector, finding and condition; by connector its tier."""
+    """Return an alert as rule, token or connector, finding and condition; by connector its tier."""
     names = ("TokenName", "Connector", "Finding", "Condition", "Tier")
-    return (alert.rule, *(alert.dimensions[name] for name in names if name in alert.dimensions))
+    values = alert.dimensions | {"Condition": condition(alert.dimensions)}
+    return (alert.rule, *(values[name] for name in names if name in alert.dimensions))
 
 
 class Alerts:

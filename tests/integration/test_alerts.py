@@ -62,7 +62,7 @@ async def test_an_alert_says_which_token_and_what_to_do(monitor, alerts):
         "TokenId": row["TokenId"],
         "Connector": "ade",
         "Finding": "terms_not_accepted",
-        "Condition": "Apple's terms not accepted",
+        "Condition": "Contoso Labs: Apple's terms not accepted",
         "Action": row["Action"],
     }
 
@@ -379,13 +379,13 @@ FORTNIGHT = """
 0 Warning: Contoso HQ: expires 2026-12-05 (14 days or less) (Fired)
 75 Warning: Contoso HQ: devices without a policy (Fired)
 78 Critical: Contoso Retail: expires 2026-11-27 (1 day or less) (Fired)
-87 Warning: the check of ade keeps failing (Fired)
-87 Warning: the check of apns keeps failing (Fired)
-87 Warning: the check of vpp keeps failing (Fired)
+87 Warning: ADE Token Monitor: the check of ade keeps failing (Fired)
+87 Warning: ADE Token Monitor: the check of apns keeps failing (Fired)
+87 Warning: ADE Token Monitor: the check of vpp keeps failing (Fired)
 90 Warning: Contoso Warehouse: no successful sync since 2026-11-25 06:07 UTC (Fired)
-90 Warning: the check of ade keeps failing (Resolved)
-90 Warning: the check of apns keeps failing (Resolved)
-90 Warning: the check of vpp keeps failing (Resolved)
+90 Warning: ADE Token Monitor: the check of ade keeps failing (Resolved)
+90 Warning: ADE Token Monitor: the check of apns keeps failing (Resolved)
+90 Warning: ADE Token Monitor: the check of vpp keeps failing (Resolved)
 102 Critical: Contoso Retail: expired 2026-11-27 (Fired)
 120 Critical: Contoso HQ: expires 2026-12-05 (7 days or less) (Fired)
 123 Critical: Contoso Warehouse: no successful sync since 2026-11-25 06:07 UTC (72 hours or more) (Fired)

@@ -21,7 +21,7 @@ from shared.model.tokens import Connector, Failure, Health, Key, Reading, Status
 from shared.storage.rows import FINDINGS, RUNS, finding_rows, iso
 from simulator.rules import EXAMPLE_DEPLOYMENT, RULES, WINDOW, AlertEngine, create_tables, insert
 from simulator.tenant import TOPIC, Item, Tenant, ade_token, push_certificate, vpp_token
-from tests.all_clear import DAY, AllClears
+from tests.all_clear import DAY, AllClears, condition
 from tests.unit.builders import settings
 
 HOUR = timedelta(hours=1)
@@ -156,7 +156,7 @@ class World:
 
     def open(self) -> list[tuple[str, str, str]]:
         """The open alerts, likewise."""
-        return [(of["TokenId"], of["Finding"], of["Condition"]) for of in (one.dimensions for one in self.engine.open)]
+        return [(of["TokenId"], of["Finding"], condition(of)) for of in (one.dimensions for one in self.engine.open)]
 
     def suffered(self, now: datetime) -> set[tuple[str, str]]:
         """What has to be open of each token, whatever else is: token and finding."""

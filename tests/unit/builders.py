@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+import duckdb_kql
 import msgspec
 
 from shared.graph.connectors import SOURCES
 from shared.graph.wire import Item
+from shared.guidance.guidance import Guidance
 from shared.judging.judge import Judgement, judge
 from shared.model.counts import Inspection
 from shared.model.tokens import (
@@ -30,6 +32,8 @@ from shared.model.tokens import (
     Unreadable,
 )
 from shared.settings import Settings
+from shared.storage.rows import FINDINGS, finding_rows
+from simulator.rules import EXAMPLE_DEPLOYMENT, Event, Rule, create_tables, firing, insert
 
 ADE, APNS, VPP = Connector.ADE, Connector.APNS, Connector.VPP
 HEALTHY, INFO, WARNING, UNKNOWN, CRITICAL = Health
@@ -250,6 +254,16 @@ def a_step(tier: str = "begun", severity: Health = WARNING, condition: str = "",
     """A step out of nowhere; its condition names its tier unless another one is given."""
     common: dict[str, object] = {"tier": tier, "severity": severity, "since": NOW - DAY, "action": "Renew it."}
     return Step(**{**common, "condition": condition or f"it lasts ({tier})", **fields})
+
+
+def fired(rule: Rule, *statuses: Status) -> list[Event]:
+    """Return what `rule` fires, by its own query, as soon as the rows of these statuses are there."""
+    with duckdb_kql.connect() as con:
+        create_tables(con)
+        rows = [row for one in statuses for row in finding_rows(one, "tenant", EXAMPLE_DEPLOYMENT, Guidance())]
+        insert(con, FINDINGS.name, rows)
+        now = max(status.checked_on for status in statuses)
+        return [Event("fired", alert, now, now) for alert in firing(con, now, [rule])]
 
 
 def decoded(connector: Connector, wire: Mapping[str, object] | bytes) -> Token:

@@ -31,6 +31,7 @@ from tests.unit.builders import (
     history,
     judged,
     last,
+    severity,
     vpp,
 )
 
@@ -100,6 +101,16 @@ def test_a_missing_profile_proves_nothing_where_most_devices_enrolled_without_on
     reason = f"{without} of {enrolled} enrolled devices have no profile id in Graph either"
     assert (finding.severity, str(finding.facts.get("reason")).startswith(reason)) == (expected, expected is INFO)
     assert (reason in Guidance().summary(status, finding)) is (expected is INFO)
+
+
+def test_what_is_worth_knowing_raises_its_alert_when_it_becomes_a_warning_and_keeps_it_until_it_is_over():
+    proven, unproven = found(waiting=9), found(waiting=9, by_state={"enrolled": 60}, enrolled_without_profile=31)
+    known = [unproven, proven, unproven, unproven, found(waiting=0)]
+    days = (0, 1, 2, 40, 41)
+    statuses = each(*(at(day * DAY, ade(), inspections=[one]) for day, one in zip(days, known, strict=True)))
+    steps = [[(step.severity, step.since) for step in held(one, WITHOUT).steps] for one in statuses[:-1]]
+    assert steps == [[(INFO, NOW)], *[[(WARNING, NOW + DAY)]] * 3]
+    assert [severity(one, WITHOUT) for one in statuses] == [INFO, WARNING, INFO, INFO, None]
 
 
 def test_counts_of_a_release_that_did_not_count_enrolled_devices_without_a_profile_are_judged_as_before():

@@ -4,7 +4,25 @@ import json
 import re
 
 import pytest
-from builders import ADE, APNS, CRITICAL, DAY, HEALTHY_TOKENS, NOTHING, NOW, VPP, ade, apns, at, judged, vpp
+from builders import (
+    ADE,
+    APNS,
+    CRITICAL,
+    DAY,
+    HEALTHY_TOKENS,
+    NOTHING,
+    NOW,
+    VPP,
+    a_status,
+    a_step,
+    ade,
+    apns,
+    at,
+    fired,
+    judged,
+    vpp,
+)
+from msgspec.structs import replace
 
 from shared.guidance.catalogue import CATALOGUE
 from shared.guidance.guidance import Guidance
@@ -17,6 +35,8 @@ RULE = {rule.name: rule for rule in RULES}
 CRITICAL_RULE = RULE["token_critical"]
 PHONE = 62
 """Characters of a subject that a phone shows before a mail is opened."""
+LONGEST = 128
+"""Characters at which an older API cut a subject, so that nobody would know what was resolved."""
 
 
 def event_of(rule, kind="fired", **dimensions):
@@ -58,7 +78,7 @@ def test_the_resolved_alert_is_the_one_that_fired():
 
 
 def test_a_subject_is_filled_from_the_payload_by_the_paths_of_its_template():
-    told = event_of(CRITICAL_RULE, "resolved", TokenName="Contoso Retail", Condition="expired 2026-11-20")
+    told = event_of(CRITICAL_RULE, "resolved", Condition="Contoso Retail: expired 2026-11-20")
     assert subject(CRITICAL_RULE, told) == "Critical: Contoso Retail: expired 2026-11-20 (Resolved)"
     with pytest.raises(LookupError):
         subject(CRITICAL_RULE._replace(subject="${data.essentials.severities}"), told)
@@ -67,28 +87,60 @@ def test_a_subject_is_filled_from_the_payload_by_the_paths_of_its_template():
 
 
 def test_a_name_that_looks_like_a_template_is_not_filled():
-    told = event_of(CRITICAL_RULE, TokenName="${data.essentials.alertId}", Condition="invalid")
+    told = event_of(CRITICAL_RULE, Condition="${data.essentials.alertId}: invalid")
     assert subject(CRITICAL_RULE, told) == "Critical: ${data.essentials.alertId}: invalid (Fired)"
 
 
 SHOWN = [(code, connector) for code, topic in CATALOGUE.findings.items() for connector in topic.entries]
+NAMES = ["Contoso Retail", "Contoso Retail Paris", "Contoso Retail iPads of North America (3f8313bb)"]
+"""Of 14, of 20 and of far more characters."""
+
+
+@pytest.fixture(scope="module")
+def subjects():
+    """The subject of every step by finding, connector, name and condition."""
+
+    def status(code, connector, name):
+        token = HEALTHY_TOKENS[connector](name=name, id=name)
+        facts = {"code": 17} if connector is ADE else {"status": "failed"}
+        finding = Finding(code=code, severity=CRITICAL, since=NOW, until=NOW + 30 * DAY, facts=facts, name=name)
+        tiers = (None, "7 days or less", "30 days or more")
+        steps = [a_step(tier or "begun", CRITICAL, Guidance().condition(token, finding, tier)) for tier in tiers]
+        return a_status(token, replace(finding, steps=tuple(steps)))
+
+    found = {}
+    for event in fired(CRITICAL_RULE, *(status(*shown, name) for shown in SHOWN for name in NAMES)):
+        name, _, connector, code, condition, _ = event.alert.dimensions.values()
+        found[code, connector, name, condition.rpartition(": ")[2]] = subject(CRITICAL_RULE, event)
+    return found
 
 
 @pytest.mark.parametrize(("code", "connector"), SHOWN)
-def test_a_phone_shows_severity_token_and_condition_of_every_finding(code, connector):
+def test_a_phone_shows_severity_token_and_condition_of_every_finding(subjects, code, connector):
     """What follows the condition proper is the time of the last sync, until when an event is reported, and the step."""
-    token = HEALTHY_TOKENS[connector](name="Contoso Retail Paris")  # 20 characters
-    facts = {"code": 17} if connector is ADE else {"status": "failed"}
-    finding = Finding(code=code, severity=CRITICAL, since=NOW, until=NOW + 30 * DAY, facts=facts)
-    for tier in (None, "7 days or less", "30 days or more"):
-        condition = Guidance().condition(token, finding, tier)
-        told = subject(CRITICAL_RULE, event_of(CRITICAL_RULE, TokenName=token.name, Condition=condition))
+    found = [(*of[2:], told) for of, told in subjects.items() if of[:2] == (code, connector)]
+    assert len(found) == 3 * len(NAMES)
+    for name, condition, told in found:
+        assert told.endswith(f": {condition} (Fired)")
+        assert len(told) <= LONGEST
         proper = re.split(r" since \S+ \S+ UTC|, reported until| \(\d", condition)[0]
-        assert f"Critical: {token.name}: {proper}" in told[:PHONE]
-        assert told.endswith(f"{condition} (Fired)")
         assert "unknown" not in proper
+        if len(name) <= 20:
+            assert f"Critical: {name}: {proper}" in told[:PHONE]
         if code in {Code.EXPIRED, Code.EXPIRING}:
-            assert re.search(r"\d{4}-\d\d-\d\d", told[:PHONE])
+            assert re.search(r"\d{4}-\d\d-\d\d$", proper)
+            assert proper in told[:PHONE]
+
+
+def test_the_example_of_a_subject_fits_a_phone_as_a_whole(subjects):
+    told = subjects[Code.EXPIRING, ADE, "Contoso Retail", "expires 2027-06-11 (7 days or less)"]
+    assert told == "Critical: Contoso Retail: expires 2027-06-11 (7 days or less) (Fired)"
+    assert len(told.removesuffix(" (Fired)")) <= PHONE
+
+
+def test_a_long_name_loses_its_middle_in_the_subject(subjects):
+    told = subjects[Code.EXPIRED, ADE, NAMES[-1], "expired 2027-06-11"]
+    assert told == "Critical: Contoso Retail iPad…(3f8313bb): expired 2027-06-11 (Fired)"
 
 
 # --- silence
@@ -102,8 +154,7 @@ def test_an_alert_names_no_token_but_its_own_by_id(connector, name):
     """`infra/snooze-token.sh` silences the alerts whose context contains a token's id, in any case of letters."""
     made = {ADE: ade, APNS: apns, VPP: vpp}[connector](name=name, expires_on=NOW - DAY)
     (status,) = judged(at(NOTHING, made))[-1].statuses
-    (row,) = finding_rows(status, "tenant", "this-deployment", Guidance())
-    told = event_of(CRITICAL_RULE, **{name: row[name] for name in CRITICAL_RULE.dimensions})
+    (told,) = fired(CRITICAL_RULE, status)
     context = json.dumps(payload(CRITICAL_RULE, told)["data"]["alertContext"]).casefold()
     assert context.count(made.id) == 1
     others = {OTHER, "push-certificate"} - {made.id}
