@@ -1,13 +1,16 @@
 #!/bin/sh
 # Silences the alerts of one token until an instant, by an alert processing rule; --help tells how.
 #
-# The rule is put by `az rest`, since az's own command for it is a preview in an extension.
-# https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-processing-rules
+# The rule is put by `az rest`, since az's own command for it is a preview in an extension. It applies to alerts that fire
+# on a resource of its scope, and its scope has to be in its own subscription:
+# https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-processing-rules (March 2026). The alerts fire on the
+# workspace that the alert rules query, which can be in another resource group or subscription.
 set -eu
 
 usage() {
     cat <<'EOT'
-Silences the alerts of one token until an instant. Who may: Monitoring Contributor on the resource group.
+Silences the alerts of one token until an instant. Who may: Monitoring Contributor on the resource group and, where the
+workspace is in another subscription, on the workspace's resource group, which then holds the rule.
 
 infra/snooze-token.sh --token-id ID --until 2026-12-01T08:00 --resource-group GROUP [OPTION]...
 infra/snooze-token.sh --list --resource-group GROUP
@@ -24,7 +27,7 @@ infra/snooze-token.sh --remove --token-id ID --resource-group GROUP
 
 It only keeps notifications back. Alerts fire and resolve as ever, and stand in the portal, the workbook and the tables.
 What is kept back is never sent later: of an alert that still stands at the end, nobody hears until it changes.
-It has no effect where alerts are grouped by connector (alertGrouping Connector), since those name no token.
+It cannot silence a token where alerts are grouped by connector (alertGrouping Connector), since those name no token.
 EOT
 }
 
@@ -125,8 +128,20 @@ ask account show --query id || fail "Nobody is signed in: run 'az login'. $(azur
 ask group show --name "$group" --subscription "$subscription" --query id ||
     fail "The resource group $group is not to be seen in the subscription $subscription: check the name, or name the" \
         "subscription with --subscription. $(azure_says)"
-scope=$answer
-rules=$scope/providers/Microsoft.AlertsManagement/actionRules
+home=$answer
+ask rest --method get --url "$home/providers/Microsoft.Insights/scheduledQueryRules?api-version=2023-12-01" \
+    --query "value[?properties.criteria.allOf[0].dimensions[?name=='TokenId']].[id, properties.scopes[0]]" ||
+    fail "The alert rules of $group could not be read. $(azure_says)"
+[ -n "$answer" ] ||
+    fail "No alert rule of $group names a token: check that it is the monitor's resource group. With alertGrouping" \
+        "Connector no alert names a token, so none can be silenced alone."
+alert_rules=$(say "$answer" | awk '{ printf "%s\"%s\"", comma, $1; comma = ", " }')
+workspaces=$(say "$answer" | awk '!seen[$2]++ { printf "%s\"%s\"", comma, $2; comma = ", " }')
+case $workspaces in
+"\"${home%%/resourceGroups/*}"/*) ;;
+*) home=${workspaces%%/providers/*} && home=${home#\"} ;;
+esac
+rules=$home/providers/Microsoft.AlertsManagement/actionRules
 version='?api-version=2021-08-08'
 
 case $action in
@@ -146,14 +161,17 @@ remove)
     say "Removed the alert processing rule $name: what fires from now on is notified."
     ;;
 put)
-    case $scope in
+    case $workspaces in
     *"$token_id"*) fail "$token_id is no token's id but the subscription's, which every alert holds." ;;
     esac
     ask rest --method put --url "$rules/$name$version" --query id --body "{
         \"location\": \"Global\",
         \"properties\": {
-            \"scopes\": [\"$scope\"],
-            \"conditions\": [{\"field\": \"AlertContext\", \"operator\": \"Contains\", \"values\": [\"$token_id\"]}],
+            \"scopes\": [$workspaces],
+            \"conditions\": [
+                {\"field\": \"AlertRuleId\", \"operator\": \"Equals\", \"values\": [$alert_rules]},
+                {\"field\": \"AlertContext\", \"operator\": \"Contains\", \"values\": [\"$token_id\"]}
+            ],
             \"schedule\": {\"effectiveUntil\": \"$until:00\", \"timeZone\": \"$timezone\"},
             \"actions\": [{\"actionType\": \"RemoveAllActionGroups\"}],
             \"description\": \"Silences the alerts of the Apple token $token_id.\",

@@ -101,6 +101,8 @@ class Azure:
         if method == "post" and url.endswith("/hostruntime/admin/functions/check_tokens?api-version=2023-12-01"):
             self.state["asked"] = body == {"input": ""}
             return None
+        if url.endswith("/providers/Microsoft.Insights/scheduledQueryRules?api-version=2023-12-01"):
+            return {"value": self.state["alert_rules"]}
         if "/providers/Microsoft.AlertsManagement/actionRules" in url:
             return self.action_rules(method, url.removesuffix("?api-version=2021-08-08"), body)
         graph = self.state["graph"].rstrip("/") + "/v1.0/"
@@ -156,13 +158,21 @@ def snoozes(answer):
     return found
 
 
+def of_tokens(answer):
+    found = [(rule["id"], rule["properties"]) for rule in answer["value"]]
+    names = {id_: {d["name"] for d in one["criteria"]["allOf"][0]["dimensions"]} for id_, one in found}
+    return [[id_, one["scopes"][0]] for id_, one in found if "TokenId" in names[id_]]
+
+
 SILENT = r"properties\.actions\[\?actionType=='RemoveAllActionGroups'\]"
+BY_TOKEN = r"properties\.criteria\.allOf\[0\]\.dimensions\[\?name=='TokenId'\]"
 OF_TOKEN = r"properties\.conditions\[\?field=='AlertContext'\]"
 QUERIES = {
     r"(\w+)": lambda answer, field: answer[field],
     r"\[([\w.]+), ([\w.]+)\]": fields,
     r"\[id, appRoles\[\?value=='([\w.]+)' && contains\(allowedMemberTypes, 'Application'\)\]\.id \| \[0\]\]": role,
     r"value\[\?appRoleId=='([\w-]+)' && resourceId=='([\w-]+)'\]\.id \| \[0\]": assignment,
+    rf"value\[\?{BY_TOKEN}\]\.\[id, properties\.scopes\[0\]\]": of_tokens,
     rf"value\[\?{SILENT} && {OF_TOKEN}\]\.\[ {OF_TOKEN}\.values\[\] \| \[0\], properties\.schedule\.effectiveUntil, "
     r"properties\.schedule\.timeZone, name\]": snoozes,
 }
