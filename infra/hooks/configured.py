@@ -1,7 +1,7 @@
 """azd runs this before it provisions: an alert needs somebody to notify, and the template a compiler that can read it.
 
-azd upgrades the Bicep that it brings, and azure.yaml requires an azd whose Bicep is new enough. It does not check the one
-that AZD_BICEP_TOOL_PATH names: https://github.com/Azure/azure-dev, cli/azd/pkg/tools/bicep/bicep.go.
+azd upgrades the Bicep that it brings, and azure.yaml requires an azd whose Bicep is new enough. azd does not check the
+one that AZD_BICEP_TOOL_PATH names: https://github.com/Azure/azure-dev, cli/azd/pkg/tools/bicep/bicep.go.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def main() -> str | None:
     if compiler and (said := complaint(compiler)):
         needed = ".".join(map(str, _BICEP))
         return (
-            f"The Bicep compiler that AZD_BICEP_TOOL_PATH names, {compiler}, {said}. The template needs version {needed} "
-            "or newer. Upgrade it, or unset AZD_BICEP_TOOL_PATH so that azd uses its own."
+            f"The Bicep compiler that AZD_BICEP_TOOL_PATH names, {compiler}, {said}. The template needs version "
+            f"{needed} or newer. Upgrade it, or unset AZD_BICEP_TOOL_PATH so that azd uses its own."
         )
     return None
 
