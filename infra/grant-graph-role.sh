@@ -7,6 +7,7 @@ set -eu
 
 GRAPH_APP=00000003-0000-0000-c000-000000000000
 ROLE=DeviceManagementServiceConfig.Read.All
+IDENTITIES=Microsoft.ManagedIdentity/userAssignedIdentities
 EVENTS_ROLE=DeviceManagementManagedDevices.Read.All
 : "${WAIT_SECONDS:=10}"
 TRIES=18
@@ -59,6 +60,7 @@ azure_says() { say "Azure says: $complaint"; }
 
 first_line() { say "$answer" | sed -n 1p; }
 second_line() { say "$answer" | sed -n 2p; }
+third_line() { say "$answer" | sed -n 3p; }
 
 # Entra ID keeps many copies of itself, and what is new is not in all of them at once.
 patiently() { # patiently WHY COMMAND...
@@ -117,6 +119,14 @@ case $principal_id in
 ????????-????-????-????-????????????) ;;
 *) fail "--principal-id takes a GUID, the identity's object (principal) id; '$principal_id' is none." ;;
 esac
+case $identity$group$location in
+*[\"\\/?#]*) fail "--identity, --resource-group and --location take names, without quotation marks, slashes, ? or #." ;;
+esac
+case $identity_id in
+*[\"\\?#]*) fail "--identity-id takes a resource id, and '$identity_id' is none." ;;
+'' | /subscriptions/*/"$IDENTITIES"/*) ;;
+*) fail "--identity-id takes the resource id of a user-assigned identity, and '$identity_id' is none." ;;
+esac
 roles="$ROLE${events:+ $EVENTS_ROLE}"
 
 command -v az >/dev/null ||
@@ -128,13 +138,14 @@ ask cloud show --query '[name, endpoints.microsoftGraphResourceId]' || fail "az 
 cloud=$(first_line)
 graph=$(second_line)
 graph=${graph%/}
-ask account show --query '[tenantId, name]' ||
+ask account show --query '[tenantId, name, id]' ||
     fail "Nobody is signed in to $cloud: run 'az login', for another cloud 'az cloud set --name NAME' first." \
         "$(azure_says)"
 tenant=$(first_line)
 subscription_now=$(second_line)
+subscription_id=$(third_line)
 if [ -n "$subscription" ]; then
-    ask account show --subscription "$subscription" --query '[tenantId, name]' ||
+    ask account show --subscription "$subscription" --query '[tenantId, name, id]' ||
         fail "az, signed in to $cloud, knows no subscription $subscription: 'az account list' tells which it knows," \
             "'az login' signs in to others, 'az cloud set --name NAME' and 'az login' to another cloud."
     # Graph is asked as whom az works with now, and so is the tenant chosen.
@@ -142,15 +153,15 @@ if [ -n "$subscription" ]; then
         fail "The subscription $subscription is of tenant $(first_line), and az works in tenant $tenant:" \
             "run 'az account set --subscription $subscription'."
     subscription_now=$(second_line)
+    subscription_id=$(third_line)
 fi
 
-show_identity() {
-    if [ -n "$identity_id" ]; then
-        ask identity show --ids "$identity_id" --query '[principalId, id]'
-    else
-        ask identity show --name "$identity" --resource-group "$group" ${subscription:+--subscription "$subscription"} \
-            --query '[principalId, id]'
-    fi
+# By `az rest`, since az's own commands for identities ask for a version that a sovereign cloud can lack: az 2.91 for
+# 2025-05-31-preview.
+ask_identity() { # ask_identity METHOD [BODY]
+    : "${identity_id:=/subscriptions/$subscription_id/resourceGroups/$group/providers/$IDENTITIES/$identity}"
+    ask rest --method "$1" --url "$identity_id?api-version=2023-01-31" ${2:+--body "$2"} \
+        --query '[properties.principalId, id]'
 }
 
 create_identity() {
@@ -159,8 +170,7 @@ create_identity() {
             --query id || fail "The resource group $group could not be made. $(azure_says)"
         say "Made the resource group $group."
     fi
-    ask identity create --name "$identity" --resource-group "$group" --location "$location" \
-        ${subscription:+--subscription "$subscription"} --query '[principalId, id]' ||
+    ask_identity put "{\"location\": \"$location\"}" ||
         fail "The identity $identity could not be made. $(azure_says)"
     say "Made the identity $identity in the resource group $group."
 }
@@ -169,7 +179,7 @@ if [ -n "$principal_id" ]; then
     who="the identity with the object id $principal_id"
 else
     who="the identity ${identity:-$identity_id}"
-    if ! show_identity; then
+    if ! ask_identity get; then
         complains_of ResourceNotFound || complains_of ResourceGroupNotFound ||
             fail "Could not look up $who. $(azure_says)"
         if [ -z "$create" ]; then

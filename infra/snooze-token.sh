@@ -1,8 +1,8 @@
 #!/bin/sh
 # Silences the alerts of one token until an instant, by an alert processing rule; --help tells how.
 #
-# The rule is put by `az rest`, since az's own command for it is a preview in an extension. It applies to alerts that fire
-# on a resource of its scope, and its scope has to be in its own subscription:
+# The script uses `az rest`, since az's own command for these rules is a preview in an extension. Such a rule applies to
+# alerts that fire on a resource of its scope, and both have to be in one subscription:
 # https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-processing-rules (March 2026). The alerts fire on the
 # workspace that the alert rules query, which can be in another resource group or subscription.
 set -eu

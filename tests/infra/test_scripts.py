@@ -189,12 +189,11 @@ def test_the_identity_is_made_before_the_grant_and_its_resource_id_is_printed(de
     desk.state |= {"groups": [], "identities": []}
     said = desk.run("grant-graph-role.sh", *BY_NAME, "--create", "--location", "westeurope")
     assert said.status == 0, said.err
-    assert [re.match(r"group create|identity create|rest --method post", call)[0] for call in desk.changes] == [
-        "group create",
-        "identity create",
-        "rest --method post",
-    ]
-    assert all("--location westeurope" in call for call in desk.changes[:2])
+    group, identity, grant = desk.changes
+    assert group.startswith("group create --name rg-tokens --location westeurope ")
+    made = f'rest --method put --url {IDENTITY}?api-version=2023-01-31 --body {{"location": "westeurope"}} '
+    assert identity.startswith(made)
+    assert grant.startswith("rest --method post ")
     assert desk.granted == {(NEW_PRINCIPAL, ROLE_ID)}
     assert said.out.endswith(f"'Existing identity' (parameter identityResourceId):\n{IDENTITY}\n")
     assert '"label": "Existing identity"' in (INFRA / "createUiDefinition.json").read_text()
@@ -210,7 +209,7 @@ def test_what_is_there_is_not_made_again(desk):
 def test_only_the_identity_is_made_where_its_group_is_there(desk):
     desk.state["identities"] = []
     desk.run("grant-graph-role.sh", *BY_NAME, "--create", "--location", "westeurope")
-    assert [call.split()[0] for call in desk.changes] == ["identity", "rest"]
+    assert [call.split()[2] for call in desk.changes] == ["put", "post"]
 
 
 def test_the_resource_id_is_printed_even_if_the_grant_is_refused(desk):
@@ -278,7 +277,7 @@ def test_somebody_elses_grant_at_the_same_time_is_as_good(desk):
     ("cloud", "environment"),
     [("AzureCloud", ""), ("AzureUSGovernment", " -Environment USGov"), ("AzureChinaCloud", " -Environment China")],
 )
-@pytest.mark.parametrize("call", ["--method post", "--method get"])
+@pytest.mark.parametrize("call", ["--method post", "--method get .*/servicePrincipals"])
 def test_a_refusal_says_who_may_and_the_commands_to_run_and_ends_with_2(desk, call, cloud, environment):
     desk.state["cloud"] = cloud
     desk.fault(call, DENIED)
@@ -337,7 +336,7 @@ def test_an_identity_that_is_not_there_is_named_with_the_subscription_that_was_l
 
 
 def test_an_identity_that_may_not_be_looked_up_is_not_taken_for_a_missing_one(desk):
-    desk.fault("identity show", "(AuthorizationFailed) The client does not have authorization.")
+    desk.fault("userAssignedIdentities", "(AuthorizationFailed) The client does not have authorization.")
     said = desk.run("grant-graph-role.sh", *BY_NAME, "--create", "--location", "westeurope")
     assert (said.status, desk.changes) == (1, [])
     assert "AuthorizationFailed" in said.err
@@ -386,6 +385,11 @@ def test_any_other_failure_is_told_in_azures_words_and_those_are_told_once(desk,
         (["--principal-id", f"{PRINCIPAL[:-1]}x"], "object (principal) id"),
         (["--principal-id", f"{PRINCIPAL}\n"], "object (principal) id"),
         ([*BY_NAME, "--create"], "--location"),
+        (["--identity", "id?tokens", *BY_NAME[2:]], "take names"),
+        ([*BY_NAME[:3], "rg/tokens"], "take names"),
+        (["--identity-id", "id-tokens"], "resource id"),
+        (["--identity-id", f"{IDENTITY}?x"], "resource id"),
+        ([*BY_NAME, "--create", "--location", 'west"europe'], "take names"),
         ([*BY_PRINCIPAL, "--create", "--location", "westeurope"], "--identity and --resource-group"),
     ],
 )
