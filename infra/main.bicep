@@ -72,7 +72,7 @@ param summaryDay SummaryDay = 'Monday'
 @description('Optional. What is watched.')
 param connectors Connectors = ['ade', 'apns', 'vpp']
 
-@description('Optional. When a finding holds; what is left out keeps its default.')
+@description('Optional. The limits of findings. What you leave out keeps its default.')
 param thresholds Thresholds = {}
 
 @description('Optional. The tenant\'s own names for codes of ADE sync errors: { \'5\': \'Access denied\' }.')

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Silences the alerts of one token until an instant, by an alert processing rule; --help tells how.
+# Silences the alerts of one token until an instant with an alert processing rule; --help shows how.
 #
 # The script uses `az rest`, since az's own command for these rules is a preview in an extension. Such a rule applies to
 # alerts that fire on a resource of its scope, and both have to be in one subscription:
@@ -10,24 +10,24 @@ set -eu
 usage() {
     cat <<'EOT'
 Silences the alerts of one token until an instant. Who may: Monitoring Contributor on the resource group and, where the
-workspace is in another subscription, on the workspace's resource group, which then holds the rule.
+workspace is in another subscription, on the workspace's resource group, which then contains the rule.
 
 infra/snooze-token.sh --token-id ID --until 2026-12-01T08:00 --resource-group GROUP [OPTION]...
 infra/snooze-token.sh --list --resource-group GROUP
 infra/snooze-token.sh --remove --token-id ID --resource-group GROUP
 
-  --token-id ID         the token's id, as alerts, the workbook and the table TokenStatus (RowKey) tell it:
+  --token-id ID         the token's ID, as in alerts, the workbook and the table TokenStatus (RowKey):
                         a GUID; push-certificate for the push certificate
-  --until INSTANT       yyyy-MM-ddTHH:mm, in the future; said again, it moves the instant
+  --until INSTANT       yyyy-MM-ddTHH:mm, in the future; another run moves the instant
   --timezone ZONE       the instant's time zone, by its Windows name such as 'W. Europe Standard Time' (default: UTC)
   --resource-group GROUP  the monitor's resource group
   --name NAME           the alert processing rule's name (default: snooze-ID)
-  --subscription NAME   the group's subscription, where it is not the one that az works with
+  --subscription NAME   the group's subscription, if it is not the one that az works with
   --help
 
-It only keeps notifications back. Alerts fire and resolve as ever, and stand in the portal, the workbook and the tables.
-What is kept back is never sent later: of an alert that still stands at the end, nobody hears until it changes.
-It cannot silence a token where alerts are grouped by connector (alertGrouping Connector), since those name no token.
+This removes notifications only. Alerts fire and resolve, and the portal, the workbook and the tables show them.
+Azure never sends these notifications later: if an alert is still open at the end, nobody is notified until it changes.
+If alerts are grouped by connector (alertGrouping Connector), they name no token, so no token can be silenced.
 EOT
 }
 
@@ -69,7 +69,7 @@ action=put
 while [ $# -gt 0 ]; do
     case $1 in
     --token-id | --until | --timezone | --resource-group | --name | --subscription)
-        case ${2-} in '' | -*) fail "$1 needs a value; --help tells how." ;; esac
+        case ${2-} in '' | -*) fail "$1 needs a value; --help shows how." ;; esac
         ;;
     esac
     case $1 in
@@ -82,20 +82,20 @@ while [ $# -gt 0 ]; do
     --list) action=list ;;
     --remove) action=remove ;;
     --help) usage && exit 0 ;;
-    *) fail "$1 is no option of this script; --help tells them." ;;
+    *) fail "$1 is not an option of this script; --help lists them." ;;
     esac
     shift
 done
 
-[ -n "$group" ] || fail "--resource-group is missing: the monitor's resource group; --help tells how."
+[ -n "$group" ] || fail "--resource-group is missing: the monitor's resource group; --help shows how."
 if [ "$action" != list ]; then
-    # The filter is "contains": a part of an id, or a word that every alert holds, would silence other alerts, too.
+    # The filter is "contains": a part of an ID, or a word that every alert contains, would silence other alerts, too.
     case $token_id in
     push-certificate) ;;
-    '') [ "$action" = remove ] && [ -n "$name" ] || fail "--token-id is missing: which token? --help tells how." ;;
-    *[!0-9a-fA-F-]*) fail "A token's id is a GUID, or push-certificate; '$token_id' is neither." ;;
+    '') [ "$action" = remove ] && [ -n "$name" ] || fail "--token-id is missing: which token? --help shows how." ;;
+    *[!0-9a-fA-F-]*) fail "A token's ID is a GUID, or push-certificate; '$token_id' is neither." ;;
     ????????-????-????-????-????????????) ;;
-    *) fail "A token's id is a GUID, or push-certificate; '$token_id' is neither." ;;
+    *) fail "A token's ID is a GUID, or push-certificate; '$token_id' is neither." ;;
     esac
     : "${name:=snooze-$token_id}"
     case $name in *[!0-9A-Za-z_-]*) fail "--name takes letters, digits, - and _; '$name' has others." ;; esac
@@ -126,7 +126,7 @@ trap 'rm -f "$errors"' EXIT
 ask account show --query id || fail "Nobody is signed in: run 'az login'. $(azure_says)"
 : "${subscription:=$answer}"
 ask group show --name "$group" --subscription "$subscription" --query id ||
-    fail "The resource group $group is not to be seen in the subscription $subscription: check the name, or name the" \
+    fail "The resource group $group was not found in the subscription $subscription. Check the name, or name the" \
         "subscription with --subscription. $(azure_says)"
 home=$answer
 ask rest --method get --url "$home/providers/Microsoft.Insights/scheduledQueryRules?api-version=2023-12-01" \
@@ -156,13 +156,13 @@ list)
     ;;
 remove)
     ask rest --method get --url "$rules/$name$version" --query id ||
-        fail "There is no alert processing rule $name in $group to remove; --list tells which there are. $(azure_says)"
+        fail "There is no alert processing rule $name in $group to remove; --list shows which exist. $(azure_says)"
     ask rest --method delete --url "$rules/$name$version" || fail "$name could not be removed. $(azure_says)"
-    say "Removed the alert processing rule $name: what fires from now on is notified."
+    say "Removed the alert processing rule $name. Azure notifies again of alerts that fire or resolve from now on."
     ;;
 put)
     case $workspaces in
-    *"$token_id"*) fail "$token_id is no token's id but the subscription's, which every alert holds." ;;
+    *"$token_id"*) fail "$token_id is not a token's ID but the subscription's, which every alert contains." ;;
     esac
     ask rest --method put --url "$rules/$name$version" --query id --body "{
         \"location\": \"Global\",
@@ -177,11 +177,11 @@ put)
             \"description\": \"Silences the alerts of the Apple token $token_id.\",
             \"enabled\": true
         }
-    }" || fail "It failed to silence the token, which takes the role Monitoring Contributor on $group. $(azure_says)"
+    }" || fail "The token could not be silenced. You need the role Monitoring Contributor on $group. $(azure_says)"
     cat <<EOT
 Nobody is notified of the token $token_id until $until $timezone (alert processing rule $name).
-Its alerts stand in the portal, the workbook and the tables. What is kept back is never sent later: of an alert that
-still stands then, nobody hears until it changes. The rule stays, without effect then, until it is removed:
+The portal, the workbook and the tables show its alerts. Azure never sends these notifications later: if an alert is
+still open then, nobody is notified until it changes. The rule stays, without effect then, until you remove it:
     infra/snooze-token.sh --remove --name $name --resource-group $group
 EOT
     ;;

@@ -2,10 +2,10 @@ metadata name = 'Types'
 metadata description = 'What a deployment may be told, as types that main.bicep and subscription.bicep share.'
 
 @export()
-@description('When a finding holds. What is left out keeps its default; docs/deployment.md has the table.')
+@description('The limits of findings. What you leave out keeps its default; docs/deployment.md has the table.')
 @sealed()
 type Thresholds = {
-  @description('Optional. Days before an expiry at which a warning is told, largest first. Default 60, 30, 14.')
+  @description('Optional. Days before an expiry at which a warning is raised, largest first. Default 60, 30, 14.')
   expiryWarningDays: int[]?
 
   @description('Optional. Days before an expiry at which it is critical, largest first, all smaller than the warning days. Default 7, 1.')

@@ -77,8 +77,8 @@ def test_a_group_whose_alerts_name_no_token_is_refused_since_nothing_would_be_si
 @pytest.mark.parametrize("arguments", [SNOOZE, ("--help",)], ids=["when done", "before"])
 def test_it_says_what_is_not_done(desk, arguments):
     said = desk.run("snooze-token.sh", *arguments).out
-    assert "never sent later" in said
-    assert "stand in the portal, the workbook and the tables" in said
+    assert "never sends these notifications later" in said
+    assert "he portal, the workbook and the tables show" in said
 
 
 def test_it_says_how_to_remove_the_rule_and_that_works(desk):
@@ -133,7 +133,7 @@ def test_another_time_zone_and_name_are_taken(desk, zone):
 def test_what_is_no_tokens_id_is_refused_since_the_filter_would_silence_more(desk, token):
     said = desk.run("snooze-token.sh", "--token-id", token, *SNOOZE[2:])
     assert (said.status, desk.calls) == (1, [])
-    assert "A token's id is a GUID, or push-certificate" in said.err
+    assert "A token's ID is a GUID, or push-certificate" in said.err
 
 
 def test_an_empty_id_is_refused(desk):
@@ -145,7 +145,7 @@ def test_an_empty_id_is_refused(desk):
 def test_the_subscriptions_id_is_refused_since_every_alert_holds_it(desk):
     said = desk.run("snooze-token.sh", "--token-id", SUBSCRIPTION, *SNOOZE[2:])
     assert (said.status, desk.state["rules"]) == (1, {})
-    assert "every alert holds" in said.err
+    assert "every alert contains" in said.err
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_removing_what_is_not_there_says_so(desk):
     [
         ("sign-in", "run 'az login'"),
         ("az", "The Azure CLI, az, is missing"),
-        ("group", "The resource group rg-tokens is not to be seen"),
+        ("group", "The resource group rg-tokens was not found"),
         ("right", "Monitoring Contributor"),
     ],
 )

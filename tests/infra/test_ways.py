@@ -155,3 +155,14 @@ async def test_a_token_is_silenced_listed_and_notified_again(here):
     rules, context = sent["conditions"]
     assert (sent["scopes"], context["values"]) == ([WORKSPACE], [token])
     assert [rule.rpartition("-")[2] for rule in rules["values"]] == ["token_critical", "token_warning"]
+
+
+async def test_removing_deletes_the_workspace_for_good_before_its_group(here):
+    """One that goes with its group comes back with its rows for 14 days, and cannot be deleted for good by then."""
+    here.azure.made |= {one["id"].lower(): one for one in ({"id": GROUP}, {"id": WORKSPACE, "name": "log-tokens"})}
+    listed, *deleted = documented("Removing it")[0].splitlines()
+    name = (await done(here, listed)).strip()
+    await done(here, "\n".join(deleted).replace("WORKSPACE_NAME", name))
+    assert here.azure.changes == ["DELETE /workspaces/log-tokens", "DELETE "]
+    asked = [request.query for request in here.azure.requests if request.method == "DELETE"]
+    assert asked[0]["force"] == "true"
