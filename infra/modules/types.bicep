@@ -1,5 +1,5 @@
 metadata name = 'Types'
-metadata description = 'What a deployment may be told, as types that main.bicep and subscription.bicep share.'
+metadata description = 'The parameters of a deployment, as types that main.bicep and subscription.bicep share.'
 
 @export()
 @description('The limits of findings. What you leave out keeps its default; docs/deployment.md has the table.')
@@ -156,11 +156,11 @@ type SyncErrorNames = {
 }
 
 @export()
-@description('A role whose members Azure notifies by e-mail; no other role can be.')
+@description('A role whose members Azure notifies by email; no other role can be.')
 type AlertRole = 'Owner' | 'Contributor' | 'Reader' | 'Monitoring Contributor' | 'Monitoring Reader'
 
 @export()
-@description('Resource ids of action groups, by the severity of the rules that notify them.')
+@description('Resource IDs of action groups, by the severity of the rules that notify them.')
 @sealed()
 type ActionGroups = {
   @description('Required. Of every rule.')
