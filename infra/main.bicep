@@ -16,6 +16,7 @@ import {
   SyncErrorNames
   Tags
   Thresholds
+  clouds
 } from 'modules/types.bicep'
 import { problems } from 'modules/checks.bicep'
 
@@ -144,25 +145,6 @@ param documentsUrl string = 'https://github.com/ade-token-monitor/ade-token-moni
 @description('Optional. Tags of every resource.')
 param tags Tags = {}
 
-@description('Addresses that Azure does not report: of Microsoft Graph, the Azure portal, and the Intune admin center, as in shared/clouds.py.')
-var clouds = {
-  AzureCloud: {
-    graph: 'https://graph.microsoft.com'
-    portal: 'https://portal.azure.com'
-    intune: 'https://intune.microsoft.com'
-  }
-  AzureUSGovernment: {
-    graph: 'https://graph.microsoft.us'
-    portal: 'https://portal.azure.us'
-    intune: 'https://intune.microsoft.us'
-  }
-  AzureChinaCloud: {
-    graph: 'https://microsoftgraph.chinacloudapi.cn'
-    portal: 'https://portal.azure.cn'
-    intune: 'https://intune.microsoftonline.cn'
-  }
-}
-
 @description('The cloud that this is deployed in.')
 var cloudName = empty(cloud) ? environment().name : cloud
 
@@ -176,9 +158,9 @@ var containerName = 'app-package'
 
 @description('The prefix, a letter each.')
 var letters = map(range(0, length(namePrefix)), index => toLower(substring(namePrefix, index, 1)))
-@description('What names may hold of it.')
+@description('The characters of it that names may contain.')
 var kept = join(filter(letters, letter => contains('abcdefghijklmnopqrstuvwxyz0123456789-', letter)), '')
-@description('Its words, so that no hyphen stands at either end or beside another.')
+@description('Its words, so that no hyphen is at either end or next to another one.')
 var parts = filter(split(take(kept, 12), '-'), part => !empty(part))
 @description('What names begin with.')
 var prefix = empty(parts) ? 'ade' : join(parts, '-')

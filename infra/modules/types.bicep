@@ -135,6 +135,26 @@ type Connectors = ('ade' | 'apns' | 'vpp')[]
 type Cloud = '' | 'AzureCloud' | 'AzureUSGovernment' | 'AzureChinaCloud'
 
 @export()
+@description('Addresses that Azure does not report: of Microsoft Graph, the Azure portal, and the Intune admin center, as in shared/clouds.py.')
+var clouds = {
+  AzureCloud: {
+    graph: 'https://graph.microsoft.com'
+    portal: 'https://portal.azure.com'
+    intune: 'https://intune.microsoft.com'
+  }
+  AzureUSGovernment: {
+    graph: 'https://graph.microsoft.us'
+    portal: 'https://portal.azure.us'
+    intune: 'https://intune.microsoft.us'
+  }
+  AzureChinaCloud: {
+    graph: 'https://microsoftgraph.chinacloudapi.cn'
+    portal: 'https://portal.azure.cn'
+    intune: 'https://intune.microsoftonline.cn'
+  }
+}
+
+@export()
 @description('Tags of a resource.')
 type Tags = {
   @description('A tag.')
