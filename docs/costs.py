@@ -14,7 +14,7 @@ class Sizes(NamedTuple):
 
     finding_row: int = 720
     run_rows: int = 1_720
-    """All rows of one run that tell of no token."""
+    """All rows of one run that are about no token."""
     status_row: int = 1_610
     history_row: int = 380
 
@@ -189,8 +189,8 @@ def grants() -> str:
 def cost() -> str:
     """The bill in one sentence."""
     by_tokens = examples(app_service=False).items()
-    told = [f"about {round(total(bill)):,} USD a month for {tokens:,} tokens" for tokens, bill in by_tokens]
-    return f"At list prices {' and '.join(told)}: [how that is computed](docs/deployment.md#what-it-costs).\n"
+    sums = [f"about {round(total(bill)):,} USD a month for {tokens:,} tokens" for tokens, bill in by_tokens]
+    return f"At list prices {' and '.join(sums)}: [how that is computed](docs/deployment.md#what-it-costs).\n"
 
 
 def _usd(amount: float) -> str:

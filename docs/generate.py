@@ -170,7 +170,7 @@ def _type(name: str) -> dict[str, Any]:
 def api_versions() -> str:
     """The table of infra/api-versions.json."""
     found = json.loads((ROOT / "infra" / "api-versions.json").read_text("utf-8"))
-    rows = ((f"`{kind}`", one["version"], one["needs"] or "nothing newer") for kind, one in found.items())
+    rows = ((f"`{kind}`", one["version"], one["needs"] or "no newer property") for kind, one in found.items())
     return table(("resource type", "API version", "what needs it"), rows)
 
 

@@ -1,4 +1,4 @@
-"""Deploys the package as it is, so that nothing is built in Azure; `python infra/deploy_code.py --help` shows how.
+"""Deploys the package as it is, so that Azure builds nothing; `python infra/deploy_code.py --help` shows how.
 
 `az functionapp deployment source config-zip` has a package of Python built on Flex Consumption, whatever its options
 say (az 2.91, November 2026). This sends the request that azd sends: https://github.com/Azure/azure-dev,
@@ -223,7 +223,7 @@ def explain(error: AnswerError, options: argparse.Namespace) -> str:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Deploys the package to the function app; nothing is built in Azure.")
+    parser = argparse.ArgumentParser(description="Deploys the package to the function app; Azure builds nothing.")
     parser.add_argument("--resource-group", required=True, metavar="GROUP", help="the app's resource group")
     parser.add_argument("--name", required=True, help="the app: the deployment's output FUNCTION_APP_NAME")
     parser.add_argument("--subscription", metavar="NAME", help="the app's subscription, if az works in another one")

@@ -1,12 +1,13 @@
 #!/bin/sh
-# Grants the app's managed identity its Microsoft Graph application roles; --help tells how.
+# Grants the app's managed identity its Microsoft Graph application roles; --help shows how.
 #
-# A token tells the roles of its identity, and Azure keeps a managed identity's token for about 24 hours and renews it
-# no earlier. So the grant has to come before the app's first call, and --create lets it come before all else.
+# A token lists the roles of its identity. Azure caches a managed identity's token for about 24 hours and renews it no
+# earlier, so the grant has to come before the app's first call. With --create it comes before everything else.
 set -eu
 
 GRAPH_APP=00000003-0000-0000-c000-000000000000
 ROLE=DeviceManagementServiceConfig.Read.All
+IDENTITIES=Microsoft.ManagedIdentity/userAssignedIdentities
 EVENTS_ROLE=DeviceManagementManagedDevices.Read.All
 : "${WAIT_SECONDS:=10}"
 TRIES=18
@@ -14,7 +15,7 @@ TRIES=18
 usage() {
     cat <<EOT
 Grants the app's identity the Microsoft Graph application role that it reads Intune's Apple tokens with,
-$ROLE. Does nothing where it is granted.
+$ROLE. Changes nothing if the role is granted already.
 Who may: a Global Administrator or a Privileged Role Administrator.
 
 infra/grant-graph-role.sh --identity NAME --resource-group GROUP [OPTION]...
@@ -23,11 +24,11 @@ infra/grant-graph-role.sh --principal-id OBJECT_ID [OPTION]...     needs no righ
 
   --enrollment-events   grant $EVENTS_ROLE, too
                         (for the app's setting ENROLLMENT_EVENTS)
-  --create              make the identity --identity, and its resource group, where they are missing;
-                        the last line is the resource id that a deployment takes it by
-  --location LOCATION   where --create makes them
-  --subscription NAME   the identity's subscription, where it is not the one that az works with
-  --dry-run             look and tell, change nothing
+  --create              create the identity --identity, and its resource group, if they are missing;
+                        the last line is the identity's resource ID, which the deployment needs
+  --location LOCATION   where --create creates them
+  --subscription NAME   the identity's subscription, if it is not the one that az works with
+  --dry-run             show what would change, and change nothing
   --help
 
 Environment: WAIT_SECONDS (10) between two tries while Entra ID does not show a new identity or grant; $TRIES tries.
@@ -59,6 +60,7 @@ azure_says() { say "Azure says: $complaint"; }
 
 first_line() { say "$answer" | sed -n 1p; }
 second_line() { say "$answer" | sed -n 2p; }
+third_line() { say "$answer" | sed -n 3p; }
 
 # Entra ID keeps many copies of itself, and what is new is not in all of them at once.
 patiently() { # patiently WHY COMMAND...
@@ -85,7 +87,7 @@ events=
 while [ $# -gt 0 ]; do
     case $1 in
     --identity | --resource-group | --identity-id | --principal-id | --location | --subscription)
-        case ${2-} in '' | -*) fail "$1 needs a value; --help tells how." ;; esac
+        case ${2-} in '' | -*) fail "$1 needs a value; --help shows how." ;; esac
         ;;
     esac
     case $1 in
@@ -99,23 +101,31 @@ while [ $# -gt 0 ]; do
     --dry-run) dry_run=yes ;;
     --enrollment-events) events=yes ;;
     --help) usage && exit 0 ;;
-    *) fail "$1 is no option of this script; --help tells them." ;;
+    *) fail "$1 is not an option of this script; --help lists them." ;;
     esac
     shift
 done
 
 case ${identity:+name}${identity_id:+id}${principal_id:+principal} in
 name) [ -n "$group" ] || fail "--identity needs --resource-group, the group that the identity is in." ;;
-id | principal) [ -z "$create" ] || fail "--create makes the identity that --identity and --resource-group name." ;;
-'') fail "Whose role? --identity NAME --resource-group GROUP, --identity-id or --principal-id; --help tells more." ;;
+id | principal) [ -z "$create" ] || fail "--create creates the identity that --identity and --resource-group name." ;;
+'') fail "Whose role? --identity NAME --resource-group GROUP, --identity-id or --principal-id; --help shows more." ;;
 *) fail "Name the identity in one way: --identity, --identity-id or --principal-id." ;;
 esac
-[ -z "$create" ] || [ -n "$location" ] || fail "--create needs --location, where the identity is to be made."
+[ -z "$create" ] || [ -n "$location" ] || fail "--create needs --location, the region of the new identity."
 case $principal_id in
 '') ;;
 *[!0-9a-fA-F-]*) fail "--principal-id takes a GUID, the identity's object (principal) id; '$principal_id' is none." ;;
 ????????-????-????-????-????????????) ;;
 *) fail "--principal-id takes a GUID, the identity's object (principal) id; '$principal_id' is none." ;;
+esac
+case $identity$group$location in
+*[\"\\/?#]*) fail "--identity, --resource-group and --location take names, without quotation marks, slashes, ? or #." ;;
+esac
+case $identity_id in
+*[\"\\?#]*) fail "--identity-id takes a resource id, and '$identity_id' is none." ;;
+'' | /subscriptions/*/"$IDENTITIES"/*) ;;
+*) fail "--identity-id takes the resource id of a user-assigned identity, and '$identity_id' is none." ;;
 esac
 roles="$ROLE${events:+ $EVENTS_ROLE}"
 
@@ -124,59 +134,59 @@ command -v az >/dev/null ||
 errors=$(mktemp)
 trap 'rm -f "$errors"' EXIT
 
-ask cloud show --query '[name, endpoints.microsoftGraphResourceId]' || fail "az does not tell its cloud. $(azure_says)"
+ask cloud show --query '[name, endpoints.microsoftGraphResourceId]' || fail "az does not name its cloud. $(azure_says)"
 cloud=$(first_line)
 graph=$(second_line)
 graph=${graph%/}
-ask account show --query '[tenantId, name]' ||
+ask account show --query '[tenantId, name, id]' ||
     fail "Nobody is signed in to $cloud: run 'az login', for another cloud 'az cloud set --name NAME' first." \
         "$(azure_says)"
 tenant=$(first_line)
 subscription_now=$(second_line)
+subscription_id=$(third_line)
 if [ -n "$subscription" ]; then
-    ask account show --subscription "$subscription" --query '[tenantId, name]' ||
-        fail "az, signed in to $cloud, knows no subscription $subscription: 'az account list' tells which it knows," \
+    ask account show --subscription "$subscription" --query '[tenantId, name, id]' ||
+        fail "az, signed in to $cloud, knows no subscription $subscription: 'az account list' shows which it knows," \
             "'az login' signs in to others, 'az cloud set --name NAME' and 'az login' to another cloud."
     # Graph is asked as whom az works with now, and so is the tenant chosen.
     [ "$(first_line)" = "$tenant" ] ||
         fail "The subscription $subscription is of tenant $(first_line), and az works in tenant $tenant:" \
             "run 'az account set --subscription $subscription'."
     subscription_now=$(second_line)
+    subscription_id=$(third_line)
 fi
 
-show_identity() {
-    if [ -n "$identity_id" ]; then
-        ask identity show --ids "$identity_id" --query '[principalId, id]'
-    else
-        ask identity show --name "$identity" --resource-group "$group" ${subscription:+--subscription "$subscription"} \
-            --query '[principalId, id]'
-    fi
+# By `az rest`, since az's own commands for identities ask for a version that a sovereign cloud can lack: az 2.91 for
+# 2025-05-31-preview.
+ask_identity() { # ask_identity METHOD [BODY]
+    : "${identity_id:=/subscriptions/$subscription_id/resourceGroups/$group/providers/$IDENTITIES/$identity}"
+    ask rest --method "$1" --url "$identity_id?api-version=2023-01-31" ${2:+--body "$2"} \
+        --query '[properties.principalId, id]'
 }
 
 create_identity() {
     if complains_of ResourceGroupNotFound; then
         ask group create --name "$group" --location "$location" ${subscription:+--subscription "$subscription"} \
-            --query id || fail "The resource group $group could not be made. $(azure_says)"
-        say "Made the resource group $group."
+            --query id || fail "The resource group $group could not be created. $(azure_says)"
+        say "Created the resource group $group."
     fi
-    ask identity create --name "$identity" --resource-group "$group" --location "$location" \
-        ${subscription:+--subscription "$subscription"} --query '[principalId, id]' ||
-        fail "The identity $identity could not be made. $(azure_says)"
-    say "Made the identity $identity in the resource group $group."
+    ask_identity put "{\"location\": \"$location\"}" ||
+        fail "The identity $identity could not be created. $(azure_says)"
+    say "Created the identity $identity in the resource group $group."
 }
 
 if [ -n "$principal_id" ]; then
     who="the identity with the object id $principal_id"
 else
     who="the identity ${identity:-$identity_id}"
-    if ! show_identity; then
+    if ! ask_identity get; then
         complains_of ResourceNotFound || complains_of ResourceGroupNotFound ||
             fail "Could not look up $who. $(azure_says)"
         if [ -z "$create" ]; then
             fail "There is no such identity in the subscription $subscription_now: check the names, name another" \
-                "subscription with --subscription, or make it with --create and --location. $(azure_says)"
+                "subscription with --subscription, or create it with --create and --location. $(azure_says)"
         elif [ -n "$dry_run" ]; then
-            say "Would make the identity $identity in the resource group $group ($location), and grant it: $roles."
+            say "Would create the identity $identity in the resource group $group ($location), and grant it: $roles."
             exit 0
         fi
         create_identity
@@ -185,7 +195,7 @@ else
     identity_id=$(second_line)
 fi
 
-tell_identity() {
+print_identity() {
     [ -z "$create" ] ||
         printf "For the form's field 'Existing identity' (parameter identityResourceId):\n%s\n" "$identity_id"
 }
@@ -211,7 +221,7 @@ PowerShell, with the module Microsoft.Graph:
 
 If you are one, through Privileged Identity Management: activate the role, run 'az login' again, and then this.
 EOT
-    tell_identity
+    print_identity
     exit 2
 }
 
@@ -271,4 +281,4 @@ for role in $roles; do
 done
 [ -z "$granted" ] || say "New tokens carry it. If the app has asked for its token already, Azure keeps that one for" \
     "up to 24 hours; the app asks for others until then, so the role can take some hours to take effect."
-tell_identity
+print_identity

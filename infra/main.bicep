@@ -16,6 +16,7 @@ import {
   SyncErrorNames
   Tags
   Thresholds
+  clouds
 } from 'modules/types.bicep'
 import { problems } from 'modules/checks.bicep'
 
@@ -27,7 +28,7 @@ param namePrefix string
 @description('Required. The region of every resource.')
 param location string
 
-@description('Required. The e-mail addresses that are notified; up to 1,000. Each has to confirm a passcode that Azure mails, within 30 minutes.')
+@description('Required. The email addresses that are notified; up to 1,000. Each has to confirm a passcode that Azure mails, within 30 minutes.')
 @minLength(1)
 @maxLength(1000)
 param alertEmails string[]
@@ -40,7 +41,7 @@ param alertSmsNumbers string[] = []
 @maxLength(10)
 param alertAppAccounts string[] = []
 
-@description('Optional. Azure roles whose members get an e-mail, where the role is assigned to them at the subscription.')
+@description('Optional. Azure roles whose members get an email, where the role is assigned to them at the subscription.')
 param alertRoles AlertRole[] = []
 
 @description('Optional. An https address that gets every alert in the common alert schema.')
@@ -51,13 +52,13 @@ param alertWebhook string = ''
 @secure()
 param teamsWebhook string = ''
 
-@description('Optional. Resource ids of existing action groups that every rule notifies, too. With those of its severity, a rule takes up to four.')
+@description('Optional. Resource IDs of existing action groups that every rule notifies, too. With those of its severity, a rule takes up to four.')
 param alertActionGroups string[] = []
 
-@description('Optional. Resource ids of existing action groups that critical alerts notify, too.')
+@description('Optional. Resource IDs of existing action groups that critical alerts notify, too.')
 param criticalActionGroups string[] = []
 
-@description('Optional. Resource ids of existing action groups that warnings notify, too.')
+@description('Optional. Resource IDs of existing action groups that warnings notify, too.')
 param warningActionGroups string[] = []
 
 @description('Optional. Action groups that alerts of some tokens notify, too, by a text in the token\'s name.')
@@ -72,7 +73,7 @@ param summaryDay SummaryDay = 'Monday'
 @description('Optional. What is watched.')
 param connectors Connectors = ['ade', 'apns', 'vpp']
 
-@description('Optional. When a finding holds; what is left out keeps its default.')
+@description('Optional. The limits of findings. What you leave out keeps its default.')
 param thresholds Thresholds = {}
 
 @description('Optional. The tenant\'s own names for codes of ADE sync errors: { \'5\': \'Access denied\' }.')
@@ -117,7 +118,7 @@ param network Network = {}
 @description('Optional. How many copies of the record Azure keeps, and where. What is deployed already cannot be changed by a deployment.')
 param storageRedundancy StorageRedundancy = 'Standard_LRS'
 
-@description('Optional. Resource id of an existing Log Analytics workspace, also of another resource group or subscription. Empty: the deployment creates one.')
+@description('Optional. Resource ID of an existing Log Analytics workspace, also of another resource group or subscription. Empty: the deployment creates one.')
 param workspaceResourceId string = ''
 
 @description('Optional. Where notifications are processed; Azure can process those of a global action group in any geography.')
@@ -129,7 +130,7 @@ param diagnosticSettings bool = false
 @description('Optional. Address of a release package that is deployed, too. Empty where azd, az or a pipeline deploys the code.')
 param packageUrl string = ''
 
-@description('Optional. Resource id of a user-assigned identity that has the Graph role already, which the app then signs in as.')
+@description('Optional. Resource ID of a user-assigned identity that has the Graph role already, which the app then signs in as.')
 param identityResourceId string = ''
 
 @description('Optional. The cloud that this is deployed in; empty for whichever it is.')
@@ -144,25 +145,6 @@ param documentsUrl string = 'https://github.com/ade-token-monitor/ade-token-moni
 @description('Optional. Tags of every resource.')
 param tags Tags = {}
 
-@description('Addresses that Azure does not report: of Microsoft Graph, the Azure portal, and the Intune admin center, as in shared/clouds.py.')
-var clouds = {
-  AzureCloud: {
-    graph: 'https://graph.microsoft.com'
-    portal: 'https://portal.azure.com'
-    intune: 'https://intune.microsoft.com'
-  }
-  AzureUSGovernment: {
-    graph: 'https://graph.microsoft.us'
-    portal: 'https://portal.azure.us'
-    intune: 'https://intune.microsoft.us'
-  }
-  AzureChinaCloud: {
-    graph: 'https://microsoftgraph.chinacloudapi.cn'
-    portal: 'https://portal.azure.cn'
-    intune: 'https://intune.microsoftonline.cn'
-  }
-}
-
 @description('The cloud that this is deployed in.')
 var cloudName = empty(cloud) ? environment().name : cloud
 
@@ -176,9 +158,9 @@ var containerName = 'app-package'
 
 @description('The prefix, a letter each.')
 var letters = map(range(0, length(namePrefix)), index => toLower(substring(namePrefix, index, 1)))
-@description('What names may hold of it.')
+@description('The characters of it that names may contain.')
 var kept = join(filter(letters, letter => contains('abcdefghijklmnopqrstuvwxyz0123456789-', letter)), '')
-@description('Its words, so that no hyphen stands at either end or beside another.')
+@description('Its words, so that no hyphen is at either end or next to another one.')
 var parts = filter(split(take(kept, 12), '-'), part => !empty(part))
 @description('What names begin with.')
 var prefix = empty(parts) ? 'ade' : join(parts, '-')

@@ -35,7 +35,7 @@ _REASONS: Final = (
     (r"No module named pip", "{python} has no pip: install it, or use a Python that has it"),
     (
         r"connection broken|Max retries exceeded",
-        "the package index cannot be reached: look at the network, and at pip's settings (pip config list)",
+        "the package index cannot be reached: check the network, and pip's settings (pip config list)",
     ),
     (
         r"No matching distribution found for (\S+)",
@@ -60,7 +60,7 @@ def version() -> str:
 
 
 def build(dist: Path) -> Path:
-    """Builds the package in `dist` and tells the path of the zip.
+    """Builds the package in `dist` and returns the path of the ZIP file.
 
     The packages are kept there, and fetched again when requirements.txt has changed.
 
@@ -89,7 +89,7 @@ def archive(tree: Path, target: Path) -> None:
     partial = target.with_suffix(".partial")
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as packed:
         for name in names:
-            entry = zipfile.ZipInfo(name)  # its date is the first that a zip can have
+            entry = zipfile.ZipInfo(name)  # its date is the first that a ZIP file can have
             entry.create_system = 3  # Unix, wherever this runs
             entry.external_attr = 0o100644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
@@ -180,7 +180,7 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def main() -> int:
-    """Builds the package and tells where it is; 0 if there is one, 1 if not, 130 if interrupted."""
+    """Builds the package and prints where it is; returns 0 if there is one, 1 if not, and 130 if interrupted."""
     try:
         path = build(ROOT / "dist")
     except (OSError, PackageError) as error:

@@ -1,30 +1,33 @@
 #!/bin/sh
-# Silences the alerts of one token until an instant, by an alert processing rule; --help tells how.
+# Silences the alerts of one token until an instant with an alert processing rule; --help shows how.
 #
-# The rule is put by `az rest`, since az's own command for it is a preview in an extension.
-# https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-processing-rules
+# The script uses `az rest`, since az's own command for these rules is a preview in an extension. Such a rule applies to
+# alerts that fire on a resource of its scope, and both have to be in one subscription:
+# https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-processing-rules (March 2026). The alerts fire on the
+# workspace that the alert rules query, which can be in another resource group or subscription.
 set -eu
 
 usage() {
     cat <<'EOT'
-Silences the alerts of one token until an instant. Who may: Monitoring Contributor on the resource group.
+Silences the alerts of one token until an instant. Who may: Monitoring Contributor on the resource group and, where the
+workspace is in another subscription, on the workspace's resource group, which then contains the rule.
 
 infra/snooze-token.sh --token-id ID --until 2026-12-01T08:00 --resource-group GROUP [OPTION]...
 infra/snooze-token.sh --list --resource-group GROUP
 infra/snooze-token.sh --remove --token-id ID --resource-group GROUP
 
-  --token-id ID         the token's id, as alerts, the workbook and the table TokenStatus (RowKey) tell it:
+  --token-id ID         the token's ID, as in alerts, the workbook and the table TokenStatus (RowKey):
                         a GUID; push-certificate for the push certificate
-  --until INSTANT       yyyy-MM-ddTHH:mm, in the future; said again, it moves the instant
+  --until INSTANT       yyyy-MM-ddTHH:mm, in the future; another run moves the instant
   --timezone ZONE       the instant's time zone, by its Windows name such as 'W. Europe Standard Time' (default: UTC)
   --resource-group GROUP  the monitor's resource group
   --name NAME           the alert processing rule's name (default: snooze-ID)
-  --subscription NAME   the group's subscription, where it is not the one that az works with
+  --subscription NAME   the group's subscription, if it is not the one that az works with
   --help
 
-It only keeps notifications back. Alerts fire and resolve as ever, and stand in the portal, the workbook and the tables.
-What is kept back is never sent later: of an alert that still stands at the end, nobody hears until it changes.
-It has no effect where alerts are grouped by connector (alertGrouping Connector), since those name no token.
+This removes notifications only. Alerts fire and resolve, and the portal, the workbook and the tables show them.
+Azure never sends these notifications later: if an alert is still open at the end, nobody is notified until it changes.
+If alerts are grouped by connector (alertGrouping Connector), they name no token, so no token can be silenced.
 EOT
 }
 
@@ -66,7 +69,7 @@ action=put
 while [ $# -gt 0 ]; do
     case $1 in
     --token-id | --until | --timezone | --resource-group | --name | --subscription)
-        case ${2-} in '' | -*) fail "$1 needs a value; --help tells how." ;; esac
+        case ${2-} in '' | -*) fail "$1 needs a value; --help shows how." ;; esac
         ;;
     esac
     case $1 in
@@ -79,20 +82,20 @@ while [ $# -gt 0 ]; do
     --list) action=list ;;
     --remove) action=remove ;;
     --help) usage && exit 0 ;;
-    *) fail "$1 is no option of this script; --help tells them." ;;
+    *) fail "$1 is not an option of this script; --help lists them." ;;
     esac
     shift
 done
 
-[ -n "$group" ] || fail "--resource-group is missing: the monitor's resource group; --help tells how."
+[ -n "$group" ] || fail "--resource-group is missing: the monitor's resource group; --help shows how."
 if [ "$action" != list ]; then
-    # The filter is "contains": a part of an id, or a word that every alert holds, would silence other alerts, too.
+    # The filter is "contains": a part of an ID, or a word that every alert contains, would silence other alerts, too.
     case $token_id in
     push-certificate) ;;
-    '') [ "$action" = remove ] && [ -n "$name" ] || fail "--token-id is missing: which token? --help tells how." ;;
-    *[!0-9a-fA-F-]*) fail "A token's id is a GUID, or push-certificate; '$token_id' is neither." ;;
+    '') [ "$action" = remove ] && [ -n "$name" ] || fail "--token-id is missing: which token? --help shows how." ;;
+    *[!0-9a-fA-F-]*) fail "A token's ID is a GUID, or push-certificate; '$token_id' is neither." ;;
     ????????-????-????-????-????????????) ;;
-    *) fail "A token's id is a GUID, or push-certificate; '$token_id' is neither." ;;
+    *) fail "A token's ID is a GUID, or push-certificate; '$token_id' is neither." ;;
     esac
     : "${name:=snooze-$token_id}"
     case $name in *[!0-9A-Za-z_-]*) fail "--name takes letters, digits, - and _; '$name' has others." ;; esac
@@ -123,10 +126,22 @@ trap 'rm -f "$errors"' EXIT
 ask account show --query id || fail "Nobody is signed in: run 'az login'. $(azure_says)"
 : "${subscription:=$answer}"
 ask group show --name "$group" --subscription "$subscription" --query id ||
-    fail "The resource group $group is not to be seen in the subscription $subscription: check the name, or name the" \
+    fail "The resource group $group was not found in the subscription $subscription. Check the name, or name the" \
         "subscription with --subscription. $(azure_says)"
-scope=$answer
-rules=$scope/providers/Microsoft.AlertsManagement/actionRules
+home=$answer
+ask rest --method get --url "$home/providers/Microsoft.Insights/scheduledQueryRules?api-version=2023-12-01" \
+    --query "value[?properties.criteria.allOf[0].dimensions[?name=='TokenId']].[id, properties.scopes[0]]" ||
+    fail "The alert rules of $group could not be read. $(azure_says)"
+[ -n "$answer" ] ||
+    fail "No alert rule of $group names a token: check that it is the monitor's resource group. With alertGrouping" \
+        "Connector no alert names a token, so none can be silenced alone."
+alert_rules=$(say "$answer" | awk '{ printf "%s\"%s\"", comma, $1; comma = ", " }')
+workspaces=$(say "$answer" | awk '!seen[$2]++ { printf "%s\"%s\"", comma, $2; comma = ", " }')
+case $workspaces in
+"\"${home%%/resourceGroups/*}"/*) ;;
+*) home=${workspaces%%/providers/*} && home=${home#\"} ;;
+esac
+rules=$home/providers/Microsoft.AlertsManagement/actionRules
 version='?api-version=2021-08-08'
 
 case $action in
@@ -141,29 +156,32 @@ list)
     ;;
 remove)
     ask rest --method get --url "$rules/$name$version" --query id ||
-        fail "There is no alert processing rule $name in $group to remove; --list tells which there are. $(azure_says)"
+        fail "There is no alert processing rule $name in $group to remove; --list shows which exist. $(azure_says)"
     ask rest --method delete --url "$rules/$name$version" || fail "$name could not be removed. $(azure_says)"
-    say "Removed the alert processing rule $name: what fires from now on is notified."
+    say "Removed the alert processing rule $name. Azure notifies again of alerts that fire or resolve from now on."
     ;;
 put)
-    case $scope in
-    *"$token_id"*) fail "$token_id is no token's id but the subscription's, which every alert holds." ;;
+    case $workspaces in
+    *"$token_id"*) fail "$token_id is not a token's ID but the subscription's, which every alert contains." ;;
     esac
     ask rest --method put --url "$rules/$name$version" --query id --body "{
         \"location\": \"Global\",
         \"properties\": {
-            \"scopes\": [\"$scope\"],
-            \"conditions\": [{\"field\": \"AlertContext\", \"operator\": \"Contains\", \"values\": [\"$token_id\"]}],
+            \"scopes\": [$workspaces],
+            \"conditions\": [
+                {\"field\": \"AlertRuleId\", \"operator\": \"Equals\", \"values\": [$alert_rules]},
+                {\"field\": \"AlertContext\", \"operator\": \"Contains\", \"values\": [\"$token_id\"]}
+            ],
             \"schedule\": {\"effectiveUntil\": \"$until:00\", \"timeZone\": \"$timezone\"},
             \"actions\": [{\"actionType\": \"RemoveAllActionGroups\"}],
             \"description\": \"Silences the alerts of the Apple token $token_id.\",
             \"enabled\": true
         }
-    }" || fail "It failed to silence the token, which takes the role Monitoring Contributor on $group. $(azure_says)"
+    }" || fail "The token could not be silenced. You need the role Monitoring Contributor on $group. $(azure_says)"
     cat <<EOT
 Nobody is notified of the token $token_id until $until $timezone (alert processing rule $name).
-Its alerts stand in the portal, the workbook and the tables. What is kept back is never sent later: of an alert that
-still stands then, nobody hears until it changes. The rule stays, without effect then, until it is removed:
+The portal, the workbook and the tables show its alerts. Azure never sends these notifications later: if an alert is
+still open then, nobody is notified until it changes. The rule stays, without effect then, until you remove it:
     infra/snooze-token.sh --remove --name $name --resource-group $group
 EOT
     ;;

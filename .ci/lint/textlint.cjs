@@ -12,5 +12,6 @@ const PRIVATE_WORDS = [
 
 module.exports = {
   plugins: { [require.resolve("./prose-in-code.cjs")]: true },
-  rules: { terminology: { terms: PRIVATE_WORDS, exclude: ["ID", "Readme"] } },
+  // Website Contributor is a role of Azure.
+  rules: { terminology: { terms: PRIVATE_WORDS, exclude: ["ID", "Readme", "web[- ]?site(s)?"] } },
 };

@@ -12,7 +12,7 @@ param location ActionGroupLocation
 @description('Required. Its tags.')
 param tags Tags
 
-@description('Required. E-mail addresses.')
+@description('Required. Email addresses.')
 param emails string[]
 
 @description('Required. Mobile numbers for text messages: +<country code> <number>.')
@@ -21,7 +21,7 @@ param smsNumbers string[]
 @description('Required. Accounts of the Azure mobile app.')
 param appAccounts string[]
 
-@description('Required. Azure roles whose members get an e-mail.')
+@description('Required. Azure roles whose members get an email.')
 param roles AlertRole[]
 
 @description('Required. An https address that gets the common alert schema; empty for none.')
@@ -31,10 +31,10 @@ param webhook string
 @description('Required. Name of the Logic App that posts to Teams; empty for none.')
 param teamsWorkflowName string
 
-@description('Required. Resource ids of further action groups, by the severity of the rules that notify them.')
+@description('Required. Resource IDs of further action groups, by the severity of the rules that notify them.')
 param groups ActionGroups
 
-@description('The roles that Azure sends e-mail to, https://learn.microsoft.com/azure/azure-monitor/alerts/action-groups#email-azure-resource-manager, with their ids.')
+@description('The roles that Azure sends email to, https://learn.microsoft.com/azure/azure-monitor/alerts/action-groups#email-azure-resource-manager, with their IDs.')
 var roleIds = {
   Owner: '8e3af657-a8ff-443c-a75c-2fe8c4bcb635'
   Contributor: 'b24988ac-6180-42a0-ab88-20f7382dd24c'

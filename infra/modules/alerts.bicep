@@ -148,7 +148,7 @@ resource ruleDisabled 'Microsoft.Insights/activityLogAlerts@2020-10-01' = {
   }
 }
 
-@description('Resource ids of the rules about tokens.')
+@description('Resource IDs of the rules about tokens.')
 output tokenRuleIds string[] = map(
   filter(rules, rule => contains(rule.dimensions, 'TokenName')),
   rule => resourceId('Microsoft.Insights/scheduledQueryRules', '${suffix}-${rule.name}')

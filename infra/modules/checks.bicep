@@ -60,14 +60,14 @@ func networkProblems(network Network) Problem[] => [
       [network.?appSubnetId ?? '', network.?endpointSubnetId ?? ''],
       id => isNoId(id, 'Microsoft.Network/virtualNetworks', 11)
     ))
-    sentence: 'appSubnetId and endpointSubnetId must be resource ids of subnets.'
+    sentence: 'appSubnetId and endpointSubnetId must be resource IDs of subnets.'
   }
   {
     found: !empty(filter(
       [network.?blobZoneId ?? '', network.?queueZoneId ?? '', network.?tableZoneId ?? ''],
       id => isNoId(id, 'Microsoft.Network/privateDnsZones', 9)
     ))
-    sentence: 'blobZoneId, queueZoneId and tableZoneId must be resource ids of private DNS zones.'
+    sentence: 'blobZoneId, queueZoneId and tableZoneId must be resource IDs of private DNS zones.'
   }
   {
     found: isNoId(network.?privateLinkScopeId ?? '', 'Microsoft.Insights/privateLinkScopes', 9)

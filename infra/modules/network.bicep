@@ -18,7 +18,7 @@ param storageAccountName string
 @description('Required. Resource id of the subnet.')
 param subnetId string
 
-@description('Required. Resource ids of the private DNS zones by service; empty where something else registers the endpoints.')
+@description('Required. Resource IDs of the private DNS zones by service; empty where something else registers the endpoints.')
 param zoneIds { blob: string, queue: string, table: string }
 
 @description('What the host and the app use of the account.')

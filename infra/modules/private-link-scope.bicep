@@ -4,7 +4,7 @@ metadata description = 'Adds resources to an Azure Monitor private link scope th
 @description('Required. The scope\'s name.')
 param scopeName string
 
-@description('Required. Resource ids of what it has to let in.')
+@description('Required. Resource IDs of what it has to let in.')
 param resourceIds string[]
 
 resource linkScope 'Microsoft.Insights/privateLinkScopes@2021-09-01' existing = {

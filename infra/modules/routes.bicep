@@ -16,7 +16,7 @@ param routes AlertRoute[]
 @description('Required. Resource id of the workspace, on which the alerts fire.')
 param workspaceId string
 
-@description('Required. Resource ids of the alert rules about tokens.')
+@description('Required. Resource IDs of the alert rules about tokens.')
 param ruleIds string[]
 
 @description('Required. One alert for each token and condition, or one for each connector and condition, which names no token.')

@@ -1,11 +1,11 @@
 metadata name = 'Types'
-metadata description = 'What a deployment may be told, as types that main.bicep and subscription.bicep share.'
+metadata description = 'The parameters of a deployment, as types that main.bicep and subscription.bicep share.'
 
 @export()
-@description('When a finding holds. What is left out keeps its default; docs/deployment.md has the table.')
+@description('The limits of findings. What you leave out keeps its default; docs/deployment.md has the table.')
 @sealed()
 type Thresholds = {
-  @description('Optional. Days before an expiry at which a warning is told, largest first. Default 60, 30, 14.')
+  @description('Optional. Days before an expiry at which a warning is raised, largest first. Default 60, 30, 14.')
   expiryWarningDays: int[]?
 
   @description('Optional. Days before an expiry at which it is critical, largest first, all smaller than the warning days. Default 7, 1.')
@@ -135,6 +135,26 @@ type Connectors = ('ade' | 'apns' | 'vpp')[]
 type Cloud = '' | 'AzureCloud' | 'AzureUSGovernment' | 'AzureChinaCloud'
 
 @export()
+@description('Addresses that Azure does not report: of Microsoft Graph, the Azure portal, and the Intune admin center, as in shared/clouds.py.')
+var clouds = {
+  AzureCloud: {
+    graph: 'https://graph.microsoft.com'
+    portal: 'https://portal.azure.com'
+    intune: 'https://intune.microsoft.com'
+  }
+  AzureUSGovernment: {
+    graph: 'https://graph.microsoft.us'
+    portal: 'https://portal.azure.us'
+    intune: 'https://intune.microsoft.us'
+  }
+  AzureChinaCloud: {
+    graph: 'https://microsoftgraph.chinacloudapi.cn'
+    portal: 'https://portal.azure.cn'
+    intune: 'https://intune.microsoftonline.cn'
+  }
+}
+
+@export()
 @description('Tags of a resource.')
 type Tags = {
   @description('A tag.')
@@ -156,11 +176,11 @@ type SyncErrorNames = {
 }
 
 @export()
-@description('A role whose members Azure notifies by e-mail; no other role can be.')
+@description('A role whose members Azure notifies by email; no other role can be.')
 type AlertRole = 'Owner' | 'Contributor' | 'Reader' | 'Monitoring Contributor' | 'Monitoring Reader'
 
 @export()
-@description('Resource ids of action groups, by the severity of the rules that notify them.')
+@description('Resource IDs of action groups, by the severity of the rules that notify them.')
 @sealed()
 type ActionGroups = {
   @description('Required. Of every rule.')

@@ -31,6 +31,7 @@ GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-tokens"
 IDENTITIES = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 IDENTITY = f"{GROUP}/{IDENTITIES}/id-tokens"
 APP = f"{GROUP}/providers/Microsoft.Web/sites/func-tokens"
+WORKSPACE = f"{GROUP}/providers/Microsoft.OperationalInsights/workspaces/log-tokens"
 ASSIGNMENT = {"principalId": PRINCIPAL, "resourceId": GRAPH, "appRoleId": ROLE_ID, "id": "assignment"}
 
 CLOCK = """
@@ -83,6 +84,7 @@ class Desk:
             "rows": [],
             "coming": None,
             "asked": False,
+            "alert_rules": alert_rules(WORKSPACE),
             "rules": {},
             "faults": [],
         }
@@ -146,6 +148,22 @@ class Desk:
     @property
     def granted(self) -> set[tuple[str, str]]:
         return {(a["principalId"], a["appRoleId"]) for a in self.state["assignments"]}
+
+
+def alert_rules(workspace: str, grouping: str = "byToken") -> list[dict[str, Any]]:
+    """Returns the alert rules of a deployment, as far as Resource Manager lists what a script reads of them."""
+    rules = json.loads((INFRA / "alert-rules.json").read_text("utf-8"))
+    dimensions = {rule["name"]: rule.get(grouping, rule)["dimensions"] for rule in rules}
+    return [
+        {
+            "id": f"{GROUP}/providers/Microsoft.Insights/scheduledQueryRules/tokens-{name}",
+            "properties": {
+                "scopes": [workspace],
+                "criteria": {"allOf": [{"dimensions": [{"name": n} for n in names]}]},
+            },
+        }
+        for name, names in dimensions.items()
+    ]
 
 
 def pack(path: Path, *names: str, source: str | None = None) -> Path:

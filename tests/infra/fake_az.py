@@ -68,23 +68,15 @@ class Azure:
         self.state["groups"].append(options["--name"])
         return self.group_show(options)
 
-    def identity_show(self, options):
-        if ids := options.get("--ids"):
-            return next(identity for identity in self.state["identities"] if identity["id"] == ids)
-        group, name = self.group_show({**options, "--name": options["--resource-group"]})["id"], options["--name"]
+    def identity(self, method, path):
+        if path.split("/")[4] not in self.state["groups"]:
+            raise ComplaintError('Not Found({"error":{"code":"ResourceGroupNotFound","message":"No such group."}})')
+        if method == "put":
+            self.state["identities"].append({"id": path, "principalId": self.state["next_principal"]})
         for identity in self.state["identities"]:
-            if identity["id"] == f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}":
-                return identity
-        raise ComplaintError(
-            f"(ResourceNotFound) The Resource '{name}' was not found.\n"
-            f"Code: ResourceNotFound\nMessage: The Resource '{name}' was not found."
-        )
-
-    def identity_create(self, options):
-        group = self.group_show({**options, "--name": options["--resource-group"]})["id"]
-        path = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{options['--name']}"
-        self.state["identities"].append({"id": path, "principalId": self.state["next_principal"]})
-        return self.identity_show(options)
+            if identity["id"] == path:
+                return {"id": path, "properties": {"principalId": identity["principalId"]}}
+        raise ComplaintError('Not Found({"error":{"code":"ResourceNotFound","message":"No such identity."}})')
 
     def storage_entity_query(self, options):
         if self.state["coming"] and self.state["asked"]:
@@ -101,8 +93,15 @@ class Azure:
         if method == "post" and url.endswith("/hostruntime/admin/functions/check_tokens?api-version=2023-12-01"):
             self.state["asked"] = body == {"input": ""}
             return None
+        if "/userAssignedIdentities/" in url:
+            return self.identity(method, url.removesuffix("?api-version=2023-01-31"))
+        if url.endswith("/providers/Microsoft.Insights/scheduledQueryRules?api-version=2023-12-01"):
+            return {"value": self.state["alert_rules"]}
         if "/providers/Microsoft.AlertsManagement/actionRules" in url:
             return self.action_rules(method, url.removesuffix("?api-version=2021-08-08"), body)
+        return self.ask_graph(method, url, body)
+
+    def ask_graph(self, method, url, body):
         graph = self.state["graph"].rstrip("/") + "/v1.0/"
         if not url.startswith(graph):
             raise ComplaintError(f"Not Found({url})")
@@ -131,7 +130,7 @@ class Azure:
 
 
 def fields(answer, *paths):
-    return [reduce(lambda value, name: value[name], path.split("."), answer) for path in paths]
+    return [reduce(lambda value, name: value[name], path.split("."), answer) for path in paths if path]
 
 
 def role(answer, name):
@@ -156,13 +155,21 @@ def snoozes(answer):
     return found
 
 
+def of_tokens(answer):
+    found = [(rule["id"], rule["properties"]) for rule in answer["value"]]
+    names = {id_: {d["name"] for d in one["criteria"]["allOf"][0]["dimensions"]} for id_, one in found}
+    return [[id_, one["scopes"][0]] for id_, one in found if "TokenId" in names[id_]]
+
+
 SILENT = r"properties\.actions\[\?actionType=='RemoveAllActionGroups'\]"
+BY_TOKEN = r"properties\.criteria\.allOf\[0\]\.dimensions\[\?name=='TokenId'\]"
 OF_TOKEN = r"properties\.conditions\[\?field=='AlertContext'\]"
 QUERIES = {
     r"(\w+)": lambda answer, field: answer[field],
-    r"\[([\w.]+), ([\w.]+)\]": fields,
+    r"\[([\w.]+), ([\w.]+)(?:, (id))?\]": fields,
     r"\[id, appRoles\[\?value=='([\w.]+)' && contains\(allowedMemberTypes, 'Application'\)\]\.id \| \[0\]\]": role,
     r"value\[\?appRoleId=='([\w-]+)' && resourceId=='([\w-]+)'\]\.id \| \[0\]": assignment,
+    rf"value\[\?{BY_TOKEN}\]\.\[id, properties\.scopes\[0\]\]": of_tokens,
     rf"value\[\?{SILENT} && {OF_TOKEN}\]\.\[ {OF_TOKEN}\.values\[\] \| \[0\], properties\.schedule\.effectiveUntil, "
     r"properties\.schedule\.timeZone, name\]": snoozes,
 }

@@ -9,6 +9,8 @@ import compiler
 import pytest
 from deployment import Deployment, deployment, variant
 
+from cli.doctor.identity import OPERATOR
+
 pytestmark = compiler.needed
 
 VERSIONS = compiler.INFRA / "api-versions.json"
@@ -84,3 +86,12 @@ def test_the_host_knows_its_storage_by_name_where_that_means_the_right_address(e
     expected = account if example == "public" else None
     assert found.settings.get("AzureWebJobsStorage__accountName") == expected
     assert {f"AzureWebJobsStorage__{name}ServiceUri" for name in ("blob", "queue", "table")} <= set(found.settings)
+
+
+def test_the_page_names_the_role_that_an_identity_of_another_group_takes():
+    """Without it `LinkedAuthorizationFailed`: Azure/azure-monitor-baseline-alerts 508 (January 2025)."""
+    page = (compiler.ROOT / "docs" / "deployment.md").read_text("utf-8")
+    (row,) = [
+        line for line in page.splitlines() if line.startswith("| deploy with an identity of another resource group")
+    ]
+    assert f"| {OPERATOR} as well" in row

@@ -220,7 +220,7 @@ def test_azd_refuses_tags_that_are_none(monkeypatch):
         (network({"appSubnetId": f"{SUBNETS}/app"}), "both appSubnetId and endpointSubnetId, or neither"),
         (network({"endpointSubnetId": f"{SUBNETS}/app"}), "both appSubnetId and endpointSubnetId, or neither"),
         (network(TWO_SUBNETS, {"endpointSubnetId": f"{SUBNETS}/APP"}), "must be two subnets"),
-        (network(TWO_SUBNETS, {"appSubnetId": "snet-app"}), "must be resource ids of subnets"),
+        (network(TWO_SUBNETS, {"appSubnetId": "snet-app"}), "must be resource IDs of subnets"),
         (network(TWO_SUBNETS, {"tableZoneId": "privatelink.table.core.windows.net"}), "private DNS zones"),
         (network(TWO_SUBNETS, {"privateLinkScopeId": "ampls"}), "an Azure Monitor private link scope"),
         (network(THREE_ZONES), "need appSubnetId and endpointSubnetId"),

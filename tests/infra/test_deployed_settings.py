@@ -86,7 +86,7 @@ def test_each_cloud_has_its_own_graph_portal_and_storage(example, cloud):
 def test_the_template_knows_the_addresses_of_each_cloud_that_the_app_knows():
     template = json.loads((compiler.ROOT / "infra" / "azuredeploy.json").read_text("utf-8"))
     known = {name: {"graph": one.graph[0], "portal": one.portal, "intune": one.intune} for name, one in CLOUDS.items()}
-    assert template["variables"]["clouds"] == known, "var clouds in infra/main.bicep repeats shared/clouds.py"
+    assert template["variables"]["clouds"] == known, "var clouds in infra/modules/types.bicep repeats shared/clouds.py"
 
 
 def test_the_cloud_is_the_one_that_azure_says_unless_it_is_named():

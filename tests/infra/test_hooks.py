@@ -46,6 +46,34 @@ def test_with_an_address_it_says_nothing(desk):
     assert (said.status, said.text) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("echo 'Bicep CLI version 0.45.6 (9e14adcf26)'", ""),
+        ("echo 'Bicep CLI version 1.0.0 (9e14adcf26)'", ""),
+        (
+            "echo 'Bicep CLI version 0.45.5 (9e14adcf26)'",
+            "is version 0.45.5. The template needs version 0.45.6 or newer",
+        ),
+        ("echo 'Bicep CLI version 0.9.20 (9e14adcf26)'", "is version 0.9.20."),
+        ("exit 1", "does not print a version"),
+    ],
+)
+def test_a_compiler_that_azd_does_not_check_has_to_read_the_template(desk, program, said):
+    desk.program("bicep", program)
+    done = desk.run("hooks/configured.py", ALERT_EMAILS="a@contoso.com", AZD_BICEP_TOOL_PATH=str(desk.bin / "bicep"))
+    assert (done.status, done.out) == (int(bool(said)), "")
+    assert said in done.err
+    missing = desk.run("hooks/configured.py", ALERT_EMAILS="a@contoso.com", AZD_BICEP_TOOL_PATH="/nowhere/bicep")
+    assert "/nowhere/bicep, could not be started: No such file or directory." in missing.err
+
+
+def test_the_documents_name_the_compiler_that_the_hook_asks_for():
+    needed = re.search(r"^_BICEP = \((.+)\)", (INFRA / "hooks" / "configured.py").read_text("utf-8"), re.MULTILINE)
+    page = (INFRA.parent / "docs" / "deployment.md").read_text("utf-8")
+    assert f"| Bicep {needed[1].replace(', ', '.')} or newer" in page
+
+
 # ---------------------------------------------------------------- granting
 
 

@@ -190,7 +190,7 @@ NONE = "ERROR: No matching distribution found for aiohttp==3.14.5"
     [
         (
             f"{UNREACHABLE}\n{NONE}",
-            "the package index cannot be reached: look at the network, and at pip's settings (pip config list)",
+            "the package index cannot be reached: check the network, and pip's settings (pip config list)",
         ),
         (NONE, "the package index has no wheel of aiohttp==3.14.5 for Python 3.13 on Linux (x86_64, glibc 2.28)"),
         ("ERROR: No space left on device", "pip says: No space left on device"),
