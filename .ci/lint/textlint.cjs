@@ -12,6 +12,6 @@ const PRIVATE_WORDS = [
 
 module.exports = {
   plugins: { [require.resolve("./prose-in-code.cjs")]: true },
-  // Website Contributor is a role of Azure.
-  rules: { terminology: { terms: PRIVATE_WORDS, exclude: ["ID", "Readme", "web[- ]?site(s)?"] } },
+  // Website Contributor is a role of Azure, Microsoft Graph Command Line Tools an application; json is a value of options.
+  rules: { terminology: { terms: PRIVATE_WORDS, exclude: ["ID", "JSON", "Readme", "command[- ]line(s)?", "web[- ]?site(s)?"] } },
 };

@@ -30,7 +30,7 @@ RAN: Final = 0
 _RULES: Final = {rule.name: rule for rule in (*rules.RULES, rules.SUMMARY)}
 
 _BEFORE: Final = timedelta(days=8)
-"""So long before the inspection that is shown lies one more: that devices are missing takes over a week to tell."""
+"""So long before the inspection that is shown lies one more: `devices_missing` takes over a week."""
 
 
 def run(*, keep: bool, days: int | None) -> int:
@@ -75,7 +75,7 @@ def _once(console: Console, steps: Console, sim: Simulator, ending: "_Ending") -
 
 
 def _ran(steps: Console, sim: Simulator, function: str) -> bool:
-    """Whether a function succeeded in the worker; if not, why is told."""
+    """Whether a function succeeded in the worker; if not, it prints why."""
     steps.print(f"Running {function} in the Functions worker ...")
     result = run_worker(sim.env(), function)
     if not result.success:
@@ -102,7 +102,7 @@ def _story(console: Console, steps: Console, sim: Simulator, days: int, ending: 
     # Today's last check, so that the dates look familiar; the story's length lies before it.
     start = datetime.now(UTC).replace(minute=7, second=0, microsecond=0) - timedelta(days=days)
     told: list[tuple[datetime, str, str]] = [(event.on, "tenant", event.what) for event in events(start, days)]
-    logging.getLogger("shared").setLevel(logging.ERROR)  # the timeline tells of the outage
+    logging.getLogger("shared").setLevel(logging.ERROR)  # the timeline shows the outage
     bar = Progress(
         TextColumn("Playing {task.fields[day]}"), BarColumn(), TimeRemainingColumn(), console=steps, transient=True
     )

@@ -175,7 +175,7 @@ def _verdict(judged: Judged) -> tuple[Health, str]:
     if judged.freshness is Freshness.NONE:
         return Health.UNKNOWN, "There is no data."
     if not judged.freshness.reliable:
-        why = "too old to go by" if judged.freshness is Freshness.STALE else "of an age that cannot be told"
+        why = "too old to go by" if judged.freshness is Freshness.STALE else "of unknown age"
         return Health.UNKNOWN, f"The data is {why}. It is shown as it was."
     for health, told in (
         (Health.CRITICAL, "in a critical state. Somebody should look now."),

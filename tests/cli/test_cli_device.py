@@ -145,7 +145,7 @@ def test_a_list_that_takes_no_option_at_all_is_read_all_the_same(operator):
 LOST = [{**HQ, "id": None}, {**HQ, "id": ""}, {**HQ, "id": 7}, {"tokenName": "Contoso HQ"}, None, "token", []]
 
 
-@pytest.mark.parametrize("lost", LOST, ids=str)
+@pytest.mark.parametrize("lost", LOST, ids=["null id", "empty id", "number as id", "no id", "null", "text", "list"])
 def test_an_entry_of_the_list_of_tokens_that_is_lost_hides_no_other_and_is_told(operator, lost):
     listed(operator, one())
     operator.sim.graph.fail("/depOnboardingSettings", faults.item_is(lost))
