@@ -1,4 +1,4 @@
-"""How the inspection's counts look in a terminal. Text from outside is never read as markup."""
+"""Prints the counts of inspections in a terminal. Text from outside is never read as markup."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,15 +16,15 @@ from shared.text import labels
 type Row = Mapping[str, Any]
 
 _SIGNS: Final = {"info": "i", "warning": "▲"}
-"""Stand at the number that a finding is about."""
+"""The signs beside a number that a finding is about."""
 
 _LEGEND: Final = (
     "Waiting: without a profile for more than a day. Failing: failed or blocked. No default: platforms without a "
-    "default profile. Beside what is a finding, told above: ▲ warning, i worth knowing."
+    "default profile. A sign marks the number of a finding above: ▲ warning, i information."
 )
 
 _NAME: Final = 18
-"""Columns that a token's name has at least; what else does not fit beside it is left out."""
+"""The least width of a token's name; columns that do not fit beside it are left out."""
 
 
 class _Column(NamedTuple):
@@ -42,10 +42,10 @@ class _Column(NamedTuple):
 
 
 def print_devices(console: Console, inspections: Iterable[Row], statuses: Iterable[Row]) -> None:
-    """A line for each inspected token: rows of `DeviceInspection` and `TokenStatus`, in the order of their names.
+    """Print a line for each row of `DeviceInspection`, in the order of the tokens' names.
 
-    The numbers are of the last complete inspection, and so are the findings that a sign stands for. Below stands why
-    the newest inspection of a token is not complete, or what Graph did not tell.
+    The numbers, and the findings that a sign marks, are those of the last complete inspection. The lines below
+    show why the newest inspection of a token is not complete, or what Graph did not return.
     """
     by_token = {status["RowKey"]: status for status in statuses if status["PartitionKey"] == Connector.ADE}
     rows = sorted(inspections, key=lambda row: (row["TokenName"], row["RowKey"]))
@@ -87,7 +87,7 @@ def _failing(inspection: Row, _: Row) -> str:
 
 
 def _without_default(inspection: Row, _: Row) -> str:
-    """The platforms that the token has devices of, and no default profile for."""
+    """Return the platforms that the token has devices of, and no default profile for."""
     if "DefaultProfiles" not in inspection:
         return "?"
     present = json.loads(inspection["ByPlatform"])
@@ -119,6 +119,6 @@ def _width(column: _Column) -> int:
 
 
 def _fitting(width: int) -> Sequence[_Column]:
-    """The first columns, as many as leave room for a name."""
+    """Return the first columns, as many as leave room for a name."""
     ends = accumulate(map(_width, _COLUMNS), initial=_NAME)
     return [column for column, end in zip(_COLUMNS, islice(ends, 1, None), strict=True) if end <= width]

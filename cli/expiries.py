@@ -28,7 +28,7 @@ def calendar_text(rows: Iterable[StatusRow], days: Sequence[int], now: datetime)
 
 
 def without_entry(rows: Iterable[StatusRow]) -> Iterator[str]:
-    """Say which rows have no entry, and why."""
+    """Return which rows have no entry, and why; a sentence each."""
     for row in rows:
         if _removed(row):
             yield f"There is no entry for {row.label} ({kind(row.connector)}): it was removed."

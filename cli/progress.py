@@ -1,4 +1,4 @@
-"""How far something is that takes many steps, and waiting for what comes at last."""
+"""Shows the progress of many steps, and waits for something to happen."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -11,7 +11,7 @@ from cli.session import Session
 
 @contextmanager
 def counting(session: Session, what: str, total: int) -> Iterator[Callable[[], None]]:
-    """Shows which step of how many a terminal's owner waits for; a log is told once. Call what it yields at each."""
+    """Show the number of finished steps in a terminal, and one line in a log. Yields a function to call after each."""
     if session.quiet or not session.err.is_terminal:
         with session.working(what):
             yield lambda: None
@@ -27,13 +27,13 @@ def counting(session: Session, what: str, total: int) -> Iterator[Callable[[], N
         yield step
 
 
-async def until[T](look: Callable[[], Awaitable[T | None]], seconds: float, *, every: float) -> T | None:
-    """What `look` finds at last, asked again and again; None if it finds nothing in so many seconds."""
+async def until[T](read: Callable[[], Awaitable[T | None]], seconds: float, *, every: float) -> T | None:
+    """Call `read` again and again, and return its first result that is not None; None after so many seconds."""
     clock = asyncio.get_running_loop().time
     ends = clock() + seconds
     while True:
-        found = await look()
+        result = await read()
         left = ends - clock()
-        if found is not None or left <= 0:
-            return found
+        if result is not None or left <= 0:
+            return result
         await asyncio.sleep(min(every, left))

@@ -1,4 +1,4 @@
-"""What every command has at hand: where to write, where things are, and how to wait for what takes a while."""
+"""What every command needs: where to print, where things are, and how to show that it is busy."""
 
 import asyncio
 import io
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from cli.records import Records
 
 _SOON: Final = 2.0
-"""Seconds after which a log is told that something takes a while; a terminal shows it at once."""
+"""Seconds after which a log shows that something takes a while; a terminal shows it at once."""
 
 _NARROWEST: Final = 60
 _PIPED: Final = 120
-"""Columns of what goes into a file or another program, unless `COLUMNS` says otherwise."""
+"""Columns of output to a file or another program, unless `COLUMNS` sets another number."""
 
 
 class Session:
@@ -44,7 +44,7 @@ class Session:
         quiet: bool = False,
         debug: bool = False,
     ) -> None:
-        """Nothing is looked up yet.
+        """Keep the options; read nothing yet.
 
         Args:
             given: places that the command line names, by their names.
@@ -54,16 +54,16 @@ class Session:
 
         """
         self.given = dict(given or {})
-        """Places that the command line names; before they are looked for, more may be added."""
+        """Places that the command line names; a command may add more before it first uses `places`."""
         self._environment = environment
         self.quiet = quiet
         self.debug = debug
         self.now = datetime.now(UTC)
-        """When the command began; everything it tells is as of then."""
+        """When the command began; its output is as of then."""
 
     @cached_property
     def out(self) -> Console:
-        """Where the result goes. Nothing in it is read as markup."""
+        """The console for the result. Nothing in it is read as markup."""
         if isinstance(sys.stdout, io.TextIOWrapper):
             plain = not sys.stdout.isatty()
             sys.stdout.reconfigure(encoding="utf-8" if plain else None, errors="replace", newline="" if plain else None)
@@ -71,11 +71,11 @@ class Session:
 
     @cached_property
     def err(self) -> Console:
-        """Where everything else goes."""
+        """The console for everything else."""
         return _console(stderr=True)
 
     def write(self, text: str) -> None:
-        """Write the result as it stands."""
+        """Write the result unchanged."""
         self.out.file.write(text)
         self.out.file.flush()
 
@@ -84,7 +84,7 @@ class Session:
         self.out.print(view.sentence(text, warning=warning))
 
     def warn(self, text: str) -> None:
-        """Tell something beside the result. What does not fit into a terminal's line goes on below its beginning."""
+        """Print a message beside the result. In a terminal, a long line continues below its beginning."""
         for line in text.splitlines():
             if self.err.is_terminal:
                 view.print_hanging(self.err, " " * (len(line) - len(line.lstrip())), Text(line.lstrip()))
@@ -118,7 +118,7 @@ class Session:
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
-        """Shows that something takes a while, such as `Reading the tables`."""
+        """Show that something takes a while, such as `Reading the tables`."""
         if self.quiet:
             yield
         elif self.err.is_terminal:
@@ -134,10 +134,10 @@ class Session:
                 timer.cancel()
 
     def read[T](self, reading: "Callable[[Records], Awaitable[T]]", what: str = "Reading the tables") -> T:
-        """What `reading` brings from the monitor's tables.
+        """Return what `reading` reads from the monitor's tables.
 
         Raises:
-            CommandError: where they cannot be read.
+            CommandError: if they cannot be read.
 
         """
         from cli.records import open_records

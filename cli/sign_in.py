@@ -1,4 +1,4 @@
-"""Signing in to Microsoft Graph as a person: the Azure CLI's own sign-in carries no Intune permission.
+"""Signs a person in to Microsoft Graph, because the Azure CLI's sign-in has no Intune permission.
 
 https://learn.microsoft.com/graph/auth-v2-user, https://learn.microsoft.com/powershell/microsoftgraph/authentication-commands
 """
@@ -56,11 +56,11 @@ class How(StrEnum):
     BROWSER = "browser"
     DEVICE_CODE = "device-code"
     DEFAULT = "default"
-    """As to everything else."""
+    """With the sign-in of the other commands."""
 
 
 class GraphSignIn(NamedTuple):
-    """What the command line says of it."""
+    """The options of the command line."""
 
     how: How = How.BROWSER
     client_id: str = CLIENT_ID
@@ -71,7 +71,7 @@ class _Credential(Protocol):
 
 
 class _Person(AsyncTokenCredential):
-    """A person's sign-in, which the SDK offers without async alone; it asks for one permission, whoever calls."""
+    """A person's sign-in, which the SDK offers only without async; it requests one permission, whoever calls."""
 
     def __init__(self, credential: _Credential, scope: str) -> None:
         self._credential = credential
@@ -79,7 +79,7 @@ class _Person(AsyncTokenCredential):
 
     async def get_token(
         self,
-        *scopes: str,  # noqa: ARG002 # as said above
+        *scopes: str,  # noqa: ARG002 # see above
         claims: str | None = None,
         tenant_id: str | None = None,  # noqa: ARG002
         enable_cae: bool = False,  # noqa: ARG002
@@ -88,20 +88,20 @@ class _Person(AsyncTokenCredential):
         return await asyncio.to_thread(self._credential.get_token, self._scope, claims=claims)
 
     async def close(self) -> None:
-        """Nothing stays open."""
+        """Do nothing: nothing stays open."""
 
     async def __aexit__(self, *_: object) -> None:
-        """Nothing stays open."""
+        """Do nothing: nothing stays open."""
 
 
 @asynccontextmanager
 async def graph_credential(
     session: Session, sign_in: GraphSignIn, default: AsyncTokenCredential, audience: str
 ) -> AsyncIterator[AsyncTokenCredential]:
-    """A sign-in that may read what the monitor reads; asks the person at once.
+    """Sign in to read what the monitor reads; the person is asked at once.
 
     Raises:
-        CommandError: where nobody signs in, or whoever does may not.
+        CommandError: if nobody signs in, or the sign-in lacks the permission.
 
     """
     if sign_in.how is How.DEFAULT:
@@ -109,7 +109,7 @@ async def graph_credential(
         _same_tenant(session.places, token)
         if not _PERMISSIONS & permissions(token):
             raise CommandError(
-                f"The default sign-in carries no permission {ROLE} for Graph; the Azure CLI's never does.",
+                f"The default sign-in has no permission {ROLE} for Graph; the Azure CLI's never has.",
                 "Leave out --credential default and sign in with a browser, or with --device-code.",
             )
         yield default
@@ -124,7 +124,7 @@ async def graph_credential(
         _same_tenant(session.places, token)
         if not _PERMISSIONS & permissions(token):
             raise CommandError(
-                f"This sign-in carries no permission {ROLE} for Graph.",
+                f"This sign-in has no permission {ROLE} for Graph.",
                 "An administrator of the tenant has to consent to it once, for this client or for another that "
                 "--client-id names.",
             )
@@ -134,10 +134,10 @@ async def graph_credential(
 
 
 async def default_token(credential: AsyncTokenCredential, scope: str) -> AccessToken:
-    """A token of the operator's sign-in.
+    """Return a token of the sign-in of the other commands.
 
     Raises:
-        CommandError: where there is none.
+        CommandError: if there is none.
 
     """
     try:
@@ -147,33 +147,33 @@ async def default_token(credential: AsyncTokenCredential, scope: str) -> AccessT
 
 
 def claims(token: AccessToken) -> dict[str, Any]:
-    """What a token says of itself; empty where it cannot be read."""
+    """Return the claims of a token; empty if they cannot be read."""
     try:
         payload = token.token.split(".")[1]
-        told = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        payload_claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     except (IndexError, ValueError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return payload_claims if isinstance(payload_claims, dict) else {}
 
 
 def permissions(token: AccessToken) -> frozenset[str]:
-    """The permissions in a token: a person's are delegated, an application's are roles."""
-    told = claims(token)
-    roles: Iterable[object] = told.get("roles") or ()
-    return frozenset([*map(str, roles), *str(told.get("scp") or "").split()])
+    """Return the permissions in a token: a person's are delegated, an application's are roles."""
+    of = claims(token)
+    roles: Iterable[object] = of.get("roles") or ()
+    return frozenset([*map(str, roles), *str(of.get("scp") or "").split()])
 
 
 def _same_tenant(places: Places, token: AccessToken) -> None:
-    """Refuse another tenant's sign-in: to the monitor's tables, all of its tokens would look removed.
+    """Refuse another tenant's sign-in: beside the monitor's memory, every known token would look removed.
 
     Raises:
-        CommandError: where the token names another tenant than the monitor's.
+        CommandError: if the token is of another tenant than the monitor's.
 
     """
-    wanted, told = places.value("TENANT_ID"), str(claims(token).get("tid") or "")
-    if wanted and told and told.casefold() != wanted.casefold():
+    wanted, actual = places.value("TENANT_ID"), str(claims(token).get("tid") or "")
+    if wanted and actual and actual.casefold() != wanted.casefold():
         raise CommandError(
-            f"This sign-in is of the tenant {bounded(told, 100)}, and the monitor's is {bounded(wanted, 100)}.",
+            f"This sign-in is of the tenant {bounded(actual, 100)}, and the monitor's is {bounded(wanted, 100)}.",
             "Sign in to the monitor's tenant: `az login --tenant TENANT_ID`, or with --device-code.",
         )
 
@@ -190,7 +190,7 @@ def _made(session: Session, sign_in: GraphSignIn) -> DeviceCodeCredential | Inte
         if sign_in.how is How.DEVICE_CODE:
 
             def prompt(address: str, code: str, _expires: datetime) -> None:
-                # To whoever asked for quiet, too: without it nothing goes on.
+                # With --quiet, too: without the code nobody can sign in.
                 session.warn(f"To sign in to Graph, open {bounded(address)} in a browser and enter {bounded(code)}.")
 
             return DeviceCodeCredential(prompt_callback=prompt, **options)

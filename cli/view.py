@@ -1,4 +1,4 @@
-"""How tokens, changes, runs and alerts look in a terminal. Text from outside is never read as markup."""
+"""Prints tokens, changes and runs in a terminal. Text from outside is never read as markup."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ SIGNS: Final[Mapping[Health, str]] = {
     Health.INFO: "i",
     Health.HEALTHY: "●",
 }
-"""A sign beside the colour, since colour is not for everybody."""
+"""A sign beside the color, because not everybody sees colors."""
 
 STYLES: Final[Mapping[Health, str]] = {
     Health.CRITICAL: "bold red",
@@ -38,20 +38,20 @@ _OUTCOMES: Final = {"succeeded": ("●", "green"), "degraded": ("▲", "yellow")
 
 _WIDE: Final = 76
 _INDENTED: Final = 96
-"""Columns from which on a sentence stands beside its head, and not below."""
+"""Columns from which on a sentence is beside its head, and not below it."""
 
 
 class Wrong(NamedTuple):
-    """One thing that is wrong with a token, for people."""
+    """One problem of a token, for people."""
 
     severity: Health
     summary: str
     action: str | None
-    """None where another finding explains it: mending that one mends both."""
+    """None if another finding explains it: resolving that one resolves both."""
 
 
 def wrong(row: StatusRow, guidance: Guidance) -> list[Wrong]:
-    """What is wrong with a token, worst first."""
+    """Return the problems of a token, worst first."""
     found = [
         Wrong(finding.severity, finding.summary, row.action(finding, guidance))
         for finding in row.findings
@@ -61,7 +61,7 @@ def wrong(row: StatusRow, guidance: Guidance) -> list[Wrong]:
 
 
 def doubt(problem: str) -> str:
-    """Why a token's row is not believed, in a sentence."""
+    """Return why a token's row does not hold, in a sentence."""
     return f"What the table says of this token cannot be believed: {problem}."
 
 
@@ -75,13 +75,13 @@ def print_judged(console: Console, judged: Judged, filters: Filters, guidance: G
 
 
 def print_tokens(console: Console, rows: Iterable[Row], guidance: Guidance, now: datetime) -> None:
-    """Rows of `TokenStatus` as they come from the table; see `print_statuses`."""
+    """Print rows of `TokenStatus` as the table returns them; see `print_statuses`."""
     print_statuses(console, worst_first(map(status_row, rows)), guidance, now)
 
 
 def print_statuses(console: Console, rows: Sequence[StatusRow], guidance: Guidance, now: datetime) -> None:
-    """A line per token, and under it what is wrong and what to do."""
-    # In a narrow terminal the last sync gives way to the name; what is wrong with a sync is told below it.
+    """Print a line for each token, and below it what is wrong and what to do."""
+    # A narrow terminal leaves out the last sync; a finding below the name names a problem with it.
     columns = 5 if console.width >= _WIDE else 4
     names = console.width - (58 if columns == 5 else 44)
     longest = max((cell_len(row.label) for row in rows), default=12)
@@ -105,20 +105,20 @@ def print_statuses(console: Console, rows: Sequence[StatusRow], guidance: Guidan
 
 
 def _wrapped(text: Text, console: Console, first: str) -> Iterator[Text]:
-    """The text's lines: `first` stands before the first of them, and blanks before the others."""
+    """Return the text's lines, with `first` before the first of them, and blanks before the others."""
     for number, line in enumerate(text.wrap(console, console.width - len(first))):
         line.rstrip()
         yield Text.assemble((" " * len(first) if number else first, text.style), line)
 
 
 def print_hanging(console: Console, first: str, text: Text) -> None:
-    """A text whose lines stand below each other: `first` before the first of them, blanks before the others."""
+    """Print a text with `first` before its first line, and blanks before the others."""
     for line in _wrapped(text, console, first):
         console.print(line, soft_wrap=True)
 
 
 def print_changes(console: Console, rows: Sequence[ChangeRow]) -> None:
-    """A line per change, newest first."""
+    """Print a line for each change, newest first."""
     for row in rows:
         head = Text.assemble(
             f"{moment(row.changed_on) if row.changed_on else 'at a time not known'}  ",
@@ -129,7 +129,7 @@ def print_changes(console: Console, rows: Sequence[ChangeRow]) -> None:
 
 
 def print_runs(console: Console, rows: Sequence[RunRow]) -> None:
-    """A line per run, newest first, and under it what went wrong."""
+    """Print a line for each run, newest first, and below it what failed."""
     for row in rows:
         sign, style = _OUTCOMES.get(row.outcome, ("✖", "bold red"))
         started = moment(row.started_on) if row.started_on else "at a time not known"
@@ -142,14 +142,14 @@ def print_runs(console: Console, rows: Sequence[RunRow]) -> None:
 
 
 def connectors(row: RunRow) -> str:
-    """What a run read, such as `ADE 3, APNs 1, VPP not read`."""
+    """Return what a run read, such as `ADE 3, APNs 1, VPP not read`."""
     return ", ".join(
         f"{kind(name)} {'not read' if one.tokens is None else one.tokens}" for name, one in row.connectors.items()
     )
 
 
 def print_run(console: Console, row: Row) -> None:
-    """One row of `CheckRun` as it comes from the table, in full."""
+    """Print one row of `CheckRun` as the table returns it, in full."""
     run = run_row(row)
     _, style = _OUTCOMES.get(run.outcome, ("", "bold red"))
     started = f"{run.started_on:%Y-%m-%d %H:%M:%S} UTC" if run.started_on else "at a time not known"
@@ -159,8 +159,8 @@ def print_run(console: Console, row: Row) -> None:
     counts = (f"{run.counts.get(health, 0)} {health}" for health in sorted(Health, reverse=True))
     console.print(Text(f"{count(run.tokens or 0, 'token')}: {', '.join(counts)}"))
     for name, result in run.connectors.items():
-        told = f"not read: {result.error}" if result.error else f"{result.tokens} read"
-        console.print(Text(f"{kind(name)}: {told}"))
+        read = f"not read: {result.error}" if result.error else f"{result.tokens} read"
+        console.print(Text(f"{kind(name)}: {read}"))
     for error in (run.store_error, run.publish_error):
         if error:
             console.print(Text(error, style="red"))
@@ -172,7 +172,7 @@ def sentence(text: str, *, warning: bool = False) -> Text:
 
 
 def print_table(console: Console, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Columns as wide as they need to be, or as fits; the last one takes what is left of the line."""
+    """Print columns as wide as they need to be, or as fits; the last one takes the rest of the line."""
     cells = [tuple(header), *map(tuple, rows)]
     *widths, _ = _fitting([max(map(cell_len, column)) for column in zip(*cells, strict=True)], console.width)
     used = sum(widths) + 2 * len(widths)
@@ -192,7 +192,7 @@ def print_beside(console: Console, head: Text, body: Text, *, below: bool) -> No
 
 
 def _print_lines(console: Console, lines: Iterable[Text]) -> None:
-    """Lines that are as long as they are to be."""
+    """Print lines without wrapping them."""
     for line in lines:
         line.rstrip()
         console.print(line, soft_wrap=True)
@@ -205,11 +205,11 @@ def _line(cells: Sequence[str], widths: Sequence[int], style: str) -> Text:
 
 
 _NARROW: Final = 8
-"""Columns to which those of a table shrink where it does not fit."""
+"""The least width of a column in a table that does not fit."""
 
 
 def _fitting(widths: Sequence[int], room: int) -> list[int]:
-    """Widths of columns that fit beside each other, if any do: the widest give way."""
+    """Return widths of columns that fit beside each other, if any do: the widest shrink."""
     fitting = list(widths)
     while sum(fitting) + 2 * (len(fitting) - 1) > room and max(fitting) > _NARROW:
         fitting[fitting.index(max(fitting))] -= 1
@@ -221,7 +221,7 @@ def _fitted(text: str, width: int) -> str:
 
 
 def _named(row: StatusRow, width: int) -> str:
-    """The label, cut so that what tells two of one name apart is kept."""
+    """Return the label, cut so that the part that distinguishes two tokens of one name is kept."""
     mark = row.label.removeprefix(row.name)
     return row.label if cell_len(row.label) <= width else _fitted(row.name, width - cell_len(mark)).rstrip() + mark
 

@@ -12,6 +12,6 @@ const PRIVATE_WORDS = [
 
 module.exports = {
   plugins: { [require.resolve("./prose-in-code.cjs")]: true },
-  // Website Contributor is a role of Azure, Microsoft Graph Command Line Tools an application; json is a value of options.
-  rules: { terminology: { terms: PRIVATE_WORDS, exclude: ["ID", "JSON", "Readme", "command[- ]line(s)?", "web[- ]?site(s)?"] } },
+  // Website Contributor is a role of Azure, Microsoft Graph Command Line Tools a client, and json the value of an option.
+  rules: { terminology: { terms: PRIVATE_WORDS, exclude: ["ID", "JSON", "Readme", "web[- ]?site(s)?", "command ?line tool(s)?"] } },
 };

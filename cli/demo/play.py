@@ -1,12 +1,16 @@
-"""`demo`: the real timer functions, in the real worker, against a simulated tenant; and what an administrator sees."""
+"""Runs the timer functions in the real worker against a simulated tenant, and shows what an administrator sees."""
 
 import asyncio
 import logging
+import os
+import shlex
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Final, Self
 
@@ -14,15 +18,17 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from cli import COULD_NOT_TELL, view
+from cli import COULD_NOT_TELL, SCRIPT, page, program, view
 from cli.device_table import print_devices
+from cli.judgement import Filters
+from cli.session import Session
 from shared.guidance.guidance import Guidance
 from shared.storage.device_rows import DEVICE_INSPECTION
 from shared.storage.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS
 from simulator import mail, rules
 from simulator.host import run_worker
 from simulator.scenario import events
-from simulator.stack import Simulator, SimulatorError
+from simulator.stack import Simulator, SimulatorError, applied
 from simulator.story import inspect_once, play
 
 RAN: Final = 0
@@ -30,11 +36,15 @@ RAN: Final = 0
 _RULES: Final = {rule.name: rule for rule in (*rules.RULES, rules.SUMMARY)}
 
 _BEFORE: Final = timedelta(days=8)
-"""So long before the inspection that is shown lies one more: `devices_missing` takes over a week."""
+"""How long before the inspection that is shown there is another: missing devices are a finding after a week."""
+
+_COMMANDS: Final = ("status", "report", "history 'Contoso HQ'", "runs", "doctor")
+"""Commands to try with a tenant that is kept."""
 
 
-def run(*, keep: bool, days: int | None) -> int:
-    """Run the demo; its exit code: 0 if it ran, else 3."""
+def run(report: Path, *, keep: bool, days: int | None) -> int:
+    """Run the demo, and write the page into `report`; return the exit code: 0 if it ran, else 3."""
+    page.check_file(report, "--report")
     console = Console(highlight=False)
     steps = Console(stderr=True, highlight=False)
     try:
@@ -42,6 +52,8 @@ def run(*, keep: bool, days: int | None) -> int:
             if days is not None:
                 return _story(console, steps, sim, days, ending)
             code = _once(console, steps, sim, ending)
+            if code == RAN:
+                _write_page(console, sim, report)
             if keep and code == RAN:
                 _hold(console, sim)
             return code
@@ -53,7 +65,7 @@ def run(*, keep: bool, days: int | None) -> int:
 
 
 def _once(console: Console, steps: Console, sim: Simulator, ending: "_Ending") -> int:
-    """A check finds the tokens, an inspection counts their devices, and the next check judges both."""
+    """Check the tokens, count their devices, and check again, which judges both."""
     if not _ran(steps, sim, "check_tokens"):
         return COULD_NOT_TELL
     steps.print(f"Inspecting as of {_BEFORE.days} days ago ...")
@@ -75,7 +87,7 @@ def _once(console: Console, steps: Console, sim: Simulator, ending: "_Ending") -
 
 
 def _ran(steps: Console, sim: Simulator, function: str) -> bool:
-    """Whether a function succeeded in the worker; if not, it prints why."""
+    """Return whether a function succeeded in the worker; print why, if not."""
     steps.print(f"Running {function} in the Functions worker ...")
     result = run_worker(sim.env(), function)
     if not result.success:
@@ -98,10 +110,10 @@ def _subject(event: rules.Event) -> str:
 
 
 def _story(console: Console, steps: Console, sim: Simulator, days: int, ending: "_Ending") -> int:
-    """Play the scenario, and print what happened and what the rules made of it, in the order of time."""
-    # Today's last check, so that the dates look familiar; the story's length lies before it.
+    """Play the scenario; print what happened and which alerts the rules fired, in the order of time."""
+    # It ends with today's last check, so that the dates look familiar.
     start = datetime.now(UTC).replace(minute=7, second=0, microsecond=0) - timedelta(days=days)
-    told: list[tuple[datetime, str, str]] = [(event.on, "tenant", event.what) for event in events(start, days)]
+    entries: list[tuple[datetime, str, str]] = [(event.on, "tenant", event.what) for event in events(start, days)]
     logging.getLogger("shared").setLevel(logging.ERROR)  # the timeline shows the outage
     bar = Progress(
         TextColumn("Playing {task.fields[day]}"), BarColumn(), TimeRemainingColumn(), console=steps, transient=True
@@ -111,14 +123,14 @@ def _story(console: Console, steps: Console, sim: Simulator, days: int, ending: 
         for moment in play(sim, start, days):
             ending.stop_if_asked()
             bar.update(task, advance=1, day=f"{moment.on:%Y-%m-%d}")
-            told += [(event.on, _kind(event), _subject(event)) for event in moment.alerts]
+            entries += [(event.on, _kind(event), _subject(event)) for event in moment.alerts]
             if moment.run and moment.run.outcome != "succeeded":
-                told.append((moment.on, "run", f"the check was {moment.run.outcome}"))
-    told += [(row["ChangedOn"], "history", row["Sentence"]) for row in sim.table_rows(TOKEN_HISTORY.name)]
+                entries.append((moment.on, "run", f"the check was {moment.run.outcome}"))
+    entries += [(row["ChangedOn"], "history", row["Sentence"]) for row in sim.table_rows(TOKEN_HISTORY.name)]
     console.print(
         f"[bold]{days} days[/] of a tenant: what happened, what was recorded, which alerts fired and resolved"
     )
-    lines = [(f"{on:%Y-%m-%d %H:%M}", kind, what) for on, kind, what in sorted(told, key=lambda entry: entry[0])]
+    lines = [(f"{on:%Y-%m-%d %H:%M}", kind, what) for on, kind, what in sorted(entries, key=lambda entry: entry[0])]
     _print_timeline(console, lines)
     fired = sum(kind == "fired" for _, kind, _ in lines)
     resolved = sum(kind == "resolved" for _, kind, _ in lines)
@@ -147,24 +159,46 @@ def _print_timeline(console: Console, lines: Sequence[tuple[str, str, str]]) -> 
         )
 
 
+def _write_page(console: Console, sim: Simulator, report: Path) -> None:
+    with applied(sim.operator_env()):
+        session = Session(quiet=True)
+        _, text = page.from_tables(session, Filters())
+    page.write_file(session, report, text, "--report")
+    console.print(Text.assemble(("\nThe report page", "bold"), f": open {report} in a browser."), soft_wrap=True)
+
+
 def _hold(console: Console, sim: Simulator) -> None:
-    console.print(f"\n[bold]The tables[/] stay open at {sim.tables.endpoint} until Ctrl-C. In another terminal:")
-    for table in (TOKEN_STATUS.name, TOKEN_HISTORY.name, CHECK_RUN.name, DEVICE_INSPECTION.name):
-        console.print(
-            Text(f"  {sys.executable} -m simulator.look {sim.tables.endpoint} {sim.tls.ca_file} {table}"),
-            soft_wrap=True,
-        )
+    """Print how to use the tenant in another terminal, and keep it until Ctrl-C."""
+    command = SCRIPT if program() == SCRIPT else f"{sys.executable} -m cli"
+    console.print("\n[bold]The tenant[/] keeps running until Ctrl-C. In another terminal, in this folder, enter:")
+    lines = [*map(_assignment, _environment(sim).items()), *(f"{command} {one}" for one in _COMMANDS)]
+    console.print(Text("\n".join(f"  {line}" for line in lines)), soft_wrap=True)
     with suppress(KeyboardInterrupt):
-        signal.pause()
+        while True:
+            time.sleep(1)  # on Windows, only a wait that ends lets Ctrl-C through
+
+
+def _environment(sim: Simulator) -> dict[str, str]:
+    """Return the variables that lead a command to the tenant."""
+    ours = sim.operator_env().items()
+    return {name: value for name, value in ours if os.environ.get(name) != value and not name.endswith("_SCHEDULE")}
+
+
+def _assignment(variable: tuple[str, str]) -> str:
+    """Return the line of a shell that sets a variable."""
+    name, value = variable
+    if sys.platform == "win32":
+        return f"$env:{name} = '{value}'"
+    return f"export {name}={shlex.quote(value)}"
 
 
 class _Ending:
-    """Ctrl-C and a request to end stop what was started; a second one does not cut that short."""
+    """Ctrl-C and SIGTERM stop what was started; a second one does not cut that short."""
 
     def __init__(self) -> None:
         self._asked = False
         self._before = {ending: signal.getsignal(ending) for ending in (signal.SIGINT, signal.SIGTERM)}
-        self._told_before = sys.unraisablehook
+        self._hook_before = sys.unraisablehook
 
     def __enter__(self) -> Self:
         sys.unraisablehook = self._lost
@@ -177,12 +211,12 @@ class _Ending:
     ) -> None:
         for ending, handler in self._before.items():
             signal.signal(ending, handler)
-        sys.unraisablehook = self._told_before
+        sys.unraisablehook = self._hook_before
         if self._asked and isinstance(error, RuntimeError):  # what DuckDB makes of an interrupted query
             raise KeyboardInterrupt from error
 
     def stop_if_asked(self) -> None:
-        """Raise KeyboardInterrupt if the end was asked for where that could not end anything."""
+        """Raise KeyboardInterrupt if the end was requested while nothing could be ended."""
         if self._asked:
             raise KeyboardInterrupt
 
@@ -198,4 +232,4 @@ class _Ending:
     def _lost(self, what: "sys.UnraisableHookArgs") -> None:
         """Python prints what a finalizer raises, and goes on; `stop_if_asked` knows of the end."""
         if what.exc_type is not KeyboardInterrupt:
-            self._told_before(what)
+            self._hook_before(what)

@@ -1,5 +1,6 @@
-"""The page: one HTML file that needs no network and no script. Everything in it is as of when it was written."""
+"""Fills the templates in. Jinja2 escapes every value; `<bdi>` keeps a name's direction of writing to itself."""
 
+import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,28 +8,32 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.ext import Extension
+from markupsafe import Markup
 
 from cli.judgement import Filters, Freshness, Judged, summary
-from cli.page.html import Content, Markup, heard, isolated, joined, link, table, tag, with_code
-from cli.page.monitor import monitor
-from cli.page.signs import definitions, mark, sign
+from cli.page import monitor as runs_section
 from cli.page.timeline import timeline
-from cli.page.tokens import Known, entry
+from cli.page.tokens import TokenEntry, token_entry
 from cli.rows import ChangeRow, InspectionRow, RunRow
+from cli.view import connectors
 from shared import __version__
 from shared.guidance.guidance import Guidance
 from shared.model.tokens import Health
-from shared.words import count, kind, moment, moment_if_known, span
+from shared.words import count, duration, kind, moment, moment_if_known, span
 
 GENERATOR: Final = "ADE Token Monitor"
-"""What every page says in its head that it was written by."""
+"""The program that wrote a page, as its head names it."""
 
-_STYLE: Final = Markup(Path(__file__).with_name("style.css").read_text("utf-8").strip())
+_FOLDER: Final = Path(__file__).parent
 _OPENED: Final = 5
-"""Entries that are unfolded from the beginning: the worst."""
-
+"""Entries to unfold: the worst."""
 _RECENT: Final = 15
+_OUTCOME_SIGNS: Final = {"succeeded": "healthy", "degraded": "warning", "failed": "critical"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,204 +48,143 @@ class Picture:
     inspections: Mapping[tuple[str, str], InspectionRow]
     """By connector and row key."""
     missing: Sequence[str]
-    """What could not be read beside the tokens, a sentence or two each."""
+    """What could not be read beside the tokens, one or two sentences each."""
     now: datetime
     source: str
     """What the page was made from, as a part of a sentence."""
     workbook: str | None
 
 
+class _Unindented(Extension):
+    """Drops the indentation of the templates, which is for those who edit them."""
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:  # noqa: ARG002
+        return re.sub(r"\n[ ]+", "\n", source)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        extensions=[_Unindented],
+        finalize=lambda value: f"{value:g}" if isinstance(value, float) else value,
+    )
+    environment.filters |= {
+        "duration": duration,
+        "kind": kind,
+        "moment": moment_if_known,
+        "number_of": count,
+        "read": connectors,
+        "thousands": lambda number: f"{number:,}",
+    }
+    environment.tests["https"] = lambda address: urlsplit(address).scheme == "https"
+    environment.globals |= {"OUTCOME_SIGNS": _OUTCOME_SIGNS, "OPENED": _OPENED, "DAYS": runs_section.DAYS}
+    return environment
+
+
 def render(picture: Picture, guidance: Guidance) -> str:
-    """The whole file."""
-    allowed = b64encode(sha256(str(_STYLE).encode()).digest()).decode()
-    title = f"Apple tokens, {moment(picture.now)}"
-    head = (
-        tag("meta", charset="utf-8"),
-        # As the browser would not let anything else in, nothing that a name may hold can call out.
-        tag(
-            "meta",
-            http_equiv="Content-Security-Policy",
-            content=f"default-src 'none'; style-src 'sha256-{allowed}'; base-uri 'none'; form-action 'none'",
-        ),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("meta", name="referrer", content="no-referrer"),
-        tag("meta", name="robots", content="noindex"),
-        tag("meta", name="generator", content=f"{GENERATOR} {__version__}"),
-        tag("title", title),
-        tag("style", _STYLE),
-    )
-    body = (
-        tag("a", "Skip to what needs attention", href="#attention", class_="skip"),
-        definitions(),
-        _header(picture),
-        tag("main", _sections(picture, guidance), id="main"),
-        _footer(picture),
-    )
-    html = tag("html", tag("head", head), "\n", tag("body", body), lang="en")
-    return f"<!doctype html>\n{html}\n"
-
-
-def _header(picture: Picture) -> Markup:
-    judged = picture.judged
-    age = f", {_before(judged.checked_on, picture.now)}" if judged.checked_on else ""
-    return tag(
-        "header",
-        tag("p", GENERATOR, class_="brand"),
-        tag("h1", "Apple tokens in Intune"),
-        tag("p", f"As of {moment(picture.now)}{age}. This page does not change by itself.", class_="quiet"),
+    """Return the whole file."""
+    style = Markup((_FOLDER / "style.css").read_text("utf-8").strip())  # noqa: S704 # our own file
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            generator=GENERATOR,
+            version=__version__,
+            style=style,
+            style_hash=b64encode(sha256(style.encode()).digest()).decode(),
+            now=picture.now,
+            source=picture.source,
+            workbook=picture.workbook,
+            **_context(picture, guidance),
+        )
     )
 
 
-def _before(checked_on: datetime, now: datetime) -> str:
+def _context(picture: Picture, guidance: Guidance) -> dict[str, Any]:
+    """Return what the sections show."""
+    judged, now = picture.judged, picture.now
+    tokens = list(_entries(picture, guidance))
+    recent, older = _recent(picture.changes, tokens)
+    return {
+        "age": f", {_age(judged.checked_on, now)}" if judged.checked_on else "",
+        "messages": [*judged.messages, *picture.missing],
+        "reliable": judged.freshness.reliable,
+        "verdict": _verdict(judged),
+        "counts": judged.counts,
+        "filtered": None if picture.filters == Filters() else " ".join(summary(judged, picture.filters, now)),
+        "connectors": list(_by_connector(picture)),
+        "tokens": tokens,
+        "attention": [one for one in tokens if one.row.health > Health.INFO],
+        "others": [one for one in tokens if one.row.health <= Health.INFO],
+        "timeline": timeline(judged.rows, [one.anchor for one in tokens], now),
+        "recent": recent,
+        "older": older,
+        "monitor": runs_section.monitor(picture.runs, now),
+        "run_id": judged.runs[0].run_id if judged.runs else None,
+    }
+
+
+def _entries(picture: Picture, guidance: Guidance) -> Iterable[TokenEntry]:
+    history: dict[tuple[str, str], list[ChangeRow]] = {}
+    for change in picture.changes:
+        history.setdefault((change.connector, change.row_key), []).append(change)
+    for number, row in enumerate(picture.judged.rows, 1):
+        key = row.connector, row.row_key
+        yield token_entry(row, f"t{number}", history.get(key, []), picture.inspections.get(key), guidance)
+
+
+def _age(checked_on: datetime, now: datetime) -> str:
     if checked_on > now:
         return f"checked at {moment(checked_on)}"
     return f"{span(now - checked_on)} after the last check"
 
 
-def _sections(picture: Picture, guidance: Guidance) -> Iterable[Content]:
-    judged = picture.judged
-    history: dict[tuple[str, str], list[ChangeRow]] = {}
-    for change in picture.changes:
-        history.setdefault((change.connector, change.row_key), []).append(change)
-    known = [
-        Known(
-            row,
-            f"t{number}",
-            history.get((row.connector, row.row_key), []),
-            picture.inspections.get((row.connector, row.row_key)),
-        )
-        for number, row in enumerate(judged.rows, 1)
-    ]
-    attention = [one for one in known if one.row.health > Health.INFO]
-    others = [one for one in known if one.row.health <= Health.INFO]
-    yield _banner(judged, picture.missing)
-    yield _section("glance", "At a glance", _glance(picture))
-    yield _section(
-        "attention",
-        f"Needs attention ({len(attention):,})",
-        [entry(one, guidance, opened=number < _OPENED) for number, one in enumerate(attention)]
-        or tag("p", "No token needs attention." if judged.freshness.reliable else "Whether one does is not known."),
-    )
-    rows, anchors = [one.row for one in known], [one.anchor for one in known]
-    if rows:
-        yield _section("expiries", "Expiries", timeline(rows, anchors, picture.now))
-    if others:
-        told = f"Nothing to do ({len(others):,})"
-        yield _section("others", told, [entry(one, guidance, opened=False) for one in others])
-    yield _section("changes", "Recent changes", _recent(picture.changes, known))
-    yield _section("monitor", "The monitor", monitor(picture.runs, picture.now))
-
-
-def _section(name: str, title: str, content: Content) -> Markup:
-    heading = f"{name}-title"
-    return tag("section", tag("h2", title, id=heading), content, id=name, aria_labelledby=heading)
-
-
-def _banner(judged: Judged, missing: Sequence[str]) -> Markup | None:
-    messages = (*judged.messages, *missing)
-    if not messages:
-        return None
-    broken = not judged.freshness.reliable
-    title = "This page cannot be relied on" if broken else "Read this first"
-    return tag(
-        "section",
-        tag("h2", sign(Health.CRITICAL if broken else Health.WARNING), title, id="banner-title"),
-        tag("ul", (tag("li", with_code(message)) for message in messages)),
-        class_=f"banner {'critical' if broken else 'warning'}",
-        aria_labelledby="banner-title",
-    )
-
-
-def _glance(picture: Picture) -> Iterable[Content]:
-    judged = picture.judged
-    health, verdict = _verdict(judged)
-    yield tag("p", sign(health), verdict, class_="verdict")
-    if judged.rows:
-        yield tag(
-            "ul",
-            (
-                tag("li", tag("strong", f"{number:,}"), mark(health), class_=f"tile {health if number else 'zero'}")
-                for health, number in judged.counts.items()
-            ),
-            class_="tiles",
-        )
-    if picture.filters != Filters():
-        yield tag("p", "Only what was asked for is on this page. ", *summary(judged, picture.filters, picture.now))
-    yield _by_connector(picture)
-
-
 def _verdict(judged: Judged) -> tuple[Health, str]:
+    """Return the page's first sentence, with its sign."""
     counts = judged.counts
     if judged.freshness is Freshness.NONE:
         return Health.UNKNOWN, "There is no data."
     if not judged.freshness.reliable:
-        why = "too old to go by" if judged.freshness is Freshness.STALE else "of unknown age"
-        return Health.UNKNOWN, f"The data is {why}. It is shown as it was."
-    for health, told in (
-        (Health.CRITICAL, "in a critical state. Somebody should look now."),
-        (Health.UNKNOWN, "not known to be well. Somebody should look now."),
-        (Health.WARNING, "asking for something soon."),
+        why = "too old to rely on" if judged.freshness is Freshness.STALE else "of an unknown age"
+        return Health.UNKNOWN, f"The data is {why}. This page shows it unchanged."
+    for health, words in (
+        (Health.CRITICAL, "in a critical state. Act now."),
+        (Health.UNKNOWN, "in an unknown state. Act now."),
+        (Health.WARNING, "in need of action soon."),
     ):
-        if counts[health]:
-            number = counts[health]
-            return health, f"{count(number, 'token')} {'is' if number == 1 else 'are'} {told}"
+        if number := counts[health]:
+            return health, f"{count(number, 'token')} {'is' if number == 1 else 'are'} {words}"
     if judged.unread:
         return Health.UNKNOWN, "Not everything could be read."
-    return Health.HEALTHY, "All is well." if judged.rows else "Nothing is wrong with what was asked for."
+    return Health.HEALTHY, "Everything is healthy." if judged.rows else "Nothing that was asked for needs action."
 
 
-def _by_connector(picture: Picture) -> Markup | None:
+def _by_connector(picture: Picture) -> Iterable[tuple[str, list[int], str]]:
+    """Return each connector's name, its tokens by health, and what the newest check read of it."""
     judged = picture.judged
-    newest = judged.runs[0] if judged.runs else None
-    names = sorted({row.connector for row in judged.rows} | (newest.connectors.keys() if newest else set()))
-    names = [name for name in names if not picture.filters.connectors or name in picture.filters.connectors]
-    if not names:
-        return None
+    results = judged.runs[0].connectors if judged.runs else {}
     counts = Counter((row.connector, row.health) for row in judged.rows)
-    healths = sorted(Health, reverse=True)
-
-    def row(name: str) -> Iterable[Content]:
-        result = newest.connectors.get(name) if newest else None
-        read = "not read" if result is None else result.error or f"{count(result.tokens or 0, 'token')} read"
-        return kind(name), *(f"{counts[name, health]:,}" for health in healths), read
-
-    heads = (joined((sign(health), tag("span", str(health).capitalize(), class_="word"))) for health in healths)
-    header = ("Connector", *heads, "Newest check")
-    return table("Tokens by connector and health", header, map(row, names))
+    for name in sorted({row.connector for row in judged.rows} | results.keys()):
+        if not picture.filters.connectors or name in picture.filters.connectors:
+            result = results.get(name)
+            read = "not read" if result is None else result.error or f"{count(result.tokens or 0, 'token')} read"
+            yield kind(name), [counts[name, health] for health in judged.counts], read
 
 
-def _recent(changes: Sequence[ChangeRow], known: Sequence[Known]) -> Iterable[Content]:
-    here = {(one.row.connector, one.row.row_key): one for one in known}
-    ordered = sorted((one for one in changes if one.changed_on), key=_when, reverse=True)
-    if not ordered:
-        yield tag("p", "None are on record.")
-        return
+def _recent(
+    changes: Sequence[ChangeRow], tokens: Iterable[TokenEntry]
+) -> tuple[list[tuple[ChangeRow, str | None, str, str]], int]:
+    """Return the newest changes, each with its token's anchor, name and the rest of its sentence, and how many more."""
+    here = {(one.row.connector, one.row.row_key): one for one in tokens}
+    dated = [(one.changed_on, one.name, one) for one in changes if one.changed_on]
+    ordered = [change for _, _, change in sorted(dated, key=lambda one: one[:2], reverse=True)]
 
-    def row(change: ChangeRow) -> Iterable[Content]:
-        token = here.get((change.connector, change.row_key))
-        quoted = f"'{change.name}'"
+    def shown(change: ChangeRow) -> tuple[ChangeRow, str | None, str, str]:
+        token, quoted = here.get((change.connector, change.row_key)), f"'{change.name}'"
         rest = change.sentence.removeprefix(quoted) if change.sentence.startswith(quoted) else f": {change.sentence}"
-        shown = tag("a", isolated(token.row.label), href=f"#{token.anchor}") if token else isolated(change.name)
-        return moment_if_known(change.changed_on), mark(change.health), joined((shown, rest))
+        return change, token and token.anchor, token.row.label if token else change.name, rest
 
-    rows = list(map(row, ordered[:_RECENT]))
-    yield table("Recent changes of all tokens, newest first", ("When", heard("Health"), "What"), rows, told=True)
-    if len(ordered) > _RECENT:
-        older = count(len(ordered) - _RECENT, "older change")
-        yield tag("p", f"And {older}, beside the tokens that they are of.", class_="quiet")
-
-
-def _when(change: ChangeRow) -> tuple[datetime, str]:
-    assert change.changed_on is not None  # noqa: S101 # chosen so
-    return change.changed_on, change.name
-
-
-def _footer(picture: Picture) -> Markup:
-    newest = picture.judged.runs[0] if picture.judged.runs else None
-    parts: list[Content] = [f"Written by {GENERATOR} {__version__} from {picture.source}."]
-    if newest and newest.run_id:
-        parts.append(f" The newest check is the run {newest.run_id}.")
-    if picture.workbook:
-        parts += [" ", link(picture.workbook, "The workbook"), " shows what is true now."]
-    return tag("footer", tag("p", joined(parts)))
+    return list(map(shown, ordered[:_RECENT])), max(len(ordered) - _RECENT, 0)

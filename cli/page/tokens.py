@@ -1,57 +1,65 @@
-"""A token's entry on the page: what is wrong, the steps, what is known of it, its devices, its history."""
+"""The tokens' entries on the page: what is wrong, the steps, what is known of each, its devices, its history."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from cli.page.html import Content, Markup, heard, isolated, joined, link, table, tag
-from cli.page.signs import mark, sign
 from cli.rows import ChangeRow, FindingRow, InspectionRow, StatusRow
 from cli.view import doubt
+from shared.guidance.catalogue import Entry
 from shared.guidance.guidance import Guidance
 from shared.model.tokens import Health
-from shared.words import count, counted, kind, moment, moment_if_known
+from shared.words import count, counted, moment
+
+type Pairs = list[tuple[str, str]]
 
 _CHANGES: Final = 12
-"""Of a token's history; `history TOKEN` shows all of it."""
+"""Changes of one token to show; `history TOKEN` shows all."""
 
 
-class Known(NamedTuple):
-    """A token with all that is known of it."""
+class FindingEntry(NamedTuple):
+    """A finding, and what the catalogue says of it."""
+
+    finding: FindingRow
+    action: str | None
+    guide: Entry | None
+    explanation: Pairs
+
+
+class TokenEntry(NamedTuple):
+    """All that the page shows of a token."""
 
     row: StatusRow
     anchor: str
-    changes: Sequence[ChangeRow]
-    """Newest first."""
+    expiry: str
+    headline: str | None
+    doubts: list[str]
+    findings: list[FindingEntry]
+    facts: Pairs
     inspection: InspectionRow | None
+    device_counts: Pairs
+    device_notes: Pairs
+    changes: Sequence[ChangeRow]
+    older_changes: int
 
 
-def entry(known: Known, guidance: Guidance, *, opened: bool) -> Markup:
-    """The token, folded up unless `opened`."""
-    row = known.row
-    details = (_facts(row), _devices(known.inspection), _history(known.changes))
-    return tag(
-        "details",
-        tag(
-            "summary",
-            mark(row.health),
-            tag("h3", isolated(row.label)),
-            tag("span", kind(row.connector), class_="kind"),
-            tag("span", _expiry(row), class_="date"),
-            tag("span", _headline(row), class_="headline") if row.health > Health.HEALTHY else None,
-        ),
-        tag(
-            "div",
-            tag("span", id=known.anchor),  # a link to what is folded up unfolds it
-            (tag("p", sign(Health.UNKNOWN), " ", doubt(problem), class_="doubt") for problem in row.problems),
-            (_finding(row, finding, guidance) for finding in row.findings if not finding.superseded),
-            tag("details", tag("summary", "Dates, devices and history"), details, class_="more")
-            if row.findings
-            else details,
-            class_="body",
-        ),
-        class_=f"token {row.health}",
-        open=opened,
+def token_entry(
+    row: StatusRow, anchor: str, changes: Sequence[ChangeRow], inspection: InspectionRow | None, guidance: Guidance
+) -> TokenEntry:
+    """Return the token's entry; `changes` are newest first."""
+    return TokenEntry(
+        row=row,
+        anchor=anchor,
+        expiry=_expiry(row),
+        headline=_headline(row) if row.health > Health.HEALTHY else None,
+        doubts=list(map(doubt, row.problems)),
+        findings=[_finding(row, one, guidance) for one in row.findings if not one.superseded],
+        facts=_facts(row),
+        inspection=inspection,
+        device_counts=_device_counts(inspection) if inspection else [],
+        device_notes=_device_notes(inspection) if inspection else [],
+        changes=changes[:_CHANGES],
+        older_changes=max(len(changes) - _CHANGES, 0),
     )
 
 
@@ -66,79 +74,34 @@ def _expiry(row: StatusRow) -> str:
     return f"expired {row.expires_on:%Y-%m-%d}" if row.expired else f"expires {row.expires_on:%Y-%m-%d}{left}"
 
 
-def _finding(row: StatusRow, finding: FindingRow, guidance: Guidance) -> Markup:
-    action, token = row.action(finding, guidance), row.token
-    written = guidance.entry(finding.code, token.connector, token) if token else None
-    title = written.title if written else finding.code
-    found = [("Found", facts)] if (facts := _told(finding.facts)) else []
-    since = f"since {moment(finding.since)}" if finding.since else ""
-    return tag(
-        "section",
-        tag("h4", mark(finding.severity), " ", title, " ", tag("span", since, class_="quiet")),
-        tag("p", finding.summary),
-        tag("p", tag("strong", "What to do: "), action, class_="action") if action else None,
-        tag(
-            "details",
-            tag("summary", "Meaning, cause and steps"),
-            tag("dl", _pairs((*found, ("Meaning", written.meaning), ("Likely cause", written.cause)))),
-            tag(
-                "ol",
-                (tag("li", step.text, " ", tag("span", step.role, class_="role")) for step in written.steps),
-                class_="steps",
-            ),
-            tag(
-                "dl",
-                _pairs(
-                    (
-                        ("Where", link(written.link, written.place, class_="named")),
-                        ("When it clears", written.clears),
-                        ("Read more", [tag("span", link(one.url, one.title), " ") for one in written.sources]),
-                    )
-                ),
-            ),
-            class_="more",
-        )
-        if written and action
-        else None,
-        class_=f"finding {finding.severity}",
-    )
+def _finding(row: StatusRow, finding: FindingRow, guidance: Guidance) -> FindingEntry:
+    token = row.token
+    guide = guidance.entry(finding.code, token.connector, token) if token else None
+    facts = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in finding.facts.items() if value is not None)
+    explanation = [("Found", facts)] if facts else []
+    if guide:
+        explanation += [("Meaning", guide.meaning), ("Likely cause", guide.cause)]
+    return FindingEntry(finding, row.action(finding, guidance), guide, explanation)
 
 
-def _told(facts: Mapping[str, object]) -> str:
-    """A finding's facts: `failing 16, failed 11, blocked 5`."""
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items() if value is not None)
-
-
-def _pairs(pairs: Iterable[tuple[str, Content]]) -> Iterable[Markup]:
-    return (tag("div", tag("dt", name), tag("dd", value)) for name, value in pairs)
-
-
-def _facts(row: StatusRow) -> Markup:
-    code = None if row.last_sync_error_code in {None, 0} else str(row.last_sync_error_code)
-    devices = None if row.synced_devices is None else f"{row.synced_devices:,}"
-    facts = (
+def _facts(row: StatusRow) -> Pairs:
+    code = row.last_sync_error_code
+    return _known(
         ("Expires", _moment(row.expires_on)),
         ("Last successful sync", _moment(row.last_successful_sync)),
-        ("Last sync error code", code),
-        ("Synced devices", devices),
+        ("Last sync error code", str(code) if code else None),
+        ("Synced devices", None if row.synced_devices is None else f"{row.synced_devices:,}"),
         ("Apple ID", row.apple_id),
         ("Type", row.type),
         ("Id", row.id),
         (f"{row.health} since".capitalize(), _moment(row.health_since)),
         ("First seen", _moment(row.first_seen)),
-        ("Intune last told of it", _moment(row.observed_on)),
+        ("Last seen in Intune", _moment(row.observed_on)),
         ("Checked", _moment(row.checked_on)),
     )
-    return tag("dl", _pairs((name, value) for name, value in facts if value), class_="facts")
 
 
-def _moment(instant: datetime | None) -> str | None:
-    return moment(instant) if instant else None
-
-
-def _devices(inspection: InspectionRow | None) -> Markup | None:
-    if inspection is None:
-        return None
+def _device_counts(inspection: InspectionRow) -> Pairs:
     numbers = (
         ("All", inspection.devices),
         ("Without a profile", inspection.without_profile),
@@ -149,35 +112,21 @@ def _devices(inspection: InspectionRow | None) -> Markup | None:
         ("Deleted, and still in the list", inspection.deleted),
         ("Of other sources", inspection.imported),
     )
-    facts: list[tuple[str, Content]] = [(name, f"{number:,}") for name, number in numbers if number is not None]
-    texts: tuple[tuple[str, Content], ...] = (
-        ("By state", counted(inspection.by_state)),
-        ("By platform", counted(inspection.by_platform)),
-        ("Default profiles", _named(inspection.default_profiles)),
+    known = [(name, f"{number:,}") for name, number in numbers if number is not None]
+    return known + _known(("By state", counted(inspection.by_state)), ("By platform", counted(inspection.by_platform)))
+
+
+def _device_notes(inspection: InspectionRow) -> Pairs:
+    return _known(
         ("Newest device", _moment(inspection.newest_device_on)),
-        ("What was not told" if inspection.complete else "Why it is not complete", inspection.error),
+        ("What Graph did not return" if inspection.complete else "Why it is not complete", inspection.error),
         ("What cannot be read", "; ".join(inspection.problems)),
     )
-    facts += [(name, text) for name, text in texts if text]
-    told = f", inspected {moment(inspection.inspected_on)}" if inspection.inspected_on else ""
-    return joined((tag("p", f"Devices{told}", class_="caption"), tag("dl", _pairs(facts), class_="facts")))
 
 
-def _named(profiles: Mapping[str, str | None]) -> Content:
-    return [
-        (", " if number else "", f"{platform}: ", isolated(profile) if profile else "none")
-        for number, (platform, profile) in enumerate(profiles.items())
-    ]
+def _moment(instant: datetime | None) -> str | None:
+    return moment(instant) if instant else None
 
 
-def _history(changes: Sequence[ChangeRow]) -> Markup | None:
-    if not changes:
-        return None
-    rows = [(moment_if_known(one.changed_on), mark(one.health), one.sentence) for one in changes[:_CHANGES]]
-    more = len(changes) - _CHANGES
-    return joined(
-        (
-            table("What changed, newest first", ("When", heard("Health"), "What"), rows, shown=True, told=True),
-            tag("p", f"And {count(more, 'older change')}.", class_="quiet") if more > 0 else None,
-        )
-    )
+def _known(*pairs: tuple[str, str | None]) -> Pairs:
+    return [(name, value) for name, value in pairs if value]

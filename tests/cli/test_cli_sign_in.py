@@ -75,7 +75,7 @@ def refused(operator, *arguments, **environment):
 def test_the_default_credential_without_the_permission_is_refused_before_graph_does(operator):
     operator.sim.identity.roles = ()
     said = refused(operator, "--credential", "default")
-    assert f"carries no permission {ROLE} for Graph; the Azure CLI's never does." in said
+    assert f"has no permission {ROLE} for Graph; the Azure CLI's never has." in said
     assert "--device-code" in said
 
 

@@ -53,7 +53,6 @@ def test_the_row_says_that_it_is_a_test_wherever_somebody_reads_it(operator):
     assert "This is a test" in row["Action"]
     assert "This is a test" in row["Summary"]
     assert len(row["Action"]) <= 200
-    assert row["RunId"].startswith("cli-")
 
 
 def test_the_next_whole_check_ends_it_and_leaves_the_real_alerts(operator):
@@ -71,14 +70,6 @@ def test_a_check_that_is_not_whole_does_not_end_it(operator):
     operator.run("test-alert", "--now")
     operator.sim.ingestion.fail("Custom-AppleTokenFinding_CL", faults.status(400))
     operator.check(ade(), ago=timedelta())
-    assert OPEN in operator.alerts(SOON)
-
-
-def test_an_operator_s_check_does_not_end_it_either(operator):
-    operator.check(ade(), ago=HOUR)
-    operator.run("test-alert", "--now")
-    operator.sim.graph.clock = now
-    assert operator.by_code("check", "--write").returncode == 0
     assert OPEN in operator.alerts(SOON)
 
 

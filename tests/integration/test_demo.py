@@ -1,6 +1,8 @@
 """`python -m cli demo`, as somebody types it."""
 
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -24,8 +26,9 @@ def demo(*arguments, **environment):
     )
 
 
-def test_the_demo_shows_tokens_the_run_and_the_alerts_and_exits_with_0():
-    done = demo("demo")
+def test_the_demo_shows_tokens_the_run_and_the_alerts_and_exits_with_0(tmp_path):
+    page = tmp_path / "demo.html"
+    done = demo("demo", "--report", str(page))
     assert done.returncode == 0, done.stderr
     for told in (
         "✖ critical  Fabrikam Logistics",
@@ -49,7 +52,9 @@ def test_the_demo_shows_tokens_the_run_and_the_alerts_and_exits_with_0():
     assert counted["Contoso Warehouse"][2:5] == ["▲", "74", "0"]
     assert counted["Contoso Labs"][5:7] == ["i", "macOS"]
     assert counted["Contoso HQ"][2:6] == ["412", "0", "0", "-"]
-    assert max(map(len, done.stdout.splitlines())) <= 100
+    assert f"The report page: open {page} in a browser." in done.stdout.splitlines()
+    assert "Needs attention (" in page.read_text("utf-8")
+    assert max(len(line) for line in done.stdout.splitlines() if str(page) not in line) <= 100
     assert "\x1b" not in done.stdout
     assert all(line.endswith(" ...") for line in done.stderr.splitlines())
 
@@ -79,15 +84,15 @@ def test_a_usage_error_is_one_sentence_and_exit_code_3(arguments, told):
 def test_without_node_the_demo_says_so_and_exits_with_3(tmp_path):
     done = demo("demo", PATH=str(tmp_path))
     assert done.returncode == 3
-    assert "node" in done.stderr.lower()
+    assert "Node.js, which runs the Table Storage emulator, is not on the PATH." in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(("arguments", "code"), [(("--keep",), 0), (("--days", "30"), 3)])
-def test_ctrl_c_ends_the_demo_cleanly_and_leaves_nothing_running(ending, arguments, code):
+def test_ctrl_c_ends_the_demo_cleanly_and_leaves_nothing_running(ending, arguments, code, tmp_path):
     with subprocess.Popen(
-        [sys.executable, "-u", "-m", "cli", "demo", *arguments],
+        [sys.executable, "-u", "-m", "cli", "demo", "--report", tmp_path / "demo.html", *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -96,7 +101,7 @@ def test_ctrl_c_ends_the_demo_cleanly_and_leaves_nothing_running(ending, argumen
     ) as process:
         until = time.monotonic() + 60
         for line in process.stdout:
-            if "simulator.look" in line or ("Starting Table" in line and arguments[0] == "--days"):
+            if line.endswith(" doctor\n") or ("Starting Table" in line and arguments[0] == "--days"):
                 break
             assert time.monotonic() < until
         time.sleep(1.5)
@@ -110,20 +115,33 @@ def test_ctrl_c_ends_the_demo_cleanly_and_leaves_nothing_running(ending, argumen
     assert not alive
 
 
-def test_the_kept_tables_can_be_looked_at_with_the_command_that_is_printed():
+def test_a_kept_tenant_serves_the_printed_commands_in_another_process(tmp_path):
     with subprocess.Popen(
-        [sys.executable, "-u", "-m", "cli", "demo", "--keep"],
+        [sys.executable, "-u", "-m", "cli", "demo", "--keep", "--report", tmp_path / "demo.html"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     ) as process:
-        command = next(line.split() for line in process.stdout if "simulator.look" in line)
-        looked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        environment, commands = {"PATH": os.environ["PATH"], "COLUMNS": "100", "PYTHONPATH": str(ROOT)}, []
+        for line in process.stdout:
+            if export := re.match(r"  export (\w+)=(.*)", line):
+                environment[export[1]] = shlex.split(export[2])[0]
+            elif " -m cli " in line:
+                commands.append(shlex.split(line))
+            if line.endswith(" doctor\n"):
+                break
+        done = {words[3]: printed(words, cwd=tmp_path, env=environment) for words in commands}
         process.send_signal(signal.SIGINT)
         process.stdout.read()
-    assert looked.returncode == 0, looked.stderr
-    assert len(looked.stdout.splitlines()) == 16
+    codes = {name: one.returncode for name, one in done.items()}
+    assert codes == {"status": 2, "report": 0, "history": 0, "runs": 0, "doctor": 0}, done
+    assert "Fabrikam Logistics" in done["status"].stdout
+    assert (tmp_path / "report.html").exists()
+
+
+def printed(words, **options):
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, **options)
 
 
 LOST = """
