@@ -207,7 +207,7 @@ class _Check:
 def _fault(what: str, error: Exception) -> str:
     """A fault of ours or of a library, with its place in the log."""
     _log.error("A fault while %s", what, exc_info=error)
-    return f"A fault of the monitor while {what} ({type(error).__name__}); its log tells where."
+    return f"A fault of the monitor while {what} ({type(error).__name__}); its log has the details."
 
 
 def _tell(run: Run) -> None:

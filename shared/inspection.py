@@ -1,8 +1,7 @@
-"""The inspection: a look at the devices of each ADE token that is due, which counts, and judges nothing.
+"""Runs an inspection, which counts the devices of each ADE token that is due, and judges nothing.
 
-A run may die at any request, meet another run, or end before it is done. So what a token's row says is replaced as a
-whole, on condition that it is as this run read it; and the counts of the last complete inspection go only when new ones
-come.
+A run may die at any request, overlap another run, or end early. So a token's row is replaced as a whole, only if it is
+unchanged since this run read it, and the counts of the last complete inspection stay until new ones replace them.
 """
 
 import asyncio
@@ -32,32 +31,31 @@ from shared.token_inspection import Look, due
 _log: Final = logging.getLogger(__name__)
 
 AT_ONCE: Final = 16
-"""Tokens that are inspected side by side. Whatever their number, their calls go at the pace of `shared.graph.pace`."""
+"""The number of tokens that are inspected side by side. All their calls share the pace of `shared.graph.pace`."""
 
 READING_ENDS: Final = 0.85
 """Shares of the run's time at which its parts end; the rest is for saving, and for closing the clients."""
 SAVING_ENDS: Final = 0.95
 
 EVENTS_SHARE: Final = 0.1
-"""The most of the run's time that the tenant's events may take: the tokens wait for them, and they raise nothing."""
+"""The largest share of the run's time for the tenant's events: the tokens wait for them, and they raise no alert."""
 
 _OLDEST_EVENTS: Final = timedelta(days=7)
 _FIRST_EVENTS: Final = timedelta(days=1)
-"""How far back events are looked for: since the last inspection within the first, or without one the second."""
+"""The age of the oldest events: since the last inspection within the first, or without an inspection the second."""
 
 _LONGEST_ERROR: Final = 2_000
 _MOST_LOGGED: Final = 20
-"""Tokens whose failure the log tells one by one; Graph can fail for thousands."""
+"""The number of tokens whose failures are logged one by one; Graph can fail for thousands."""
 
 
 async def inspect(settings: Settings, clients: Clients, *, run_id: str, now: datetime) -> Counter[str]:
-    """Inspect every token that is due, as far as the time goes; tell of how many what became.
+    """Inspect every token that is due, as far as time permits, and log how many were inspected.
 
-    `now` is the start of the run. Ends within `inspect_timeout_seconds`. A token that fails is told in its row and in
-    the log.
+    `now` is the start of the run, which ends within `inspect_timeout_seconds`. A token's failure is in its row and log.
 
     Raises:
-        StoreError: where what is remembered could not be read, or what was found could not be kept.
+        StoreError: if the last inspections could not be read, or the new ones could not be saved.
 
     """
     return await _Inspector(settings, clients, run_id, now).run()
@@ -107,17 +105,17 @@ class _Inspector:
             raise StoreError(self._out_of_time("loading")) from None
 
     async def _read_events(self, inspections: list[Inspection | None]) -> None:
-        """Intune's record of failed enrollments, once for all tokens. Without it, the inspection goes on."""
+        """Return Intune's record of failed enrollments, once for all tokens; without it, the inspection continues."""
         if not self._settings.enrollment_events or not inspections:
             return
         try:
             async with asyncio.timeout(EVENTS_SHARE * self._settings.inspect_timeout_seconds):
                 self._events = await self._reader.events(min(map(self._events_since, inspections)))
         except TimeoutError:
-            self._events_error = "Graph did not tell all of them in time."
+            self._events_error = "Graph did not return all of them in time."
         except GraphError as error:
-            told = failure(self._graph, Connector.ADE, error, EVENTS_ROLE)
-            self._events_error = str(replace(told, message=None))  # it is long, and the remedy says the same
+            refused = failure(self._graph, Connector.ADE, error, EVENTS_ROLE)
+            self._events_error = str(replace(refused, message=None))  # it is long, and the remedy says the same
         except Exception as error:  # noqa: BLE001 # as in `_inspected`
             self._events_error = _fault("reading events of failed enrollments", error)
         if self._events_error:
@@ -138,13 +136,13 @@ class _Inspector:
         return Events(since=since, by_category=self._counted[since], error=self._events_error)
 
     async def _work(self, queue: Iterator[Status], inspections: Inspections) -> None:
-        """Take tokens from the queue that all share, as long as there is time."""
+        """Inspect tokens from the queue that all workers share, as long as there is time."""
         while not self._pace.over and (status := next(queue, None)) is not None:
             outcome, found = await self._inspected(status, inspections.known.get(status.token.id))
             await self._save(outcome, found, inspections.etag(status.token.id))
 
     async def _inspected(self, status: Status, before: Inspection | None) -> tuple[str, Inspection]:
-        """How it went, and what is to be remembered of the token now."""
+        """Return the outcome, and what is to be remembered of the token."""
         look = Look(self._reader, status, before, self._settings, run_id=self._run_id, now=self._now)
         try:
             return "complete", await look.complete(self._events_of(before))
@@ -177,7 +175,7 @@ class _Inspector:
         return f"Time ran out while {what} ({limit}{f'; {why}' if why else ''})."
 
     def _tell(self, number: int) -> None:
-        """A line for each token that failed, up to a number, and one for the run. No line names a device."""
+        """Log a line for each token that failed, up to a number, and one for the run. No line names a device."""
         for failed in self._failures[:_MOST_LOGGED]:
             _log.warning("Devices could not be inspected: %s", failed)
         if len(self._failures) > _MOST_LOGGED:
@@ -186,6 +184,6 @@ class _Inspector:
 
 
 def _fault(what: str, error: Exception) -> str:
-    """A fault of ours or of a library, with its place in the log."""
+    """Log a bug of the app or a library, with its traceback."""
     _log.error("A fault while %s", what, exc_info=error)
-    return f"A fault of the monitor while {what} ({type(error).__name__}); its log tells where."
+    return f"A fault of the monitor while {what} ({type(error).__name__}); its log has the details."

@@ -1,4 +1,4 @@
-"""One token of an inspection: which are due, where a look begins, how far it came, and what is remembered of it."""
+"""Inspects one token: which tokens are due, where an inspection begins, its progress, and what is remembered of it."""
 
 import asyncio
 import logging
@@ -19,21 +19,21 @@ from shared.text import bounded
 _log: Final = logging.getLogger(__name__)
 
 LONGEST_PAUSE: Final = timedelta(days=1)
-"""An inspection that was begun earlier is begun anew: its counts would be old before it ended."""
+"""An older unfinished inspection starts again: its counts would be old before it ended."""
 
 _DAY: Final = timedelta(days=1)
 
 _LONGEST_NOTES: Final = 2_000
 
 _NOT_THE_POSITION: Final = frozenset({401, 403, 408, 429, 503, 504})
-"""HTTP statuses that do not say that Graph no longer takes the position which was asked for."""
+"""HTTP statuses that do not mean that Graph no longer accepts the requested position."""
 
 
 def due(statuses: Iterable[Status], known: Mapping[str, Inspection], now: datetime, every: timedelta) -> list[Status]:
-    """The ADE tokens that are to be inspected, the one whose last turn is longest ago first.
+    """Return the ADE tokens that are due, the one whose last attempt is longest ago first.
 
-    A token that fails waits like any other: by its last turn, and not by its last success, or a few that always fail
-    would keep the others from theirs. Among equals, one that is left unfinished goes first.
+    A token that fails waits like any other: by its last attempt, and not by its last success. Otherwise a few tokens
+    that always fail would hold up the others. Among equals, an unfinished inspection goes first.
     """
 
     def place(status: Status) -> tuple[datetime, bool, str]:
@@ -49,8 +49,8 @@ def due(statuses: Iterable[Status], known: Mapping[str, Inspection], now: dateti
 def _is_due(inspection: Inspection | None, now: datetime, every: timedelta) -> bool:
     if inspection is None or inspection.last is None or inspection.pause:
         return True
-    # The timer fires some milliseconds late, now more and now less, which must not cost an hour. An instant far ahead
-    # of now is none.
+    # The timer fires a varying number of milliseconds late, which must not cost an hour. An instant far in the future
+    # does not count.
     waited = now - inspection.last.on.replace(second=0, microsecond=0)
     return waited >= every or waited < -_DAY
 
@@ -77,19 +77,19 @@ class Look:
         self._now = now
         self._notes: list[str] = []
         self._pages: Pages | None = None
-        """The list, once a page of it was counted."""
+        """The list, after a page of it was counted."""
         pause = before.pause if before else None
         old = pause is not None and not timedelta() <= now - pause.began_on <= LONGEST_PAUSE
         self._start_from(None if old else pause)
 
     async def complete(self, events: Events | None) -> Inspection:
-        """Count the devices, read the profiles beside them, and return what is to be remembered.
+        """Count the devices, read the profiles at the same time, and return what is to be remembered.
 
-        That profiles cannot be read takes nothing from the counts.
+        If the profiles cannot be read, the counts are complete all the same.
 
         Raises:
-            GraphError: where Graph does not bring the devices; see `unfinished`.
-            TimeoutError: where these take longer than the run.
+            GraphError: if Graph does not return the devices; see `unfinished`.
+            TimeoutError: if this takes longer than the run.
 
         """
         async with asyncio.timeout_at(self._reader.ends):
@@ -120,7 +120,7 @@ class Look:
         return counts
 
     async def _beside[T](self, what: str, read: Callable[[str], Awaitable[T]]) -> T | None:
-        """Return what `read` brings for the token; None, and a note, where it brings nothing."""
+        """Return the result of `read` for the token; None, and a note, if it fails."""
         try:
             async with asyncio.timeout_at(self._reader.ends):
                 return await read(self._token_id)
@@ -128,11 +128,11 @@ class Look:
             why = self._reader.explained(error)
         except TimeoutError:
             why = "The run's time is over."
-        self._notes.append(f"Graph does not tell the {what}: {why}")
+        self._notes.append(f"Graph does not return the {what}: {why}")
         return None
 
     def _disagreed(self, inspected: Inspected) -> tuple[datetime | None, datetime | None]:
-        """The first and the newest inspection, one after the other, whose list disagrees with the token's own count."""
+        """Return the first and the newest of consecutive inspections whose list disagrees with the token's count."""
         before = self._before
         if inspected.synced_devices is None:  # speaks neither for nor against
             return (before.disagreed_first, before.disagreed_last) if before else (None, None)
@@ -141,9 +141,9 @@ class Look:
         return (before and before.disagreed_first) or inspected.on, inspected.on
 
     def unfinished(self, error: str, *, keep: bool = True) -> Inspection:
-        """What is to be remembered where `complete` did not come to its end: why, and all that was known before.
+        """Return what is to be remembered if `complete` did not end: the reason, and all that was known before.
 
-        With `keep`, how far it came, too; without, the next run starts over.
+        With `keep`, this includes the progress; without it, the next run starts again.
         """
         before, most = self._before or self._blank(), self._settings.device_examples
         last = before.last and replace(before.last, counts=with_examples(before.last.counts, most))
@@ -168,7 +168,7 @@ class Look:
         return Pause(began_on=self._began_on, position=position, pages=number, counts=self._tally.counts())
 
     async def _first(self) -> tuple[Pages, list[Device | None]]:
-        """The list, and the first page of it to count: where an earlier run stopped, or its very first."""
+        """Return the list and its first page to count: where an earlier run stopped, or the beginning."""
         pages = self._resumed()
         if pages is not None:
             try:

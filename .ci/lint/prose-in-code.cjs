@@ -1,4 +1,4 @@
-// A plugin of textlint that hands it the comments and the sentences in strings of code, without `code` and {values}.
+// A plugin of textlint that hands it the comments and the sentences in strings of code, without `code`, {values} and addresses.
 const HASH = /(?<=^|\s)#.*/;
 const DOUBLE = /"(?:\\.|[^"\\\n])*"/;
 const SINGLE = /'(?:\\.|[^'\\\n])*'/;
@@ -13,7 +13,7 @@ const PROSE = {
   ".yml": YAML,
 };
 const SENTENCE = /\S\s+\S+\s+\S/;
-const PIECE = /(?<=^|[`}\n])[^`{}\n]+(?=$|[`{\n])/g;
+const PIECE = /`[^`\n]*`|\{[^{}\n]*\}|https?:\S+|((?:(?!https?:)[^`{\n])+)/g;
 
 function node(type, text, start, end, more) {
   const place = (index) => {
@@ -36,7 +36,8 @@ class Processor {
         const children = [];
         for (const { 0: part, index } of text.matchAll(prose)) {
           if (!SENTENCE.test(part)) continue;
-          for (const { 0: piece, index: offset } of part.matchAll(PIECE)) {
+          for (const { 1: piece, index: offset } of part.matchAll(PIECE)) {
+            if (!piece) continue;
             const range = [index + offset, index + offset + piece.length];
             const words = node("Str", text, ...range, { value: piece });
             children.push(node("Paragraph", text, ...range, { children: [words] }));

@@ -10,8 +10,10 @@ const PRIVATE_WORDS = [
   ["what an operator types", "the commands"],
 ];
 
+// Defaults that would change names: of a file, an option, a role, and an app of Microsoft's.
+const NAMES = ["readme(s)?", "JSON", "web[- ]?site(s)?", "command ?line tool(s)?"];
+
 module.exports = {
   plugins: { [require.resolve("./prose-in-code.cjs")]: true },
-  // Website Contributor is a role of Azure, Microsoft Graph Command Line Tools a client, and json the value of an option.
-  rules: { terminology: { terms: PRIVATE_WORDS, exclude: ["ID", "JSON", "Readme", "web[- ]?site(s)?", "command ?line tool(s)?"] } },
+  rules: { terminology: { terms: PRIVATE_WORDS, exclude: ["ID", ...NAMES] } },
 };

@@ -11,13 +11,13 @@ def sentence(change: Change) -> str:
     findings = [field for field in change.fields if field.field == "finding"]
     if change.old_health is None or any(field.field == "first_seen" for field in change.fields):
         found = ", ".join(_state(field.new) for field in findings if field.new)
-        told = f"was seen for the first time: {change.health}{found and ', with '}{found}"
+        changes = f"was seen for the first time: {change.health}{found and ', with '}{found}"
     else:
         moved = ", ".join(_moved_finding(field) for field in findings)
         went = f"went from {change.old_health} to" if change.old_health != change.health else "is still"
         health = f"{went} {change.health}{moved and ': '}{moved}" if moved or went != "is still" else ""
-        told = "; it ".join(text for text in (*map(_moved, change.fields), health) if text) or "changed"
-    return f"{quoted(change.token_name)} {told}."
+        changes = "; it ".join(text for text in (*map(_moved, change.fields), health) if text) or "changed"
+    return f"{quoted(change.token_name)} {changes}."
 
 
 def _moved(field: FieldChange) -> str:

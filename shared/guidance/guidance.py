@@ -1,7 +1,7 @@
-"""What a finding means and what to do about it, in words.
+"""Explains findings: what they mean and what to do about them.
 
-The texts stand in `guidance.json`; here they are chosen, and dates and numbers put in. Nothing here raises for a value
-that a status or a change can hold, whatever release stored it.
+`guidance.json` contains the texts; this module selects them, and fills in dates and numbers. Nothing here raises for a
+value that a status or a change can contain, whatever release stored it.
 """
 
 import re
@@ -18,20 +18,20 @@ from shared.text import bounded, quoted, shortened
 from shared.words import CLOCK_SKEW, ago, count, span
 
 _DETAIL: Final = 160
-"""Characters of another text from outside."""
+"""The number of characters of another text from outside."""
 
 _ERROR_NAME: Final = 40
-"""Characters of a tenant's name for a code: an action holds at most 200."""
+"""The number of characters of a tenant's name for a code: an action has at most 200."""
 
 _CONDITION: Final = 120
-"""Characters of a condition: the subject of a mail holds it."""
+"""The number of characters of a condition, which the subject of an email contains."""
 
 _NAMED: Final = re.compile(r"\{(\w+)\}")
-"""Where a text takes something in."""
+"""A place where a text takes a value."""
 
 
 class Guidance:
-    """Puts findings into words.
+    """Describes findings.
 
     `sync_error_names` are a tenant's own names for codes (setting `SYNC_ERROR_NAMES`); links lead to the Intune admin
     center of `cloud`.
@@ -47,10 +47,10 @@ class Guidance:
         self._errors |= {code.code: CATALOGUE.sync_errors[code.error] for code in CATALOGUE.sync_codes if code.error}
 
     def entry(self, code: str, connector: Connector, token: Token | None = None) -> Entry:
-        """The whole entry of a finding; with `token`, that of its sync error where that is known or named.
+        """Return the entry of a finding; with `token`, the entry of its sync error if that is known or named.
 
-        Without a token, manager and error code stay general. A code that this release does not know, or not for this
-        connector, gets a general entry.
+        Without a token, manager and error code stay general. A code that is unknown to this release or connector gets a
+        general entry.
         """
         entry, values = self._written(code, connector, token), self._values(token)
         texts = {name: _filled(text, values) for name, text in structs.asdict(entry).items() if isinstance(text, str)}
@@ -63,7 +63,7 @@ class Guidance:
         return structs.replace(entry, **texts, actions=actions, steps=steps)
 
     def action(self, token: Token, finding: Finding) -> str:
-        """What to do, in one sentence of at most 200 characters.
+        """Return what to do, in one sentence of at most 200 characters.
 
         A step of the finding freezes it: it is a dimension of the alert rules, and another sentence is another alert.
         """
@@ -72,7 +72,7 @@ class Guidance:
         return _filled(entry.action_at(finding.tier), self._values(token))
 
     def condition(self, token: Token, finding: Finding, tier: str | None) -> str:
-        """What lasts, in at most 120 characters; with `tier`, where the step has a name worth reading."""
+        """Return the condition that lasts, in at most 120 characters; with `tier`, if the step's name is meaningful."""
         topic = CATALOGUE.findings.get(finding.code)
         text = topic.condition if topic else finding.code
         values = {name: _CONDITIONS[name](token, finding) for name in _NAMED.findall(text) if name in _CONDITIONS}
@@ -80,21 +80,21 @@ class Guidance:
         return f"{bounded(_filled(text, values), _CONDITION - len(step))}{step}"
 
     def summary(self, status: Status, finding: Finding) -> str:
-        """Which token, and what is wrong with it as of `status.checked_on`, in one sentence."""
+        """Return the token and what is wrong with it at `status.checked_on`, in one sentence."""
         return self._summary(status, finding, more=0)
 
     def headline(self, status: Status) -> str:
-        """The worst finding's summary and the number of the others; of a token that has none, how it is."""
+        """Return the worst finding's summary and the number of the others; without a finding, the token's state."""
         if status.findings:
             more = sum(not finding.superseded for finding in status.findings[1:])
             return self._summary(status, status.findings[0], more=more)
         token, now = status.token, status.checked_on
         synced = token.last_successful_sync and f"last synced {_ago(token.last_successful_sync, now)}"
-        told = " and ".join(part for part in (token.expires_on and _expiry(token.expires_on, now), synced) if part)
-        return f"{quoted(status.label)} is {status.health}{told and ': it '}{told}."
+        details = " and ".join(part for part in (token.expires_on and _expiry(token.expires_on, now), synced) if part)
+        return f"{quoted(status.label)} is {status.health}{details and ': it '}{details}."
 
     def probable_cause(self, status: Status) -> str | None:
-        """What may be behind an ADE sync error that neither catalogue nor tenant explains, worded as a guess."""
+        """Return a hedged explanation of an ADE sync error that neither the catalogue nor the tenant explains."""
         error, token = status.finding(Code.SYNC_ERROR), status.token
         if error is None or token.connector is not Connector.ADE or token.sync_error_code in self._errors:
             return None
@@ -146,7 +146,7 @@ def _at(instant: datetime | None, time: str = "") -> str:
 
 
 def _as_found(token: Token, finding: Finding) -> Token:
-    """`token` with the code of a sync error that terms which are not accepted do not end."""
+    """Return `token` with the code of a sync error that terms which are not accepted do not end."""
     code = finding.facts.get("code")
     if finding.code != Code.SYNC_ERROR or token.sync_error_code != TERMS_NOT_ACCEPTED or not isinstance(code, int):
         return token
@@ -154,7 +154,7 @@ def _as_found(token: Token, finding: Finding) -> Token:
 
 
 def _filled(text: str, values: Mapping[str, str], missing: str | None = None) -> str:
-    """`text` with `values` in place of `{name}`, in one pass, so that what is put in is never itself filled."""
+    """Return `text` with `values` in place of `{name}`, in one pass, so that a value is never itself filled."""
     return _NAMED.sub(lambda found: values.get(found[1], missing or found[0]), text)
 
 
@@ -200,18 +200,18 @@ def _seen(status: Status) -> str:
 
 
 def _unless_seen_now(status: Status) -> str:
-    """When the token was last seen; nothing where only its devices were not inspected."""
+    """Return when the token was last seen; nothing if only its devices were not inspected."""
     return "" if status.observed_on == status.checked_on else f"; it was last seen {_seen(status)}"
 
 
 def _listed(finding: Finding) -> str:
-    """At most three of the values that could not be read, and how many more there are."""
-    told = [
+    """Return at most three of the unreadable values, and the number of the others."""
+    values = [
         f"{shortened(name, _ERROR_NAME)} is {'missing' if raw in {None, 'missing'} else quoted(raw, _ERROR_NAME)}"
         for name, raw in finding.facts.items()
     ]
-    more = [count(len(told) - 3, "more value")] if len(told) > 3 else []
-    return ", ".join([*told[:3], *more]) or "a value could not be read"
+    more = [count(len(values) - 3, "more value")] if len(values) > 3 else []
+    return ", ".join([*values[:3], *more]) or "a value could not be read"
 
 
 _PHRASES: Final[Mapping[str, Callable[[Status, Finding], str]]] = {
@@ -226,7 +226,7 @@ _PHRASES: Final[Mapping[str, Callable[[Status, Finding], str]]] = {
     "unreadable": lambda _, finding: _listed(finding),
     "unproven": lambda _, finding: f"; {_detail(finding.facts['reason'])}" if "reason" in finding.facts else "",
 }
-"""What a summary may name beside a finding's facts."""
+"""Return the values that a summary may use in addition to a finding's facts."""
 
 
 _CONDITIONS: Final[Mapping[str, Callable[[Token, Finding], str]]] = {
@@ -237,4 +237,4 @@ _CONDITIONS: Final[Mapping[str, Callable[[Token, Finding], str]]] = {
     "until": lambda _, finding: _at(finding.until),
     "facts": lambda _, finding: ", ".join(f"{name} {value}" for name, value in finding.facts.items()),
 }
-"""What a condition may name."""
+"""Return the values that a condition may use."""

@@ -1,6 +1,6 @@
-"""Which findings hold for a token's devices, from what the last complete inspection counted; and when that is too old.
+"""Evaluates the findings about a token's devices, and whether their last complete inspection is too old.
 
-Pure, like `shared.judging.findings`, whose shapes it shares. The inspection counts and remembers; the check judges.
+Pure, like `shared.judging.findings`, whose types it shares. The inspection counts and stores; the check judges.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,10 +13,10 @@ from shared.model.tokens import Code, Fact, Health, Status
 from shared.text import bounded
 
 FRESH_FOR: Final = timedelta(hours=48)
-"""An inspection that is older is too old, if the token has been known for that long."""
+"""An older inspection is too old, if the token has been known for that long."""
 
 FULL_SYNC: Final = timedelta(days=7)
-"""Between two inspections that are further apart lies a full sync with Apple, which Intune does every 7 days at most.
+"""Inspections that are further apart have a full sync with Apple between them: Intune runs one every 7 days at most.
 https://learn.microsoft.com/mem/intune/enrollment/device-enrollment-program-enroll-ios
 """
 
@@ -25,9 +25,9 @@ _INSTANT: Final = "%Y-%m-%d %H:%M UTC"
 
 
 def devices_without_profile(subject: Subject) -> Found | None:
-    """Devices wait for an enrollment profile: without one they do not enroll.
+    """Return a finding if devices wait for an enrollment profile, without which they do not enroll.
 
-    Where most devices enrolled without a profile's id, newer enrollment policies leave it out, and its absence is no
+    If most devices enrolled without a profile's ID, newer enrollment policies leave it out, and its absence is no
     evidence.
     """
     last = _last(subject)
@@ -45,7 +45,7 @@ def devices_without_profile(subject: Subject) -> Found | None:
 
 
 def enrollment_failing(subject: Subject) -> Found | None:
-    """Enough devices, and enough of them all, failed to enroll or are blocked. Events never raise it."""
+    """Return a finding if enough devices, and enough of all, failed to enroll or are blocked. Events never raise it."""
     last = _last(subject)
     if last is None:
         return None
@@ -59,7 +59,7 @@ def enrollment_failing(subject: Subject) -> Found | None:
 
 
 def devices_missing(subject: Subject) -> Found | None:
-    """The list and the token's own count have disagreed for so long that a full sync lies between."""
+    """Return a finding if list and token's count have disagreed for so long that a full sync lies between."""
     last, inspection = _last(subject), subject.inspection
     if last is None or inspection is None or not inspection.disagreed_first or not inspection.disagreed_last:
         return None
@@ -72,7 +72,7 @@ def devices_missing(subject: Subject) -> Found | None:
 
 
 def no_default_profile(subject: Subject) -> Found | None:
-    """The token has devices of a platform without a default profile. Where Graph does not tell, it stays as it was."""
+    """Return a finding if a platform with devices has no default profile. Unknown defaults change nothing."""
     last = _last(subject)
     if last is None:
         return None
@@ -90,13 +90,13 @@ DEVICE_FINDINGS: Final[Mapping[Code, Check]] = {
     Code.DEVICES_MISSING: devices_missing,
     Code.NO_DEFAULT_PROFILE: no_default_profile,
 }
-"""The checks of a token whose devices were inspected."""
+"""The functions that evaluate a token whose devices were inspected."""
 
 
 def overdue(first_seen: datetime, inspection: Inspection | None, now: datetime) -> bool:
-    """Whether a token that has been known for two days has no complete inspection of the last 48 hours.
+    """Return whether a token that has been known for two days has no complete inspection of the last 48 hours.
 
-    One from further ahead of now than that is none either: nobody knows when it was.
+    An inspection that is dated later than now does not count, because nobody knows when it took place.
     """
     if now - first_seen < FRESH_FOR:
         return False
@@ -104,14 +104,14 @@ def overdue(first_seen: datetime, inspection: Inspection | None, now: datetime) 
 
 
 def age(inspection: Inspection | None) -> str:
-    """What is told of a token whose inspection is overdue, to stand as the reason of `unread`."""
+    """Return the reason of `unread` for a token whose inspection is overdue."""
     if inspection is None or inspection.last is None:
         return "its devices were never inspected as a whole"
     return f"its devices were last inspected as a whole on {inspection.last.on:%Y-%m-%d}"
 
 
 def lateness(late: Sequence[Status], tokens: int, inspections: Mapping[str, Inspection]) -> str | None:
-    """Why the inspections are not fresh: how many tokens, and the name and the failure of the longest without."""
+    """Return why inspections are not fresh: the number of tokens, the name and failure of the most overdue one."""
     if not late:
         return None
 
@@ -122,9 +122,9 @@ def lateness(late: Sequence[Status], tokens: int, inspections: Mapping[str, Insp
     first = min(late, key=lambda status: (last(status), status.label))
     inspection = inspections.get(first.token.id)
     if inspection is None:
-        why = "inspect_devices has never looked at it; see whether it runs"
+        why = "inspect_devices has never inspected it; verify that it runs"
     elif inspection.complete or not inspection.error:
-        why = f"inspect_devices has not looked at it since {inspection.tried_on:{_INSTANT}}; see whether it runs"
+        why = f"inspect_devices has not inspected it since {inspection.tried_on:{_INSTANT}}; verify that it runs"
     else:
         why = bounded(inspection.error, _LONGEST_ERROR)
     hours = FRESH_FOR // timedelta(hours=1)
@@ -140,7 +140,7 @@ def _dated(last: Inspected) -> dict[str, Fact]:
 
 
 def _events(last: Inspected) -> dict[str, Fact]:
-    """Intune's own failure events: over the whole tenant, so they tell something and decide nothing."""
+    """Return facts about Intune's own failure events, which cover the whole tenant and so decide nothing."""
     events = last.events
     if events is None:
         return {}
@@ -148,5 +148,5 @@ def _events(last: Inspected) -> dict[str, Fact]:
     if events.error is not None:
         return {"events": f"not checked: {events.error}"}
     by_number = sorted(events.by_category.items(), key=lambda one: (-one[1], one[0]))
-    told = ", ".join(f"{category} {number}" for category, number in by_number)
-    return {"events": sum(events.by_category.values()), "event_categories": told or None, "events_since": since}
+    categories = ", ".join(f"{category} {number}" for category, number in by_number)
+    return {"events": sum(events.by_category.values()), "event_categories": categories or None, "events_since": since}

@@ -1,7 +1,7 @@
-"""Which findings hold for a token that Graph told of: one small, pure function for each.
+"""Evaluates the findings about a token that Graph listed: one small, pure function for each.
 
-A check takes a `Subject` and returns what it found, or None. `FINDINGS` lists them; `shared.judging.judge` runs them.
-A limit of N is reached at exactly N.
+Each function takes a `Subject` and returns what it found, or None. `FINDINGS` lists them; `shared.judging.judge` runs
+them. A limit of N is reached at exactly N.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,28 +16,28 @@ _DAY: Final = timedelta(days=1)
 
 
 class Subject(NamedTuple):
-    """What a check may look at."""
+    """The values that a function may use."""
 
     token: Token
-    """With the last readable value in place of one that could not be read."""
+    """The token, with the last readable value in place of each unreadable one."""
     before: Status | None
-    """What is remembered; None at first sight, and where the store could not be read."""
+    """The last status; None for a new token, and if the store could not be read."""
     now: datetime
     settings: Settings
     inspection: Inspection | None = None
     """What is known of the token's devices."""
 
     def stored(self, code: Code) -> Finding | None:
-        """The finding as the last run left it."""
+        """Return the finding of that code as the last run left it."""
         return self.before.finding(code) if self.before else None
 
     def since(self, code: Code) -> datetime:
-        """The start of the run that first judged `code`; an instant ahead of now counts as now."""
+        """Return the start of the run that first judged `code`; an instant later than now counts as now."""
         stored = self.stored(code)
         return min(stored.since, self.now) if stored else self.now
 
     def until(self, code: Code) -> datetime:
-        """When a finding about a change ends. It is fixed when the finding begins, since its alert names the day."""
+        """Return when a finding about a change ends, which is fixed when it begins: its alert names the day."""
         stored = self.stored(code)
         if stored and stored.until and stored.since <= self.now:
             return stored.until
@@ -45,16 +45,16 @@ class Subject(NamedTuple):
 
     @property
     def first_seen(self) -> datetime:
-        """The start of the run that first saw the token."""
+        """Return the start of the run that first saw the token."""
         return min(self.before.first_seen, self.now) if self.before else self.now
 
     def cannot_tell(self, field: str, code: Code) -> bool:
-        """Whether the value cannot be read, and `code` did not stand on the last readable one, which was null."""
+        """Return whether the value is unreadable, and `code` did not hold for the last readable one, which was null."""
         return not self.stored(code) and any(value.field == field for value in self.token.unreadable)
 
 
 class Found(NamedTuple):
-    """What a check found."""
+    """The result of a function that found something."""
 
     severity: Health
     tier: str | None = None
@@ -66,7 +66,7 @@ type Check = Callable[[Subject], Found | None]
 
 
 def expired(subject: Subject) -> Found | None:
-    """The expiry is not after now, or VPP says so. The tier moves every 30 days, so that it is told again."""
+    """Return a finding if the token has expired, by date or VPP's state. The tier changes every 30 days."""
     expires_on = subject.token.expires_on
     if expires_on is not None and expires_on <= subject.now:
         days = (subject.now - expires_on) // _DAY
@@ -93,7 +93,7 @@ def _renewal(subject: Subject) -> Mapping[str, Fact]:
 
 
 def expiring(subject: Subject) -> Found | None:
-    """Within the smallest N of the warning and critical days; once announced, until the expiry moves later."""
+    """Return a finding within the smallest limit of days that is reached; it lasts until the expiry moves later."""
     expires_on = subject.token.expires_on
     if expires_on is None or expired(subject):
         return _announced(subject)
@@ -112,7 +112,7 @@ def _announced(subject: Subject) -> Found | None:
 
 
 def renewed(subject: Subject, step: Step) -> bool:
-    """Whether the expiry has moved to a later day than the step announces, and does not lie in the past."""
+    """Return whether the expiry has moved to a later day than the step announces, and is not in the past."""
     expires_on = subject.token.expires_on
     if step.expires_on is None or expires_on is None or expired(subject):
         return False
@@ -120,19 +120,20 @@ def renewed(subject: Subject, step: Step) -> bool:
 
 
 def day(instant: datetime) -> date:
-    """The day in UTC, which is all that an alert says of an instant of expiry."""
+    """Return the day in UTC, because an alert names only the day of an expiry."""
     return instant.astimezone(UTC).date()
 
 
 def terms_not_accepted(subject: Subject) -> Found | None:
-    """Apple published new terms, and nobody accepted them."""
+    """Return a finding if Apple published new terms that nobody accepted."""
     return Found(Health.CRITICAL) if subject.token.sync_error_code == TERMS_NOT_ACCEPTED else None
 
 
 def sync_error(subject: Subject) -> Found | None:
-    """ADE: any other code but 0; critical once it lasts, or with a stale sync. VPP: failed, as severe as staleness.
+    """Return a finding if the last sync failed. ADE: any code but 0; critical when it lasts, or with a stale sync.
 
-    Only a sync that ends well ends it: terms that are not accepted, and a sync that has just begun, do not.
+    VPP: as severe as the stale sync. Only a successful sync ends it: terms that are not accepted, and a sync that has
+    just begun, do not.
     """
     token, stored = subject.token, subject.stored(Code.SYNC_ERROR)
     if token.sync_error_code not in {None, 0, TERMS_NOT_ACCEPTED}:
@@ -167,7 +168,7 @@ def unsynced_since(subject: Subject) -> datetime | None:
 
 
 def lasting(subject: Subject) -> bool:
-    """Whether a sync error has lasted long enough to be critical."""
+    """Return whether a sync error has lasted long enough to be critical."""
     limit = timedelta(hours=subject.settings.sync_error_critical_hours)
     return subject.now - subject.since(Code.SYNC_ERROR) >= limit
 
@@ -186,7 +187,7 @@ def sync_stale(subject: Subject) -> Found | None:
 
 
 def never_synced(subject: Subject) -> Found | None:
-    """No sync on record, for a token that had the time for one."""
+    """Return a finding if no sync is on record for a token that has had time for one."""
     token = subject.token
     if token.connector is Connector.APNS or token.last_successful_sync or token.last_sync or not_set_up(subject):
         return None
@@ -200,16 +201,16 @@ def never_synced(subject: Subject) -> Found | None:
 
 
 def not_set_up(subject: Subject) -> Found | None:
-    """An ADE token that was made and never uploaded: of type `none`, and without an expiry."""
+    """Return a finding for an ADE token that was created and never uploaded: of type `none`, and without an expiry."""
     token = subject.token
     nothing = token.connector is Connector.ADE and token.type == "none" and token.expires_on is None
     return Found(Health.INFO) if nothing and not subject.cannot_tell("expires_on", Code.NOT_SET_UP) else None
 
 
 def invalid(subject: Subject) -> Found | None:
-    """Apple does not take it: VPP's state, or an upload of the push certificate that failed.
+    """Return a finding if Apple does not accept the token: VPP's state, or a failed upload of the push certificate.
 
-    It does not begin with a token that has expired, and does not end by its expiry.
+    It does not begin with a token that has expired, and does not end when the token expires.
     """
     token = subject.token
     if expired(subject):
@@ -223,18 +224,18 @@ def invalid(subject: Subject) -> Found | None:
 
 
 def duplicate_location(subject: Subject) -> Found | None:
-    """Two VPP tokens of one location; as severe as the stale sync that follows from it."""
+    """Return a finding if two VPP tokens have one location; it is as severe as the stale sync that follows from it."""
     return Found(_as_stale(subject)) if subject.token.state == "duplicateLocationId" else None
 
 
 def unreadable(subject: Subject) -> Found | None:
-    """Values that the judgement needs are missing or malformed."""
+    """Return a finding if values that the judgment needs are missing or malformed."""
     facts = {value.property: value.raw for value in subject.token.unreadable}
     return Found(Health.UNKNOWN, facts=facts) if facts else None
 
 
 def apple_id_changed(subject: Subject) -> Found | None:
-    """The Apple ID differs from the remembered one; it is accepted after the time for changes."""
+    """Return a finding if the Apple ID differs from the remembered one; it ends after the time for changes."""
     old, new = subject.before.known_apple_id if subject.before else None, subject.token.apple_id
     if not another_apple_id(old, new):
         return None
@@ -242,12 +243,12 @@ def apple_id_changed(subject: Subject) -> Found | None:
 
 
 def another_apple_id(old: str | None, new: str | None) -> bool:
-    """Apple IDs compare without case; null never differs."""
+    """Return whether two Apple IDs differ, regardless of case; null never differs."""
     return old is not None and new is not None and old.casefold() != new.casefold()
 
 
 def push_topic_changed(subject: Subject) -> Found | None:
-    """The push certificate was created anew, not renewed; enrolled devices are cut off."""
+    """Return a finding if the push certificate was created again, not renewed, which cuts off enrolled devices."""
     before = subject.before
     if before is None or before.known_topic is None or subject.token.topic in {None, before.known_topic}:
         return None
@@ -256,7 +257,7 @@ def push_topic_changed(subject: Subject) -> Found | None:
 
 
 def devices_dropped(subject: Subject) -> Found | None:
-    """After a new successful sync, far fewer devices than before; until most are back."""
+    """Return a finding if a new successful sync brought far fewer devices than before; it lasts until most are back."""
     if subject.before is None:
         return None
     before, now = subject.before.known_devices, subject.token.synced_devices
@@ -270,7 +271,7 @@ def devices_dropped(subject: Subject) -> Found | None:
 
 
 def newly_synced(subject: Subject) -> bool:
-    """Whether a sync succeeded since the last reading."""
+    """Return whether a sync has succeeded since the last reading."""
     last = subject.token.last_successful_sync
     known = subject.before.token.last_successful_sync if subject.before else None
     return last is not None and (known is None or last > known)
@@ -296,18 +297,18 @@ FINDINGS: Final[Mapping[Code, Check]] = {
     Code.PUSH_TOPIC_CHANGED: push_topic_changed,
     Code.DEVICES_DROPPED: devices_dropped,
 }
-"""The checks of a token that was read. `unread` and `removed` are about one that was not: see `shared.judging.judge`.
-Those about its devices are in `shared.judging.device_findings`."""
+"""The functions that evaluate a token that was read. `shared.judging.judge` decides about `unread` and `removed`, and
+`shared.judging.device_findings` about devices."""
 
 
 def findings(subject: Subject, checks: Mapping[Code, Check] = FINDINGS) -> list[Finding]:
-    """The findings that hold, each with the instant since when."""
+    """Return the findings that hold, each with the instant since when."""
     found = ((code, check(subject)) for code, check in checks.items())
     return [stated(subject, code, what) for code, what in found if what]
 
 
 def stated(subject: Subject, code: Code, found: Found) -> Finding:
-    """What was found, as a finding."""
+    """Return a result as a finding."""
     return Finding(
         code=code,
         severity=found.severity,

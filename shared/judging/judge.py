@@ -1,6 +1,6 @@
-"""The judgement: readings, what is remembered, the clock and the thresholds go in; each token's status comes out.
+"""Judges: takes readings, the last statuses, the clock, and the thresholds, and returns each token's status.
 
-Pure: no I/O and no clock of its own, so the same values always give the same judgement.
+Pure: without I/O and a clock of its own, so the same values always give the same judgment.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,26 +32,26 @@ from shared.settings import Settings
 from shared.text import alike, labels, without_links
 
 REMOVED_AFTER: Final = timedelta(minutes=30)
-"""Between the first and the last complete reading that a removed token is missing from."""
+"""The time between the first and the last complete reading that a removed token is missing from."""
 
 _FOLLOW_THE_CLOCK: Final = (Code.EXPIRED, Code.EXPIRING)
-"""What is judged anew while a token cannot be read: an expiry comes without Graph's help."""
+"""The findings that are judged again while a token cannot be read, because an expiry needs no further reading."""
 
 _KEPT: Final[Mapping[str, tuple[Code, ...]]] = {
     "expires_on": (Code.EXPIRED, Code.EXPIRING),
     "last_successful_sync": (Code.SYNC_STALE,),
 }
-"""Values that do not become null while one of these findings holds: that an instant is gone does not end it."""
+"""Values that do not become null while one of these findings holds, because a missing instant does not end it."""
 
 _ORDER: Final[Mapping[str, int]] = {code: place for place, code in enumerate(Code)}
 
 
 class Judgement(NamedTuple):
-    """What a run found out."""
+    """The result of a run."""
 
     statuses: tuple[Status, ...]
     departed: tuple[Key, ...]
-    """Tokens whose rows leave: removed long enough, or of a connector that is not watched."""
+    """Tokens whose rows are deleted: removed long enough, or of a connector that is not watched."""
     devices_error: str | None = None
     """Why the inspections of devices are not fresh."""
 
@@ -75,8 +75,8 @@ def judge(
 ) -> Judgement:
     """Judge every token that was read, or is remembered.
 
-    `remembered` is None where the store could not be read: then nothing is called removed or changed. `inspections`, by
-    token id, is None where these could not be read: then what they found before stays as it is stored.
+    `remembered` is None if the store could not be read; then nothing is reported as removed or changed. `inspections`,
+    by token ID, is None if these could not be read; then findings about devices stay as they are stored.
     """
     run = _Run(run_id, now, settings, inspections, Guidance(settings.sync_error_names, settings.cloud))
     before = remembered or {}
@@ -95,7 +95,7 @@ def judge(
 
 
 def _observed(token: Token, before: Status | None, run: _Run, *, remembers: bool) -> Status:
-    """The status of a token that Graph told of."""
+    """Return the status of a token that Graph listed."""
     inspection = run.inspections.get(token.id) if run.inspections and token.connector is Connector.ADE else None
     subject = Subject(_settled(token, before, run.now), before, run.now, run.settings, inspection)
     held = [*findings(subject), *_of_devices(subject, run)]
@@ -125,7 +125,7 @@ def _observed(token: Token, before: Status | None, run: _Run, *, remembers: bool
 
 
 def _of_devices(subject: Subject, run: _Run) -> list[Finding]:
-    """What the last complete inspection found, and whether it is too old. What nobody can look up stays as stored."""
+    """Return the findings about devices and their inspection; if inspections are unknown, the stored ones."""
     if subject.token.connector is not Connector.ADE:
         return []
     if subject.inspection and subject.inspection.last:
@@ -149,7 +149,7 @@ def _lateness(statuses: Iterable[Status], run: _Run) -> str | None:
 
 
 def _unobserved(before: Status, reading: Reading, run: _Run) -> Status | None:
-    """The status of a remembered token that the reading did not name; None where its row leaves."""
+    """Return the status of a remembered token that the reading did not contain; None if its row is to be deleted."""
     status = replace(before, checked_on=run.now, run_id=run.id)
     removed = _removed(before, run) if before.finding(Code.REMOVED) else None
     if reading.failure:
@@ -172,7 +172,7 @@ def _removed(before: Status, run: _Run) -> Finding:
 
 
 def _carried(before: Status, reason: str, run: _Run) -> list[Finding]:
-    """The stored findings of a token that could not be read, and that it could not."""
+    """Return the stored findings of a token that could not be read, with `unread`."""
     subject = Subject(before.token, before, run.now, run.settings)
     kept = [
         replace(finding, since=min(finding.since, run.now))
@@ -186,7 +186,7 @@ def _carried(before: Status, reason: str, run: _Run) -> list[Finding]:
 def _concluded(
     status: Status, held: list[Finding], before: Status | None, run: _Run, *, remembers: bool = True
 ) -> Status:
-    """The status with its findings, health and change."""
+    """Return the status with its findings, health, and change."""
     subject = Subject(status.token, before, run.now, run.settings)
     found = [stepped(finding, subject, run.guidance) for finding in with_causes(held)]
     ordered = sorted(found, key=_place)
@@ -205,20 +205,20 @@ def _concluded(
         changed_on=run.now,
         run_id=run.id,
         token_name=status.token.name,
-        old_health=_told_health(before) if before else None,
-        health=_told_health(status),
+        old_health=_history_health(before) if before else None,
+        health=_history_health(status),
         fields=fields,
     )
     return replace(status, change=change, changed_on=run.now)
 
 
 def _place(finding: Finding) -> tuple[int, bool, int]:
-    """Return what findings are sorted by: the worst first, and among equals what explains others."""
+    """Return the sort key of findings: the worst first, and among equals the ones that explain others."""
     return -finding.severity, finding.caused_by is not None, _ORDER.get(finding.code, len(_ORDER))
 
 
 def _settled(token: Token, before: Status | None, now: datetime) -> Token:
-    """Return `token` with the last readable value in place of one that cannot be read, or true, or is left out."""
+    """Return `token` with the last readable value in place of each one that is unreadable, impossible, or left out."""
     token, known = believable(token, now), believable(before.token, now) if before else None
     values: dict[str, object] = {}
     for value in token.unreadable:
@@ -238,7 +238,7 @@ def _settled(token: Token, before: Status | None, now: datetime) -> Token:
 
 
 def _known_devices(subject: Subject, *, dropped: bool) -> int | None:
-    """The most devices since the last new successful sync; while a drop holds, what it fell from."""
+    """Return the most devices since the last new successful sync, or the number before the drop that holds."""
     count, known = subject.token.synced_devices, subject.before.known_devices if subject.before else None
     if dropped or count is None:
         return known
@@ -247,8 +247,8 @@ def _known_devices(subject: Subject, *, dropped: bool) -> int | None:
 
 
 def _changes(before: Status | None, after: Status) -> tuple[FieldChange, ...]:
-    """What the history is told. Not being able to read a token is no change of it."""
-    old, new = _told(before), _told(after)
+    """Return the changes for the history; a token that cannot be read has not changed."""
+    old, new = _history_findings(before), _history_findings(after)
     fields = [
         FieldChange(field="finding", old=old.get(code), new=new.get(code))
         for code in sorted({*old, *new})
@@ -256,8 +256,8 @@ def _changes(before: Status | None, after: Status) -> tuple[FieldChange, ...]:
     ]
     if before is None:
         return (FieldChange(field="first_seen", new=_iso(after.first_seen)), *fields)
-    if _told_health(before) is not _told_health(after):
-        fields.insert(0, FieldChange(field="health", old=str(_told_health(before)), new=str(_told_health(after))))
+    if _history_health(before) is not _history_health(after):
+        fields.insert(0, FieldChange(field="health", old=str(_history_health(before)), new=str(_history_health(after))))
     was, now = before.token, after.token
     values = (
         ("expiry", _iso(was.expires_on), _iso(now.expires_on), was.expires_on != now.expires_on),
@@ -273,7 +273,7 @@ def _iso(instant: datetime | None) -> str | None:
     return None if instant is None else instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _told(status: Status | None) -> dict[str, FindingState]:
+def _history_findings(status: Status | None) -> dict[str, FindingState]:
     held = status.findings if status else ()
     return {
         finding.code: FindingState(code=finding.code, severity=finding.severity, tier=finding.tier)
@@ -282,12 +282,12 @@ def _told(status: Status | None) -> dict[str, FindingState]:
     }
 
 
-def _told_health(status: Status) -> Health:
+def _history_health(status: Status) -> Health:
     return Health.worst(finding.severity for finding in status.findings if finding.code != Code.UNREAD)
 
 
 def _labelled(statuses: list[Status]) -> list[Status]:
-    """Return the statuses with labels that differ. A finding keeps its first label."""
+    """Return the statuses with unique labels. A finding keeps its first label."""
     tokens = [status.token for status in statuses]
     found = labels([(token.connector, token.name, token.id) for token in tokens])
     return [

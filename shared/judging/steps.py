@@ -1,6 +1,6 @@
-"""The steps of a finding: each is one alert, and all of them last until the condition is over.
+"""Determines the steps of a finding: each is one alert, and all of them last until the condition is over.
 
-Pure. A finding keeps what it has reached: a higher severity or a closer expiry adds a step and ends none.
+Pure. A finding keeps the steps that it has reached: a higher severity or a closer expiry adds a step and ends none.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,10 +14,10 @@ from shared.judging.findings import Subject, day, lasting, renewed
 from shared.model.tokens import Code, Connector, Finding, Health, Step
 
 BEGUN: Final = "begun"
-"""The name of a first step that has no other."""
+"""The name of a first step that has no other name."""
 
 _SYNC_STALE: Final = "sync stale"
-"""The name of a step that another finding reaches because no sync has succeeded for so long."""
+"""The name of a step that another finding reaches because no sync has succeeded for too long."""
 
 REMIND_AFTER: Final = timedelta(days=30)
 """Azure removes a fired alert from view after 30 days, and does not notify again.
@@ -45,12 +45,12 @@ CAUSES: Final[Mapping[str, Mapping[Code, str]]] = {
     Code.EXPIRING: {Code.EXPIRED: "The expiry that it announces has passed."},
     Code.INVALID: {Code.EXPIRED: "Intune can show an expired token as invalid."},
 }
-"""What explains a finding, and why. The first cause that holds counts; none is explained by one that stands after it,
-so it has an alert of its own."""
+"""What explains a finding, and why. The first cause that holds counts. No cause is explained by a later one, so each
+has an alert of its own."""
 
 
 def with_causes(held: Iterable[Finding]) -> list[Finding]:
-    """Return the findings with what explains each now."""
+    """Return the findings, each with the finding that explains it."""
     held = list(held)
     codes = {finding.code for finding in held}
 
@@ -61,7 +61,7 @@ def with_causes(held: Iterable[Finding]) -> list[Finding]:
 
 
 def stepped(finding: Finding, subject: Subject, guidance: Guidance) -> Finding:
-    """Return `finding` with what it has reached until now; none is reached under a cause."""
+    """Return `finding` with the steps that it has reached; a finding under a cause reaches none."""
     stored = subject.before.finding(finding.code) if subject.before else None
     steps = tuple(step for step in stored.steps if not _over(step, finding, subject)) if stored else ()
     name = stored.name if stored and steps else None
@@ -80,7 +80,7 @@ def _over(step: Step, finding: Finding, subject: Subject) -> bool:
 
 
 def _next(finding: Finding, steps: tuple[Step, ...], subject: Subject) -> str | None:
-    """The name of the step that is reached now, if one is."""
+    """Return the name of the step that is reached now, if any."""
     tier = _tier(finding, subject)
     if not steps or (_escalated(finding, steps) and not _reached(tier, steps, subject)):
         return tier
@@ -108,14 +108,14 @@ def _tier(finding: Finding, subject: Subject) -> str:
 
 
 def _escalated(finding: Finding, steps: tuple[Step, ...]) -> bool:
-    """Whether a step of another name tells something new: an expiry that comes closer, or a higher severity."""
+    """Return whether a step of another name is news: an expiry that is closer, or a higher severity."""
     if finding.code in {Code.EXPIRING, Code.EXPIRED}:
         return not finding.superseded
     return finding.severity > max(step.severity for step in steps)
 
 
 def _reached(tier: str, steps: tuple[Step, ...], subject: Subject) -> bool:
-    """Whether the step is among them; an expiry that has moved earlier makes it another one."""
+    """Return whether the step is among them; an expiry that has moved earlier makes it a different one."""
     expires_on = subject.token.expires_on
     return any(
         step.tier == tier and (step.expires_on is None or expires_on is None or day(step.expires_on) <= day(expires_on))
@@ -124,7 +124,7 @@ def _reached(tier: str, steps: tuple[Step, ...], subject: Subject) -> bool:
 
 
 def _counts_itself(finding: Finding, subject: Subject) -> bool:
-    """Whether the finding needs no reminder: its own tiers move every 30 days, or another one's do."""
+    """Return whether the finding needs no reminder, because its own tiers or another finding's change every 30 days."""
     expires_on = subject.token.expires_on
     dated = finding.code == Code.EXPIRED and expires_on is not None and expires_on <= subject.now
     return dated or finding.superseded

@@ -1,1 +1,1 @@
-"""The nouns of the monitor: frozen values without I/O, in which every other package speaks."""
+"""Defines the nouns of the monitor: frozen values without I/O, which every other package uses."""

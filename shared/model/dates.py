@@ -1,4 +1,4 @@
-"""Which dates can be true: Apple's and Intune's services have a beginning, and their tokens last for years at most."""
+"""Decides which dates are possible: Apple's and Intune's services have a beginning, and tokens last a few years."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -10,10 +10,10 @@ from shared.model.tokens import Connector, Token, Unreadable
 from shared.words import CLOCK_SKEW
 
 FIRST: Final = datetime(2007, 1, 1, tzinfo=UTC)
-"""No token, sync or device is older: Apple's push service, enrollment program and volume purchases all began later."""
+"""No token, sync, or device is older: Apple's push service, enrollment program, and volume purchases began later."""
 
 FURTHEST: Final = timedelta(days=3653)
-"""Ten years ahead. Tokens and push certificates are valid for one."""
+"""Ten years ahead. Tokens and push certificates are valid for one year."""
 
 _PROPERTIES: Final[Mapping[Connector, Mapping[str, str]]] = {
     Connector.ADE: {
@@ -29,18 +29,18 @@ _PROPERTIES: Final[Mapping[Connector, Mapping[str, str]]] = {
         "last_modified": "lastModifiedDateTime",
     },
 }
-"""The dates that are judged, and Graph's names for them."""
+"""The dates that are judged, with Graph's names."""
 
 _SYNCS: Final = frozenset({"last_successful_sync", "last_sync"})
 
 
 def plausible(instant: datetime | None, now: datetime) -> datetime | None:
-    """Return `instant`, or None where it cannot be true."""
+    """Return `instant`, or None if it is impossible."""
     return instant if instant is not None and instant >= FIRST and instant - now <= FURTHEST else None
 
 
 def believable(token: Token, now: datetime) -> Token:
-    """Return `token` with dates that cannot be true as unreadable."""
+    """Return `token` with impossible dates as unreadable."""
     lost = []
     for field, name in _PROPERTIES[token.connector].items():
         instant = getattr(token, field)

@@ -1,7 +1,7 @@
-"""The nouns of the monitor: frozen values that every other module speaks in.
+"""Defines the nouns of the monitor: frozen values that every other module uses.
 
-Instants are timezone-aware datetimes in UTC. `Status` and `Inspection`, and what they are made of, are also what a
-row's `Memory` column holds (JSON), so a field that a later release adds has a default, and an older row still decodes.
+Instants are timezone-aware datetimes in UTC. The column `Memory` stores `Status` and `Inspection`, with everything in
+them, as JSON. So a field that a later release adds has a default, and an older row still decodes.
 """
 
 from collections.abc import Iterable
@@ -12,21 +12,21 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 PUSH_CERTIFICATE_ID: Final = "push-certificate"
-"""Graph gives the push certificate another id at every reading (public captures), so its key is this constant."""
+"""The key of the push certificate, because Graph gives it another ID at every reading (public captures)."""
 
 PUSH_CERTIFICATE_NAME: Final = "Apple MDM push certificate"
 
 TERMS_NOT_ACCEPTED: Final = 3
-"""`lastSyncErrorCode`: two public tools act on it, and one reports it checked against the console."""
+"""A value of `lastSyncErrorCode`: two public tools act on it, and one reports that it is verified in the console."""
 
 type Fact = str | int | bool | None
 
 type Instant = Annotated[datetime, Meta(tz=True)]
-"""With a time zone, so that a stored one without is found out when it is read back."""
+"""An instant with a time zone, so that decoding refuses a stored one without."""
 
 
 class Connector(StrEnum):
-    """What ties the tenant to Apple."""
+    """A connection between the tenant and Apple."""
 
     ADE = "ade"
     APNS = "apns"
@@ -34,7 +34,7 @@ class Connector(StrEnum):
 
 
 class Health(IntEnum):
-    """How a token is, or how severe a finding is; ordered. The numbers are stored in `Memory` and never change."""
+    """The health of a token, or the severity of a finding; ordered. `Memory` stores the numbers, which never change."""
 
     HEALTHY = 0
     INFO = 1
@@ -50,12 +50,12 @@ class Health(IntEnum):
 
     @staticmethod
     def worst(healths: Iterable["Health"]) -> "Health":
-        """The worst of `healths`; healthy if there is none."""
+        """Return the worst of `healths`; healthy if there is none."""
         return max(healths, default=Health.HEALTHY)
 
 
 class Code(StrEnum):
-    """The findings. Stored codes are plain strings, since a row may come from a release that knows more of them."""
+    """The findings. Stored codes are plain strings, because a row may come from a release that knows more of them."""
 
     EXPIRED = "expired"
     EXPIRING = "expiring"
@@ -79,11 +79,11 @@ class Code(StrEnum):
 
 
 type Key = tuple[Connector, str]
-"""What a token is known by: an id is unique within its connector."""
+"""What identifies a token: an ID is unique within its connector."""
 
 
 class Outcome(StrEnum):
-    """How a run went as a whole."""
+    """The outcome of a run."""
 
     SUCCEEDED = "succeeded"
     DEGRADED = "degraded"
@@ -91,22 +91,22 @@ class Outcome(StrEnum):
 
 
 class _Value(Struct, frozen=True, omit_defaults=True):
-    """Immutable, and compact in JSON."""
+    """A base for values that are immutable, and compact in JSON."""
 
 
 class Unreadable(_Value, frozen=True, kw_only=True):
-    """A value that the judgement needs and could not read."""
+    """A value that the judgment needs and that could not be read."""
 
     field: str
-    """The attribute of `Token` that it would have filled."""
+    """The attribute of `Token` that the value belongs to."""
     property: str
-    """Graph's name for it."""
+    """Graph's name of the value."""
     raw: str
-    """What stood there, bounded; `missing` where nothing stood."""
+    """The text that Graph sent, bounded; `missing` if it sent none."""
 
 
 class Token(_Value, frozen=True, kw_only=True):
-    """One thing a connector holds, as Graph told it. Fields of other connectors are None."""
+    """One token or certificate of a connector, as Graph listed it. Fields of other connectors are None."""
 
     connector: Connector
     id: str
@@ -117,7 +117,7 @@ class Token(_Value, frozen=True, kw_only=True):
     expires_on: Instant | None = None
     last_successful_sync: Instant | None = None
     last_sync: Instant | None = None
-    """VPP's `lastSyncDateTime`, however that sync went: none has succeeded since."""
+    """VPP's `lastSyncDateTime`, whether or not that sync succeeded: no sync has succeeded since."""
     last_modified: Instant | None = None
     sync_error_code: int | None = None
     synced_devices: int | None = None
@@ -128,17 +128,17 @@ class Token(_Value, frozen=True, kw_only=True):
     topic: str | None = None
     serial_number: str | None = None
     upload_failure: str | None = None
-    """Why Apple's push certificate could not be uploaded."""
+    """The reason why the upload of Apple's push certificate failed."""
     unreadable: tuple[Unreadable, ...] = ()
 
     @property
     def last_possible_sync(self) -> datetime | None:
-        """The oldest known instant of a last sync: none has succeeded since; None where none is known."""
+        """Return the oldest known instant of a last sync, since which none has succeeded; None if none is known."""
         return min(filter(None, (self.last_successful_sync, self.last_sync)), default=None)
 
 
 class Failure(_Value, frozen=True, kw_only=True):
-    """Why a connector could not be read. `str()` is one sentence for people, and then the remedy."""
+    """The reason why a connector could not be read. `str()` is one sentence, followed by the remedy."""
 
     connector: Connector
     asked: str
@@ -162,10 +162,10 @@ class Failure(_Value, frozen=True, kw_only=True):
 
 
 class Reading(_Value, frozen=True, kw_only=True):
-    """What Graph said about a connector: complete, or failed.
+    """The reading of a connector: complete, or failed.
 
-    Without all pages it has no tokens. With all pages, and entries that are no tokens, it has the others beside a
-    failure: what is missing among them is unread, not removed.
+    Without all pages, it has no tokens. With all pages, but with entries that are not tokens, it has the others and a
+    failure: a token that is missing from it is unread, not removed.
     """
 
     connector: Connector
@@ -174,47 +174,47 @@ class Reading(_Value, frozen=True, kw_only=True):
 
 
 class Step(_Value, frozen=True, kw_only=True):
-    """One stage that a finding has reached: one alert, whose identity it is, so nothing of it changes."""
+    """A stage that a finding has reached: one alert. It is the alert's identity, so it never changes."""
 
     tier: str
-    """Its name, which is the same for all tokens, such as `7 days or less`."""
+    """The name of the step, which is the same for all tokens, such as `7 days or less`."""
     severity: Health
     since: Instant
-    """Start of the run that reached it."""
+    """Start of the run that reached the step."""
     condition: str
-    """What lasts, in at most 120 characters: `expires 2026-12-02 (7 days or less)`."""
+    """The condition that lasts, in at most 120 characters: `expires 2026-12-02 (7 days or less)`."""
     action: str
     expires_on: Instant | None = None
-    """The expiry that a step of `expiring` announces: a later one ends the step."""
+    """The expiry that a step of `expiring` announces; a later expiry ends the step."""
 
 
 class Finding(_Value, frozen=True, kw_only=True):
-    """One thing that is wrong with (or noteworthy about) a token."""
+    """Something that is wrong with, or notable about, a token."""
 
     code: str
     severity: Health
     tier: str | None = None
-    """The step within the code that is told anew, such as `30` for an expiry within 30 days."""
+    """The stage within the code that is raised again, such as `30` for an expiry within 30 days."""
     since: Instant
-    """Start of the run that first judged the code; kept through changes of tier and severity."""
+    """Start of the run that first judged the code; kept when tier and severity change."""
     until: Instant | None = None
     """When a finding about a change ends by itself."""
     caused_by: str | None = None
-    """The code of the finding that explains this one; one that begins under a cause has no step until that is gone."""
+    """The code of the finding that explains this one; a finding that begins under a cause has no step until it ends."""
     facts: dict[str, Fact] = {}
     steps: tuple[Step, ...] = ()
-    """In the order in which they were reached; all of them last until the condition is over."""
+    """The steps in the order in which they were reached; all of them last until the condition is over."""
     name: str | None = None
-    """The token's label when the first step was reached: what the alerts call the token."""
+    """The token's label when the first step was reached, by which the alerts name the token."""
 
     @property
     def superseded(self) -> bool:
-        """Whether it repeats what `expired` says: its steps last until the renewal, and people need not read it."""
+        """Return whether it repeats `expired`: its steps last until the renewal, and people need not read it."""
         return (self.code, self.caused_by) == (Code.EXPIRING, Code.EXPIRED)
 
 
 class FindingState(_Value, frozen=True, kw_only=True):
-    """What history compares of a finding."""
+    """The parts of a finding that history compares."""
 
     code: str
     severity: Health
@@ -222,7 +222,7 @@ class FindingState(_Value, frozen=True, kw_only=True):
 
 
 class FieldChange(_Value, frozen=True, kw_only=True):
-    """One entry of a history row: `first_seen`, `health`, `finding`, `expiry`, `apple_id`, `topic` or `name`."""
+    """One entry of a history row: `first_seen`, `health`, `finding`, `expiry`, `apple_id`, `topic`, or `name`."""
 
     field: str
     old: str | FindingState | None = None
@@ -230,65 +230,65 @@ class FieldChange(_Value, frozen=True, kw_only=True):
 
 
 class Change(_Value, frozen=True, kw_only=True):
-    """What changed about a token in one run: one row of the history."""
+    """The changes of a token in one run: one row of the history."""
 
     changed_on: Instant
-    """Start of the run that first judged the change; the row's key."""
+    """Start of the run that first judged the change, which is the row's key."""
     run_id: str
     token_name: str
     old_health: Health | None = None
-    """None at first sight."""
+    """None for a new token."""
     health: Health
     fields: tuple[FieldChange, ...]
 
 
 class Status(_Value, frozen=True, kw_only=True):
-    """A token's health and findings, and what the next judgement must remember of this one."""
+    """A token's health and findings, and what the next judgment must remember."""
 
     token: Token
-    """With the last readable value in place of one that could not be read."""
+    """The token, with the last readable value in place of each unreadable one."""
     label: str
-    """The token's name as people read it: with the start of the id, or the whole id, where a name is shared."""
+    """The token's displayed name, followed by the start of the ID, or the whole ID, if tokens share the name."""
     health: Health
     health_since: Instant
     findings: tuple[Finding, ...] = ()
-    """Worst first."""
+    """The findings, the worst first."""
     first_seen: Instant
     observed_on: Instant | None = None
-    """When Graph last told of the token."""
+    """When Graph last listed the token."""
     checked_on: Instant
     run_id: str
     changed_on: Instant
     change: Change | None = None
-    """The change of this run, until the next run has made sure that it stands in the history."""
+    """The change of this run, until the next run has ensured that it is in the history."""
     missing_since: Instant | None = None
-    """The first complete reading in a row that did not name the token."""
+    """The first of consecutive complete readings that did not contain the token."""
     known_apple_id: str | None = None
     known_topic: str | None = None
     known_serial_number: str | None = None
     known_devices: int | None = None
-    """The most devices since the last new successful sync, or, while `devices_dropped` holds, what it fell from."""
+    """The most devices since the last new successful sync; while `devices_dropped` holds, the number before it."""
 
     @property
     def key(self) -> Key:
-        """What the token is known by."""
+        """Return what identifies the token."""
         return self.token.connector, self.token.id
 
     def finding(self, code: str) -> Finding | None:
-        """The finding of that code, if it holds."""
+        """Return the finding of that code, if it holds."""
         return next((finding for finding in self.findings if finding.code == code), None)
 
 
 class GraphToken(_Value, frozen=True, kw_only=True):
-    """The app's token for Microsoft Graph in one run."""
+    """The app's access token for Microsoft Graph in one run."""
 
     resource: str
-    """The form of Graph's resource that it was issued for."""
+    """The form of Graph's resource that the access token was issued for."""
     lacks: tuple[str, ...] = ()
-    """The roles that the app needs and that the token does not carry."""
+    """The roles that the app needs and the access token lacks."""
     expires_on: Instant
     retry_on: Instant
-    """When the app asks for another one, where it lacks a role."""
+    """When the app requests another access token, if this one lacks a role."""
 
 
 class Run(_Value, frozen=True, kw_only=True):
@@ -300,25 +300,25 @@ class Run(_Value, frozen=True, kw_only=True):
     outcome: Outcome
     past_due: bool = False
     connectors: dict[Connector, int | Failure]
-    """The number of tokens read, or why it could not be read, for each connector that is watched."""
+    """The number of tokens, or the reason why it could not be read, for each connector that is watched."""
     counts: dict[Connector, dict[Health, int]]
-    """Statuses published, by connector and health."""
+    """The number of published statuses, by connector and health."""
     rows: int
-    """Finding rows that the run meant to send."""
+    """The number of finding rows that the run intended to send."""
     graph_token: GraphToken | None = None
-    """None where no token was issued, or a person signed in."""
+    """None if no access token was issued, or a person signed in."""
     devices_error: str | None = None
-    """Why the inspections of devices are not fresh, or why nobody knows."""
+    """Why the inspections of devices are not fresh, or why this is unknown."""
     devices_known: bool = True
-    """Whether the tables that say so could be read."""
+    """Whether the tables that hold this could be read."""
     store_error: str | None = None
     publish_error: str | None = None
 
     @property
     def tokens(self) -> int:
-        """Statuses published, over all connectors."""
+        """Return the number of published statuses, over all connectors."""
         return sum(sum(by_health.values()) for by_health in self.counts.values())
 
     def total(self, health: Health) -> int:
-        """Statuses of that health, over all connectors."""
+        """Return the number of published statuses of that health, over all connectors."""
         return sum(by_health.get(health, 0) for by_health in self.counts.values())

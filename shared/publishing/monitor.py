@@ -107,7 +107,7 @@ class Monitor:
             for call in _calls(rows):
                 await self._logs.upload(self._rule_id, f"Custom-{table.name}", call, on_error=on_error)
         finally:
-            # A cancelled upload has already told what was refused before it.
+            # A cancelled upload has already reported what was refused before it.
             if lost:
                 number = sum(len(error.failed_logs) for error in lost)
                 raise PublishError(table.name, number, len(rows), lost[0].error)

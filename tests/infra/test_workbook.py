@@ -834,7 +834,7 @@ FAILING = replace(
 NO_DEFAULT = replace(found("no_default_profile", INFO), facts={"platforms": "macOS"})
 KIEL = a_status(ade(id="k0000000-1", name="Kiel", synced_devices=120), WAITING, FAILING, found("expiring", WARNING))
 LYON = a_status(ade(id="l0000000-1", name="Lyon"), NO_DEFAULT)
-LATE = "1 of 3 ADE tokens without a complete inspection in 48 hours; 'Lyon': inspect_devices has never looked at it"
+LATE = "1 of 3 ADE tokens without a complete inspection in 48 hours; 'Lyon': inspect_devices has never inspected it"
 
 
 def test_findings_about_devices_are_told_by_token_with_what_was_counted_and_what_to_do(log):

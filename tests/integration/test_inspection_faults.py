@@ -139,7 +139,7 @@ async def test_what_is_asked_for_beside_the_devices_may_fail_for_days(known, sim
         assert known.stored("ade", "Contoso HQ")["devices_without_profile"]["facts"]["waiting"] == 5
     row = the_row(known)
     assert (row["Complete"], row["Devices"], row["InspectedOn"]) == (True, 30, known.now)
-    assert f"Graph does not tell {what}: GET {ADE}/{path}: " in row["Error"]
+    assert f"Graph does not return {what}: GET {ADE}/{path}: " in row["Error"]
     assert told in row["Error"]
     assert ("DefaultProfiles" in row) == (what == "the enrollment profiles")
     asked_for = [request.query for request in sim.graph.requests if not lists(request) and HQ in request.path]

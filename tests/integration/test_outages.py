@@ -457,7 +457,7 @@ async def test_a_fault_in_the_judgement_still_sends_a_closing_row_that_says_fail
     for _ in range(2):
         run = await remembered.check(HOUR)
         assert (run.outcome, run.rows) == ("failed", 0)
-        assert run.store_error == "A fault of the monitor while judging (ZeroDivisionError); its log tells where."
+        assert run.store_error == "A fault of the monitor while judging (ZeroDivisionError); its log has the details."
         assert remembered.closing(run.id)["Error"] == run.store_error
         assert remembered.closing(run.id)["Outcome"] == "failed"
         told += alerts.soon()

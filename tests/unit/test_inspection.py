@@ -274,7 +274,9 @@ async def test_profiles_that_graph_does_not_tell_are_a_note_and_take_nothing_fro
     found = await looked(graph, reader=reader_of(graph))
     assert (found.complete, found.last.counts.devices) == (True, 1)
     assert (found.last.profiles is None, found.last.defaults is None) == (what[4] == "e", what[4] == "d")
-    assert found.error == f"Graph does not tell {what}: GET /x: Graph failed{f' (HTTP {status})' * bool(status)}. Wait."
+    assert (
+        found.error == f"Graph does not return {what}: GET /x: Graph failed{f' (HTTP {status})' * bool(status)}. Wait."
+    )
     assert graph.asked[0].startswith(LIST), "the devices go first"
 
 

@@ -351,10 +351,10 @@ def test_the_reason_tells_how_many_tokens_and_names_the_longest_without_and_why(
 
 def test_the_reason_of_an_inspection_that_does_not_run_says_so():
     told = fresh_by(60 * HOUR).devices_error
-    assert told.endswith("inspect_devices has not looked at it since 2026-11-20 18:07 UTC; see whether it runs")
+    assert told.endswith("inspect_devices has not inspected it since 2026-11-20 18:07 UTC; verify that it runs")
     token = ade(last_successful_sync=NOW)
     (judgement,) = judged(at(NOTHING, token, inspections=[]), remembered=[a_status(token)])
-    assert judgement.devices_error.endswith("inspect_devices has never looked at it; see whether it runs")
+    assert judgement.devices_error.endswith("inspect_devices has never inspected it; verify that it runs")
 
 
 def test_a_reason_is_bounded():
