@@ -4,10 +4,10 @@
 PYTHON_OF_PROJECT := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint package template bench docs requirements
+.PHONY: help setup demo test test-all lint package template bench docs requirements
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
 
 setup: ## Install what is needed into .venv and node_modules, unless it is there
 	@sh .ci/setup
@@ -15,7 +15,10 @@ setup: ## Install what is needed into .venv and node_modules, unless it is there
 demo: setup ## Run the timer function against a simulated tenant and show what an administrator would see
 	@$(PYTHON_OF_PROJECT) -m cli demo $(ARGS)
 
-test: setup ## Run all tests, with coverage
+test: setup ## Run the tests, without those that take long
+	@$(PYTHON_OF_PROJECT) -m pytest -n logical --dist loadfile -m "not exhaustive" $(ARGS)
+
+test-all: setup ## Run all tests, with coverage
 	@$(PYTHON_OF_PROJECT) -m pytest -n logical --dist loadfile --cov $(ARGS)
 
 lint: setup ## Check style, types, the direction of imports, Bicep, prose, spelling, and generated documents

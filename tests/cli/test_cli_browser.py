@@ -9,7 +9,7 @@ from pictures import busy
 
 from simulator.tenant import many
 
-pytestmark = chromium.needed
+pytestmark = [pytest.mark.exhaustive, chromium.needed]
 
 WIDTHS = {"phone": 360, "screen": 1280}
 

@@ -137,6 +137,7 @@ def test_another_deployment_s_rows_are_not_its_own(con):
     assert summary(con) == (NOT_KNOWN, "none known", "0 of 48 checks complete")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("start", [timedelta(), timedelta(hours=5, minutes=20)])
 def test_it_fires_once_a_week_for_each_day_that_can_be_chosen_and_never_resolves(con, start):
     for number, day in enumerate(("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")):

@@ -415,6 +415,7 @@ FORTNIGHT = """
 """Hours since the start, and the subject of a mail; see `simulator.scenario.events` for what happens."""
 
 
+@pytest.mark.exhaustive
 async def test_a_fortnight_tells_each_thing_once_and_when_it_is_over_and_never_before(monitor, sim):
     days, step, by_name = 14, 3 * HOUR, {rule.name: rule for rule in RULES}
     engine = monitor.alerts()

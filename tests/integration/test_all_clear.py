@@ -233,6 +233,7 @@ def _wire(item: Item) -> WireItem:
     return WireItem(msgspec.Raw(msgspec.json.encode(item)), "GET")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("seed", range(4))
 def test_no_alert_of_a_random_tenant_resolves_while_its_condition_lasts_and_none_is_raised_twice(seed):
     world = World(Random(seed))  # noqa: S311 - a repeatable game, not a secret

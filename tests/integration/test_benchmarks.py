@@ -2,11 +2,15 @@
 
 import json
 
+import pytest
+
 from benchmarks.__main__ import figures, shown
 from benchmarks.checks import BARE as BARE_CHECK
 from benchmarks.inspections import BARE as BARE_INSPECTION
 from benchmarks.inspections import one_token
 from benchmarks.measure import Sizes, at_most, run, timed, whether, written
+
+pytestmark = pytest.mark.exhaustive
 
 SMALL = Sizes(rounds=1, tokens=3, devices=250, fewer_devices=50, sample=2)
 

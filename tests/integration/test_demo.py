@@ -13,6 +13,8 @@ import pytest
 
 from simulator.host import ROOT
 
+pytestmark = pytest.mark.exhaustive
+
 
 def demo(*arguments, **environment):
     return subprocess.run(

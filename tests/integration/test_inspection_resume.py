@@ -91,6 +91,7 @@ def again(monitor) -> None:
 # Killed
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before it is carried out", "after it was carried out"])
 @pytest.mark.parametrize("where", ["Identity", "Graph", "Proxy"])
 async def test_a_run_that_dies_at_any_request_is_as_if_it_had_not_been_once_it_is_repeated(monitor, where, carried_out):
@@ -111,6 +112,7 @@ async def test_a_run_that_dies_at_any_request_is_as_if_it_had_not_been_once_it_i
     assert at > {"Identity": 2, "Graph": 12, "Proxy": 4}[where]
 
 
+@pytest.mark.exhaustive
 async def test_a_run_that_dies_while_it_goes_on_with_a_list_counts_nothing_twice(monitor):
     expected = await undisturbed(monitor)
     for where, most in (("Graph", 8), ("Proxy", 4)):
@@ -122,6 +124,7 @@ async def test_a_run_that_dies_while_it_goes_on_with_a_list_counts_nothing_twice
             assert all_counted(monitor) == expected, (where, at)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("server", "part", "method", "carried_out"),
     [
@@ -154,6 +157,7 @@ def test_a_killed_worker_that_the_host_starts_again_leaves_the_row_right(
 # Out of time
 
 
+@pytest.mark.exhaustive
 async def test_200_000_devices_at_100_a_page_are_counted_over_several_runs(monitor, sim):
     number = 200_000
     sim.graph.tenant = owning({"Contoso HQ": many_devices(number, HQ, monitor.now)})

@@ -112,6 +112,7 @@ async def play(monitor, death: Death) -> bool:
     return died
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before it is carried out", "after it was carried out"])
 @pytest.mark.parametrize("where", ["Identity", "Graph", "Ingestion", "Proxy"])
 async def test_a_run_that_dies_at_any_request_leaves_the_history_exact_once_it_is_repeated(monitor, where, carried_out):
@@ -128,6 +129,7 @@ async def test_a_run_that_dies_at_any_request_leaves_the_history_exact_once_it_i
     assert at > {"Identity": 2, "Graph": 3, "Ingestion": 3, "Proxy": 15}[where]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("seed", range(3))
 async def test_however_often_runs_die_in_a_row_no_change_is_lost_or_doubled(monitor, seed):
     history, statuses = await reference(monitor)
@@ -147,6 +149,7 @@ async def test_however_often_runs_die_in_a_row_no_change_is_lost_or_doubled(moni
     assert shown(monitor) == statuses
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("part", "method", "carried_out"),
     [
@@ -307,6 +310,7 @@ async def test_transactions_stay_under_4_mib_whatever_texts_the_tokens_carry(mon
     assert len(monitor.published(run.id)) == run.rows
 
 
+@pytest.mark.exhaustive
 async def test_two_thousand_changes_at_once_are_all_written(monitor, sim):
     sim.graph.tenant = many(2_000, NOW)
     run = await monitor.check(proxied=False, CHECK_TIMEOUT_SECONDS=60)
