@@ -20,7 +20,7 @@ from azure.identity.aio import DefaultAzureCredential
 from azure.monitor.ingestion.aio import LogsIngestionClient
 from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
 from kiota_http.middleware.retry_handler import RetryHandler
-from msgraph.graph_request_adapter import GraphRequestAdapter
+from msgraph_core.base_graph_request_adapter import BaseGraphRequestAdapter
 from msgraph_core import GraphClientFactory
 from msgraph_core.middleware import AsyncGraphTransport
 
@@ -138,6 +138,6 @@ def _graph(http: httpx.AsyncClient, credential: GraphCredential, endpoint: str) 
     host = httpx.URL(endpoint).host
     # Without allowed hosts, the SDK sends the token to whatever host an address names.
     provider = AzureIdentityAuthenticationProvider(credential, allowed_hosts=[host])
-    adapter = GraphRequestAdapter(provider, http)
+    adapter = BaseGraphRequestAdapter(provider, http)
     adapter.base_url = endpoint
     return Graph(adapter, credential)
