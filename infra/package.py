@@ -183,7 +183,14 @@ def _put_packages(app: Path, built_from: Path, compiler: _Compiler) -> None:
 
 
 def _fetch(python: str, folder: Path) -> None:
-    options = ("--quiet", "--disable-pip-version-check", "--require-hashes", "--retries=2", f"--python-version={python}", *_WHEELS)
+    options = (
+        "--quiet",
+        "--disable-pip-version-check",
+        "--require-hashes",
+        "--retries=2",
+        f"--python-version={python}",
+        *_WHEELS,
+    )
     command = (sys.executable, "-m", "pip", "download", *options, "-d", str(folder), "-r", "requirements.txt")
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode == 0:

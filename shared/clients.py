@@ -20,8 +20,8 @@ from azure.identity.aio import DefaultAzureCredential
 from azure.monitor.ingestion.aio import LogsIngestionClient
 from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
 from kiota_http.middleware.retry_handler import RetryHandler
-from msgraph_core.base_graph_request_adapter import BaseGraphRequestAdapter
 from msgraph_core import GraphClientFactory
+from msgraph_core.base_graph_request_adapter import BaseGraphRequestAdapter
 from msgraph_core.middleware import AsyncGraphTransport
 
 from shared import __version__
