@@ -51,7 +51,7 @@ _LEFT_OUT: Final = (
         "installers read these; METADATA and entry_points.txt are read at run time, and licenses travel along",
     ),
 )
-"""What the package leaves out of the wheels. A rule that matches nothing ends the build, so that none outlives its use."""
+"""What the package leaves out of the wheels. A rule that matches nothing ends the build, so none outlives its use."""
 
 _REASONS: Final = (
     (r"No module named pip", "{python} has no pip: install it, or use a Python that has it"),
@@ -64,7 +64,7 @@ _REASONS: Final = (
         "the package index has no wheel of {0} for Python {version} on Linux (x86_64, glibc 2.28)",
     ),
     (
-        r"DO NOT MATCH THE HASHES[^:]*:?\s+(\S+)",
+        r"DO NOT MATCH THE HASHES[^~]+? tampered with them\.\s+(\S+)",
         "the package index has other bytes than requirements.txt pins for {0}: do not use them, and report it",
     ),
     (r"ERROR: (.+)", "pip says: {0}"),
@@ -111,7 +111,7 @@ def build(dist: Path) -> Path:
 
 
 def archive(tree: Path, target: Path) -> None:
-    """Packs a folder; the same files give the same bytes. `target` is replaced at the end, so it is never incomplete."""
+    """Packs a folder into `target`, which is replaced at the end: the same files give the same bytes."""
     names = sorted(
         path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file() and path != tree / _FOR_AZD
     )

@@ -1,4 +1,4 @@
-"""The integration suite on the unpacked package: no other package that the app needs is there, and nothing can be written.
+"""The integration suite on the unpacked package alone, in folders that nothing can write in.
 
 The tests and the simulator stand beside the app. What they alone need is linked into a folder of its own, at the end of
 the search path; what requirements.txt names comes out of the package, or is missing.
@@ -27,7 +27,12 @@ NOT_OF_THE_APP = (
 )
 """Modules that test what is not deployed."""
 
-PYTEST = "import sys; sys.path[:0] = [sys.argv.pop(1)]; sys.path.append(sys.argv.pop(1)); import pytest; sys.exit(pytest.main())"
+PYTEST = """
+import sys
+sys.path[:] = [sys.argv.pop(1), *sys.path, sys.argv.pop(1)]
+import pytest
+sys.exit(pytest.main())
+"""
 
 
 def canonical(name):
@@ -81,7 +86,7 @@ def app(package, tmp_path):
 
 
 @pytest.mark.exhaustive
-def test_the_integration_suite_passes_on_the_package_alone(app, tools, package):
+def test_the_integration_suite_passes_on_the_package_alone(app, tools):
     ignored = [f"--ignore-glob=*/{name}.py" for name in NOT_OF_THE_APP]
     done = run_suite(app, tools, "-m", "not exhaustive", *ignored, "tests/integration")
     assert done.returncode == 0, done.stdout + done.stderr
