@@ -144,6 +144,6 @@ def _graph(http: httpx.AsyncClient, credential: GraphCredential, endpoint: str) 
     host = httpx.URL(endpoint).host
     # Without allowed hosts, the SDK sends the token to whatever host an address names.
     provider = AzureIdentityAuthenticationProvider(credential, allowed_hosts=[host])
-    adapter = BaseGraphRequestAdapter(provider, http)
+    adapter = BaseGraphRequestAdapter(provider, http_client=http)
     adapter.base_url = endpoint
     return Graph(adapter, credential)

@@ -99,7 +99,7 @@ async def test_identity_refuses(sim, query, header, status):
 async def graph(sim, credential):
     provider = AzureIdentityAuthenticationProvider(credential, scopes=[GRAPH_SCOPE], allowed_hosts=["127.0.0.1"])
     client = GraphClientFactory.create_with_default_middleware()
-    adapter = BaseGraphRequestAdapter(provider, client)
+    adapter = BaseGraphRequestAdapter(provider, http_client=client)
     adapter.base_url = sim.graph.url
 
     async def get(path):
