@@ -65,7 +65,7 @@ _REASONS: Final = (
     ),
     (
         r"DO NOT MATCH THE HASHES[^~]+? tampered with them\.\s+(\S+)",
-        "the package index has other bytes than requirements.txt pins for {0}: do not use them, and report it",
+        "the package index has other bytes than requirements.txt pins for {0}: do not use it, and report it",
     ),
     (r"ERROR: (.+)", "pip says: {0}"),
 )

@@ -255,7 +255,7 @@ Otherwise, examine the package contents carefully; someone may have tampered wit
         ("ERROR: No space left on device", "pip says: No space left on device"),
         (
             MISMATCH,
-            f"the package index has other bytes than requirements.txt pins for {PINNED}: do not use them, and report it",
+            f"the package index has other bytes than requirements.txt pins for {PINNED}: do not use it, and report it",
         ),
     ],
 )

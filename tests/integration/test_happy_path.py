@@ -212,7 +212,12 @@ def loaded(sim, package, tmp_path):
     return {name: Path(file) for name, file in json.loads(modules).items() if file}
 
 
-IMPORTED = set(["LIST"])
+IMPORTED = {
+    "aiohappyeyeballs", "aiohttp", "aiosignal", "anyio", "attr", "azure", "certifi", "frozenlist", "h11", "h2",
+    "hpack", "httpcore", "httpx", "hyperframe", "idna", "isodate", "kiota_abstractions",
+    "kiota_authentication_azure", "kiota_http", "markupsafe", "msgraph_core", "msgspec", "multidict",
+    "opentelemetry", "propcache", "stduritemplate", "typing_extensions", "urllib3", "werkzeug", "yarl"
+}  # fmt: skip
 """Top-level packages that a check imports: each costs time at every cold start."""
 
 
@@ -222,7 +227,7 @@ def test_a_check_imports_these_packages_and_no_others(loaded, package, tmp_path)
     packages = tmp_path / "app" / ".python_packages" / "lib" / "site-packages"
     tops = {file.relative_to(packages).parts[0] for file in loaded.values() if file.is_relative_to(packages)}
     assert {name.partition(".")[0] for name in tops} == IMPORTED
-    assert not [name for name in loaded if name.startswith(("kiota_serialization", "msgraph.", "opentelemetry.sdk"))]
+    assert not [name for name in loaded if name.startswith(("azure.identity", "opentelemetry.sdk"))]
 
 
 def test_whatever_a_check_imports_is_part_of_the_package_the_worker_or_python(loaded, package, tmp_path):
