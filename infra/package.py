@@ -43,6 +43,7 @@ class _Rule(NamedTuple):
 
 
 _LEFT_OUT: Final = (
+    _Rule(r"msgraph/generated/([^/]+/.*|kiota-.+)", "`import msgraph` needs no model and no request builder of these"),
     _Rule(r".*\.pyi|(.*/)?py\.typed", "type checkers read stubs and their marker; Python does not"),
     _Rule(r".*\.(c|h|pyx|pxd|pxi)", "the wheels carry what these C and Cython sources were compiled to"),
     _Rule(r"[^/]+/tests/.*", "a package's tests run where the package is made"),

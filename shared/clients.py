@@ -4,7 +4,6 @@ An asynchronous client belongs to one event loop, so none outlives its run. Name
 know how the three services are signed in to.
 """
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
@@ -17,11 +16,12 @@ from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, Async
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.data.tables.aio import TableServiceClient
+from azure.identity.aio import DefaultAzureCredential
 from azure.monitor.ingestion.aio import LogsIngestionClient
 from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
 from kiota_http.middleware.retry_handler import RetryHandler
+from msgraph.graph_request_adapter import GraphRequestAdapter
 from msgraph_core import GraphClientFactory
-from msgraph_core.base_graph_request_adapter import BaseGraphRequestAdapter
 from msgraph_core.middleware import AsyncGraphTransport
 
 from shared import __version__
@@ -29,7 +29,6 @@ from shared.graph.client import Graph
 from shared.graph.connectors import EVENTS_ROLE, ROLE
 from shared.graph.credential import GraphCredential, forms
 from shared.http.answers import ACCEPTED, azure_session, bound
-from shared.http.managed_identity import ManagedIdentity
 from shared.http.quiet import quiet
 from shared.settings import Settings, SettingsError
 from shared.storage.transactions import Transactions
@@ -103,12 +102,7 @@ async def open_graph(credential: GraphCredential, endpoint: str) -> AsyncIterato
         yield _graph(http, credential, endpoint)
 
 
-def _credential(settings: Settings, transport: AioHttpTransport) -> AsyncTokenCredential:
-    """Returns what signs in: where the app is deployed its managed identity, elsewhere what the SDK's settings name."""
-    if ManagedIdentity.serves(os.environ):
-        return ManagedIdentity(os.environ, settings.azure_client_id, transport)
-    from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415 # see shared.http.managed_identity
-
+def _credential(settings: Settings, transport: AioHttpTransport) -> DefaultAzureCredential:
     try:
         return DefaultAzureCredential(managed_identity_client_id=settings.azure_client_id, transport=transport)
     except ValueError as error:  # the SDK reads this setting itself
@@ -144,6 +138,6 @@ def _graph(http: httpx.AsyncClient, credential: GraphCredential, endpoint: str) 
     host = httpx.URL(endpoint).host
     # Without allowed hosts, the SDK sends the token to whatever host an address names.
     provider = AzureIdentityAuthenticationProvider(credential, allowed_hosts=[host])
-    adapter = BaseGraphRequestAdapter(provider, http_client=http)
+    adapter = GraphRequestAdapter(provider, http)
     adapter.base_url = endpoint
     return Graph(adapter, credential)

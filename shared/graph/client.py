@@ -20,7 +20,7 @@ from kiota_abstractions.method import Method
 from kiota_abstractions.native_response_handler import NativeResponseHandler
 from kiota_abstractions.request_information import RequestInformation
 from kiota_http.middleware.options import ResponseHandlerOption, RetryHandlerOption
-from msgraph_core.base_graph_request_adapter import BaseGraphRequestAdapter
+from msgraph.graph_request_adapter import GraphRequestAdapter
 
 from shared.graph.credential import GraphCredential
 from shared.graph.pages import REPORT, GraphError, Pages, encoded
@@ -40,7 +40,7 @@ _IDENTITY: Final = "Check that the app has its managed identity and that AZURE_C
 class Graph:
     """Reads addresses below one root, with the app's own sign-in."""
 
-    def __init__(self, adapter: BaseGraphRequestAdapter, credential: GraphCredential) -> None:
+    def __init__(self, adapter: GraphRequestAdapter, credential: GraphCredential) -> None:
         self._adapter = adapter
         self._credential = credential
         self._root = httpx.URL(adapter.base_url)

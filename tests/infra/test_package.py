@@ -34,14 +34,17 @@ with zipfile.ZipFile(folder / "thing-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr(name, "" if name.endswith(".py") else name)
 """
 KEPT = (
+    "msgraph/generated/base_graph_service_client.py",
     "plat.so", "thing/__init__.py", "thing/test/__init__.py", "thing/docs/README.md", "thing-1.0.dist-info/METADATA",
     "thing-1.0.dist-info/entry_points.txt", "thing-1.0.dist-info/licenses/LICENSE",
 )  # fmt: skip
 LEFT_OUT = (
+    "msgraph/generated/models/user.py", "msgraph/generated/kiota-dom-export.txt",
     "thing/__init__.pyi", "thing/py.typed", "thing/tests/test_thing.py", "thing/fast.pyx", "thing/inc/fast.h",
     "thing-1.0.dist-info/RECORD", "thing-1.0.dist-info/WHEEL", "thing-1.0.dist-info/top_level.txt",
 )  # fmt: skip
 WHEEL = set(KEPT) | {"thing/__pycache__/__init__.cpython-313.pyc", "thing/test/__pycache__/__init__.cpython-313.pyc"}
+WHEEL |= {"msgraph/generated/__pycache__/base_graph_service_client.cpython-313.pyc"}
 
 
 @pytest.fixture

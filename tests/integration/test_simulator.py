@@ -25,8 +25,8 @@ from azure.monitor.ingestion.aio import LogsIngestionClient
 from kiota_abstractions.method import Method
 from kiota_abstractions.request_information import RequestInformation
 from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
+from msgraph.graph_request_adapter import GraphRequestAdapter
 from msgraph_core import GraphClientFactory
-from msgraph_core.base_graph_request_adapter import BaseGraphRequestAdapter
 from support import held
 
 from shared.storage.rows import FINDINGS, RUNS
@@ -99,7 +99,7 @@ async def test_identity_refuses(sim, query, header, status):
 async def graph(sim, credential):
     provider = AzureIdentityAuthenticationProvider(credential, scopes=[GRAPH_SCOPE], allowed_hosts=["127.0.0.1"])
     client = GraphClientFactory.create_with_default_middleware()
-    adapter = BaseGraphRequestAdapter(provider, http_client=client)
+    adapter = GraphRequestAdapter(provider, client)
     adapter.base_url = sim.graph.url
 
     async def get(path):
