@@ -50,6 +50,7 @@ docs: setup ## Write the generated documents
 requirements: setup ## Compile requirements*.in into requirements*.txt
 	@for name in requirements requirements-cli requirements-dev; do \
 		echo "$$name.in -> $$name.txt"; \
-		.venv/bin/pip-compile -q --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-			--no-emit-options --no-header --annotation-style=line $$name.in -o $$name.txt || exit 1; \
+		.venv/bin/pip-compile -q --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url \
+			--no-emit-find-links --no-emit-trusted-host --no-emit-options --no-header --annotation-style=line \
+			$$name.in -o $$name.txt || exit 1; \
 	done

@@ -1,9 +1,5 @@
 """The timers: wiring, nothing else."""
 
-import gc
-
-gc.disable()  # while modules are imported: they stay, and no collection needs to walk them (see the end of the imports)
-
 import logging
 import os
 from datetime import UTC, datetime, timedelta
@@ -18,10 +14,6 @@ from shared.inspection import inspect
 from shared.model.tokens import Outcome
 from shared.settings import Settings
 from shared.storage.store import Store
-
-gc.freeze()
-gc.set_threshold(50_000)  # a run makes many small values and little garbage
-gc.enable()
 
 app = func.FunctionApp()
 _log = logging.getLogger(__name__)

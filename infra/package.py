@@ -1,7 +1,8 @@
 """Builds the deployment package: `python infra/package.py`, with any Python from 3.11 that has pip, on any system.
 
-`dist/ade-token-monitor-<version>.zip` holds the app and, as wheels for the platform that it runs on in Azure, the
-packages of requirements.txt, so that nothing has to be built there. `dist/app/` is the same, unpacked: azd deploys it.
+`dist/ade-token-monitor-<version>.zip` holds the app, the packages of requirements.txt from their wheels for the
+platform that it runs on in Azure, and the bytecode of both, which only the Python of .python-version can compile.
+Nothing has to be built in Azure. `dist/app/` is the same, unpacked: azd deploys it.
 """
 
 import hashlib
@@ -12,10 +13,10 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 CONTENT: Final = ("LICENSE", "function_app.py", "host.json", "requirements.txt", "shared")
@@ -24,12 +25,34 @@ CONTENT: Final = ("LICENSE", "function_app.py", "host.json", "requirements.txt",
 PACKAGES: Final = ".python_packages/lib/site-packages"
 """Where the Functions host looks for packages."""
 
+_FOR_AZD: Final = ".funcignore"
+
 # Whatever runs on glibc 2.28: the images of Flex Consumption and of App Service have newer ones.
 _PLATFORMS: Final = (
     *(f"manylinux_2_{minor}_x86_64" for minor in range(28, 4, -1)),
     *(f"manylinux{name}_x86_64" for name in ("2014", "2010", "1")),
 )
 _WHEELS: Final = ("--no-deps", "--only-binary=:all:", "--implementation=cp", *(f"--platform={it}" for it in _PLATFORMS))
+
+
+class _Rule(NamedTuple):
+    """A kind of file in the wheels that the app cannot use."""
+
+    pattern: str
+    reason: str
+
+
+_LEFT_OUT: Final = (
+    _Rule(r"msgraph/generated/([^/]+/.*|kiota-.+)", "`import msgraph` needs no model and no request builder of these"),
+    _Rule(r".*\.pyi|(.*/)?py\.typed", "type checkers read stubs and their marker; Python does not"),
+    _Rule(r".*\.(c|h|pyx|pxd|pxi)", "the wheels carry what these C and Cython sources were compiled to"),
+    _Rule(r"[^/]+/tests/.*", "a package's tests run where the package is made"),
+    _Rule(
+        r"[^/]+\.dist-info/(RECORD|WHEEL|top_level\.txt|sboms/.*)",
+        "installers read these; METADATA and entry_points.txt are read at run time, and licenses travel along",
+    ),
+)
+"""What the package leaves out of the wheels. A rule that matches nothing ends the build, so none outlives its use."""
 
 _REASONS: Final = (
     (r"No module named pip", "{python} has no pip: install it, or use a Python that has it"),
@@ -41,17 +64,21 @@ _REASONS: Final = (
         r"No matching distribution found for (\S+)",
         "the package index has no wheel of {0} for Python {version} on Linux (x86_64, glibc 2.28)",
     ),
+    (
+        r"DO NOT MATCH THE HASHES[^~]+? tampered with them\.\s+(\S+)",
+        "the package index has other bytes than requirements.txt pins for {0}: do not use it, and report it",
+    ),
     (r"ERROR: (.+)", "pip says: {0}"),
 )
 """What pip says, and what that means."""
 
 
 class PackageError(Exception):
-    """No package can be built; says why, and what to do."""
+    """No package can be built; the message gives the reason and the fix."""
 
 
 def version() -> str:
-    """The version of the app, which is not imported for it: its packages may not be there."""
+    """Returns the version of the app, which is not imported for it: its packages may not be there."""
     source = (ROOT / "shared" / "__init__.py").read_text("utf-8")
     found = re.search(r'^__version__(?:: \S+)? = "(.+)"$', source, re.MULTILINE)
     if not found:
@@ -62,17 +89,22 @@ def version() -> str:
 def build(dist: Path) -> Path:
     """Builds the package in `dist` and returns the path of the ZIP file.
 
-    The packages are kept there, and fetched again when requirements.txt has changed.
+    The packages are kept there, and fetched again when requirements.txt, the Python or this file has changed.
 
     Raises:
-        PackageError: if pip cannot fetch the packages.
+        PackageError: if pip cannot fetch the packages, a rule matches none of their files, or the Python is missing.
 
     """
     dist.mkdir(exist_ok=True)
     with _alone(dist / "lock"):
-        app = _any_length(dist / "app")
-        _put_packages(app, dist / "built-from")
+        app = dist / "app"
+        compiler = _compiler()
+        _put_packages(app, dist / "built-from", compiler)
         _put_sources(app)
+        _compile(app, compiler, r"\.python_packages")
+        # azd leaves __pycache__ out unless the folder has an ignore file, which it does not deploy
+        # (https://github.com/Azure/azure-dev/blob/main/cli/azd/pkg/project/project_utils.go).
+        (app / _FOR_AZD).write_text("# Everything here is deployed.\n", "utf-8")
         target = dist / f"ade-token-monitor-{version()}.zip"
         print("Packing ...", flush=True)
         archive(app, target)
@@ -80,11 +112,9 @@ def build(dist: Path) -> Path:
 
 
 def archive(tree: Path, target: Path) -> None:
-    """Packs a folder; the same files give the same bytes. `target` is replaced at the end, so it is never half."""
+    """Packs a folder into `target`, which is replaced at the end: the same files give the same bytes."""
     names = sorted(
-        path.relative_to(tree).as_posix()
-        for path in tree.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file() and path != tree / _FOR_AZD
     )
     partial = target.with_suffix(".partial")
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as packed:
@@ -97,26 +127,71 @@ def archive(tree: Path, target: Path) -> None:
     partial.replace(target)
 
 
-def _put_packages(app: Path, built_from: Path) -> None:
-    python = (ROOT / ".python-version").read_text("utf-8").strip()
+class _Compiler(NamedTuple):
+    """The Python whose bytecode the app's Python in Azure can use."""
+
+    command: tuple[str, ...]
+    version: str
+
+
+def _python() -> str:
+    return (ROOT / ".python-version").read_text("utf-8").strip()
+
+
+def _compiler() -> _Compiler:
+    wanted = _python()
+    for command in ((sys.executable,), (f"python{wanted}",), ("py", f"-{wanted}")):
+        question = "import sys; print(sys.implementation.cache_tag, sys.version)"
+        try:
+            done = subprocess.run((*command, "-c", question), capture_output=True, text=True, check=False)
+        except OSError:
+            continue
+        if done.returncode == 0 and done.stdout.startswith(f"cpython-{wanted.replace('.', '')} "):
+            return _Compiler(command, done.stdout)
+    raise PackageError(
+        f"CPython {wanted}, which compiles the package, is missing: install it so that python{wanted} is on the PATH"
+    )
+
+
+def _compile(tree: Path, compiler: _Compiler, without: str = "^$") -> None:
+    """Compiles the modules in `tree` but those whose path matches `without`.
+
+    Azure mounts the package read-only and gives its files any date, so the bytecode is used without a look at the
+    source. Paths in it are relative to the tree: Python replaces them when it imports a module.
+    """
+    options = ("-q", "-f", "-s", str(tree), "-x", without, "--invalidation-mode=unchecked-hash")
+    command = (*compiler.command, "-I", "-m", "compileall", *options, str(tree))
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise PackageError(f"Python cannot compile everything: {done.stdout.strip()}")
+
+
+def _put_packages(app: Path, built_from: Path, compiler: _Compiler) -> None:
     requirements = (ROOT / "requirements.txt").read_text("utf-8")
-    wanted = "\n".join((python, *_WHEELS, requirements))
+    wanted = "\n".join((compiler.version, Path(__file__).read_text("utf-8"), requirements))
     if built_from.exists() and built_from.read_text("utf-8") == wanted:
         return
     built_from.unlink(missing_ok=True)
     packages = app / PACKAGES
     shutil.rmtree(packages, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
-        print(f"Fetching the packages for Python {python} on Linux, which takes up to a minute ...", flush=True)
-        _fetch(python, Path(folder))
-        print("Unpacking them ...", flush=True)
-        for wheel in sorted(Path(folder).glob("*.whl")):
-            _unpack(wheel, packages)
+        print(f"Fetching the packages for Python {_python()} on Linux ...", flush=True)
+        _fetch(_python(), Path(folder))
+        print("Unpacking and compiling them ...", flush=True)
+        _unpack(sorted(Path(folder).glob("*.whl")), packages)
+    _compile(packages, compiler)
     built_from.write_text(wanted, "utf-8")
 
 
 def _fetch(python: str, folder: Path) -> None:
-    options = ("--quiet", "--disable-pip-version-check", "--retries=2", f"--python-version={python}", *_WHEELS)
+    options = (
+        "--quiet",
+        "--disable-pip-version-check",
+        "--require-hashes",
+        "--retries=2",
+        f"--python-version={python}",
+        *_WHEELS,
+    )
     command = (sys.executable, "-m", "pip", "download", *options, "-d", str(folder), "-r", "requirements.txt")
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode == 0:
@@ -127,17 +202,23 @@ def _fetch(python: str, folder: Path) -> None:
     raise PackageError(f"pip ended with {done.returncode}: {done.stderr.strip()}")
 
 
-def _unpack(wheel: Path, packages: Path) -> None:
-    """Puts a wheel's modules and metadata into place, as pip does; scripts, headers and data have no use in Azure."""
-    with zipfile.ZipFile(wheel) as packed:
-        for entry in packed.infolist():
-            first, _, rest = entry.filename.partition("/")
-            scheme, _, inner = rest.partition("/")
-            if entry.is_dir() or (first.endswith(".data") and scheme not in {"purelib", "platlib"}):
-                continue
-            path = packages / (inner if first.endswith(".data") else entry.filename)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(packed.read(entry))
+def _unpack(wheels: Iterable[Path], packages: Path) -> None:
+    """Puts the wheels' modules and metadata into place, as pip does, but for what the rules leave out."""
+    unused = set(_LEFT_OUT)
+    for wheel in wheels:
+        with zipfile.ZipFile(wheel) as packed:
+            for entry in packed.infolist():
+                if rule := next((it for it in _LEFT_OUT if re.fullmatch(it.pattern, entry.filename)), None):
+                    unused.discard(rule)
+                elif re.match(r"[^/]+\.data/", entry.filename):
+                    raise PackageError(f"{wheel.name} has {entry.filename}: give infra/package.py a rule for it")
+                elif not entry.is_dir():
+                    path = packages / entry.filename
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(packed.read(entry))
+    if unused:
+        patterns = " and ".join(sorted(rule.pattern for rule in unused))
+        raise PackageError(f"no file of the packages matches {patterns}: adapt or remove the rule in infra/package.py")
 
 
 def _put_sources(app: Path) -> None:
@@ -152,11 +233,6 @@ def _put_sources(app: Path) -> None:
             shutil.copytree(source, app / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
         else:
             shutil.copyfile(source, app / name)
-
-
-def _any_length(path: Path) -> Path:
-    """The path in a form that Windows takes at any length: Microsoft Graph's SDK has names of over 300 characters."""
-    return Path(f"\\\\?\\{path}") if sys.platform == "win32" else path
 
 
 @contextmanager

@@ -1,4 +1,8 @@
-"""Plays the Functions host: starts a worker process, has it run a function, and can kill it at any moment."""
+"""Plays the Functions host: starts a worker process, has it run a function, and can kill it at any moment.
+
+An app that carries its packages runs as in Azure: in a Python that has the worker's runtime and nothing else, writes no
+bytecode, and ignores the user's own settings of Python.
+"""
 
 import json
 import signal
@@ -80,6 +84,20 @@ class Worker:
         return _result(returncode, _read(self._output), _read(self._logs))
 
 
+def bare_python() -> list[str]:
+    """Returns the command of a Python without any package, which writes no bytecode."""
+    return [getattr(sys, "_base_executable", sys.executable), "-I", "-B", "-S"]
+
+
+def worker_command(app: Path, *arguments: str) -> list[str]:
+    """Returns the command that starts a worker for `app`: see `simulator.worker` for its arguments."""
+    if not (app / ".python_packages").is_dir():
+        # -P keeps the script's folder off the search path: what is left is what the real worker has.
+        return [sys.executable, "-P", str(_WORKER), str(app), *arguments]
+    runtime = next(folder for folder in sys.path if Path(folder, "azure_functions_runtime").is_dir())
+    return [*bare_python(), str(_WORKER), str(app), *arguments, f"--runtime={runtime}"]
+
+
 @contextmanager
 def worker(
     environment: Mapping[str, str],
@@ -101,8 +119,7 @@ def worker(
         invocation_id: made up by default.
 
     """
-    # -P keeps the script's folder off the search path: what is left is what the real worker has.
-    command = [sys.executable, "-P", str(_WORKER), str(app), *([function] if function else [])]
+    command = worker_command(app, *([function] if function else []))
     command += ["--past-due"] if past_due else []
     command += [f"--timer={json.dumps(timer)}"] if timer else []
     command += [f"--invocation={invocation_id}"] if invocation_id else []

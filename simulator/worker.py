@@ -1,10 +1,11 @@
 """Runs one function of an app in the Functions worker's own runtime, in a process of its own.
 
-    python -m simulator.worker APP_DIR [FUNCTION] [--past-due] [--timer=JSON] [--invocation=ID]
+    python -m simulator.worker APP_DIR [FUNCTION] [--past-due] [--timer=JSON] [--invocation=ID] [--runtime=FOLDER]
 
 One line of JSON goes to standard output: see `simulator.host.WorkerResult`. Whatever the app logs or prints goes to
 standard error. Without FUNCTION, the functions are only listed. The runtime keeps global state, hence the process;
-`simulator.host` starts it, with a search path as the real host's: the app's own packages first, its folder last.
+`simulator.host` starts it, with a search path as the real host's: the app's own packages first, its folder last. FOLDER
+is where the runtime itself is installed, for a Python that has no packages; nothing else is imported from there.
 
 The start-up is measured, so nothing is imported that the runtime does not import anyway.
 """
@@ -19,6 +20,7 @@ import traceback
 import uuid
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -30,6 +32,17 @@ _PROCESS_STARTED: Final = time.perf_counter()
 
 class _Message(SimpleNamespace):
     """Stands in for a protobuf message: whatever it is given are its fields."""
+
+
+class _Runtime:
+    """Finds the worker's own packages in the folder where they are installed, and nothing else there."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
+        found = name in {"azure_functions_runtime", "azurefunctions"}
+        return PathFinder.find_spec(name, [self._folder]) if found else None
 
 
 class _StatusResult(_Message):
@@ -182,6 +195,8 @@ def main(arguments: list[str]) -> int:
     packages = app / ".python_packages" / "lib" / "site-packages"
     others = [entry for entry in sys.path if Path(entry).resolve() != app]
     sys.path[:] = [*([str(packages)] if packages.is_dir() else []), *others, str(app)]
+    if "runtime" in options:
+        sys.meta_path.append(_Runtime(options["runtime"]))
     os.chdir(app)
     with os.fdopen(os.dup(1), "w") as results:
         os.dup2(2, 1)

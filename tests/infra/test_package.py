@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from importlib.util import MAGIC_NUMBER, cache_from_source
 from pathlib import Path
 
 import pytest
@@ -31,16 +32,21 @@ if "PIP_SAYS" in os.environ:
     sys.exit(os.environ["PIP_SAYS"])
 folder = pathlib.Path(sys.argv[sys.argv.index("-d") + 1])
 with zipfile.ZipFile(folder / "thing-1.0-py3-none-any.whl", "w") as wheel:
-    for name in (
-        "thing/__init__.py", "thing/tests/test_thing.py", "thing/docs/README.md", "thing-1.0.dist-info/METADATA",
-        "thing-1.0.data/purelib/pure.py", "thing-1.0.data/platlib/plat.so", "thing-1.0.data/scripts/thing",
-        "thing-1.0.data/data/share/thing.txt",
-    ):
-        wheel.writestr(name, name)
+    for name in os.environ["WHEEL_HAS"].split(","):
+        wheel.writestr(name, "" if name.endswith(".py") else name)
 """
-WHEEL = {"pure.py", "plat.so", "thing/__init__.py", "thing/tests/test_thing.py", "thing/docs/README.md"} | {
-    "thing-1.0.dist-info/METADATA"
-}
+KEPT = (
+    "msgraph/generated/base_graph_service_client.py",
+    "plat.so", "thing/__init__.py", "thing/test/__init__.py", "thing/docs/README.md", "thing-1.0.dist-info/METADATA",
+    "thing-1.0.dist-info/entry_points.txt", "thing-1.0.dist-info/licenses/LICENSE",
+)  # fmt: skip
+LEFT_OUT = (
+    "msgraph/generated/models/user.py", "msgraph/generated/kiota-dom-export.txt",
+    "thing/__init__.pyi", "thing/py.typed", "thing/tests/test_thing.py", "thing/fast.pyx", "thing/inc/fast.h",
+    "thing-1.0.dist-info/RECORD", "thing-1.0.dist-info/WHEEL", "thing-1.0.dist-info/top_level.txt",
+)  # fmt: skip
+WHEEL = set(KEPT) | {"thing/__pycache__/__init__.cpython-313.pyc", "thing/test/__pycache__/__init__.cpython-313.pyc"}
+WHEEL |= {"msgraph/generated/__pycache__/base_graph_service_client.cpython-313.pyc"}
 
 
 @pytest.fixture
@@ -61,7 +67,12 @@ def project(tmp_path):
 def start(project, **environment):
     return subprocess.Popen(
         [sys.executable, project / "infra" / "package.py"],
-        env={**os.environ, "PYTHONPATH": str(project / "fakes"), **environment},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(project / "fakes"),
+            "WHEEL_HAS": ",".join((*KEPT, *LEFT_OUT)),
+            **environment,
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -100,14 +111,58 @@ def test_it_holds_what_funcignore_lets_through_and_the_packages(project):
     kept = [path for path in ROOT.iterdir() if not ignored.match_file(f"{path.name}/" if path.is_dir() else path.name)]
     files = {path for top in kept for path in (top.rglob("*") if top.is_dir() else [top]) if path.is_file()}
     let_through = {name for path in files if not ignored.match_file(name := path.relative_to(ROOT).as_posix())}
-    assert names(project) == let_through | {PACKAGES + name for name in WHEEL}
-    assert [name for name in names(project) if ignored.match_file(name)] == []
+    bytecode = {str(Path(cache_from_source(name))) for name in let_through if name.endswith(".py")}
+    assert names(project) == let_through | bytecode | {PACKAGES + name for name in WHEEL}
+    assert [name for name in names(project) if ignored.match_file(name) and not name.endswith(".pyc")] == []
+
+
+def test_bytecode_is_used_without_a_look_at_its_source(project):
+    build(project)
+    with zipfile.ZipFile(project / "dist" / NAME) as packed:
+        compiled = {name: packed.read(name) for name in packed.namelist() if name.endswith(".pyc")}
+    assert {content[:8] for content in compiled.values()} == {MAGIC_NUMBER + (0b01).to_bytes(4, "little")}
+    assert not [name for name, content in compiled.items() if str(project).encode() in content]
+
+
+def test_a_rule_that_matches_nothing_any_more_ends_the_build(project):
+    kept = [name for name in (*KEPT, *LEFT_OUT) if "/tests/" not in name]
+    code, _, err = build(project, WHEEL_HAS=",".join(kept))
+    assert code == 1
+    assert err == (
+        "No package was built: no file of the packages matches [^/]+/tests/.*: "
+        "adapt or remove the rule in infra/package.py.\n"
+    )
+
+
+def test_files_that_no_rule_knows_a_place_for_end_the_build(project):
+    code, _, err = build(project, WHEEL_HAS="thing-1.0.data/scripts/thing")
+    reason = "thing-1.0-py3-none-any.whl has thing-1.0.data/scripts/thing: give infra/package.py a rule for it"
+    assert (code, err) == (1, f"No package was built: {reason}.\n")
+
+
+def test_a_module_that_does_not_compile_ends_the_build(project):
+    (project / "shared" / "text.py").write_text("def")
+    code, _, err = build(project)
+    assert code == 1
+    assert err.startswith("No package was built: Python cannot compile everything: ")
+    assert "text.py" in err
+
+
+def test_the_python_that_is_needed_is_named_where_it_is_missing(project):
+    (project / ".python-version").write_text("3.99\n")
+    code, _, err = build(project)
+    missing = "CPython 3.99, which compiles the package, is missing: install it so that python3.99 is on the PATH"
+    assert (code, err) == (1, f"No package was built: {missing}.\n")
 
 
 def test_the_unpacked_tree_that_azd_deploys_is_the_same(project):
     build(project)
     tree = project / "dist" / "app"
-    assert {path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file()} == names(project)
+    there = {path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file()}
+    assert there == names(project) | {".funcignore"}
+    # With an ignore file azd leaves out what that names, and without one __pycache__.
+    ignored = GitIgnoreSpec.from_lines((tree / ".funcignore").read_text("utf-8").splitlines())
+    assert not list(ignored.match_files(names(project)))
 
 
 def test_the_packages_are_wheels_for_the_platform_in_azure(project):
@@ -116,6 +171,7 @@ def test_the_packages_are_wheels_for_the_platform_in_azure(project):
     words = command.split()
     assert words[0] == "download"
     assert {"--only-binary=:all:", "--no-deps", "--implementation=cp", "--python-version=3.13"} <= set(words)
+    assert "--require-hashes" in words
     platforms = [word.partition("=")[2] for word in words if word.startswith("--platform=")]
     assert {"manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"} <= set(platforms)
     assert all(re.fullmatch(r"manylinux(_2_(\d+)|1|2010|2014)_x86_64", name) for name in platforms)
@@ -185,6 +241,12 @@ def test_progress_path_size_and_checksum_are_told(project):
 
 UNREACHABLE = "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError(...)'"
 NONE = "ERROR: No matching distribution found for aiohttp==3.14.5"
+PINNED = "aiohttp==3.14.5"
+MISMATCH = f"""ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. If you have updated ...
+Otherwise, examine the package contents carefully; someone may have tampered with them.
+    {PINNED} from file:///aiohttp-3.14.5.whl (from -r requirements.txt (line 1)):
+        Expected sha256 11
+             Got        22"""
 
 
 @pytest.mark.parametrize(
@@ -196,6 +258,10 @@ NONE = "ERROR: No matching distribution found for aiohttp==3.14.5"
         ),
         (NONE, "the package index has no wheel of aiohttp==3.14.5 for Python 3.13 on Linux (x86_64, glibc 2.28)"),
         ("ERROR: No space left on device", "pip says: No space left on device"),
+        (
+            MISMATCH,
+            f"the package index has other bytes than requirements.txt pins for {PINNED}: do not use it, and report it",
+        ),
     ],
 )
 def test_where_packages_cannot_be_had_one_sentence_says_why_and_the_last_package_stays(project, said, told):

@@ -1,8 +1,9 @@
 """One simulated tenant for each xdist worker, empty at each test, and the app in it."""
 
+import fcntl
 import logging
+import os
 import platform
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -12,7 +13,6 @@ from pathlib import Path
 import pytest
 from support import Monitor, tenant
 
-from shared import __version__
 from simulator.host import ROOT
 from simulator.stack import Simulator
 
@@ -37,17 +37,26 @@ def monitor(sim, caplog):
 
 
 @pytest.fixture(scope="session")
-def package(tmp_path_factory) -> Iterator[Path]:
-    """The app as it is deployed: the unpacked deployment package. Its wheels run on Linux on x86_64 alone."""
-    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-        yield ROOT
-        return
-    built = subprocess.run(
-        [sys.executable, ROOT / "infra" / "package.py"], capture_output=True, text=True, check=False, timeout=300
-    )
+def package(tmp_path_factory) -> Path:
+    """The unpacked deployment package, read-only and one for all xdist workers; it runs on Linux on x86_64 alone."""
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64") or (ROOT / ".python_packages").is_dir():
+        return ROOT  # in test_clean_interpreter, the tests stand in the package
+    session = tmp_path_factory.getbasetemp()
+    folder = (session.parent if "PYTEST_XDIST_WORKER" in os.environ else session) / "package"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            unpack_package(folder)
+    return folder
+
+
+def unpack_package(folder: Path) -> None:
+    command = [sys.executable, ROOT / "infra" / "package.py"]
+    built = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert built.returncode == 0, built.stderr
-    folder = tmp_path_factory.mktemp("package")
-    with zipfile.ZipFile(ROOT / "dist" / f"ade-token-monitor-{__version__}.zip") as packed:
-        packed.extractall(folder)
-    yield folder
-    shutil.rmtree(folder)  # a quarter of a gigabyte, which pytest would keep
+    incomplete = folder.with_suffix(".incomplete")
+    with zipfile.ZipFile(built.stdout.splitlines()[-2]) as packed:
+        packed.extractall(incomplete)
+    for path in (incomplete, *incomplete.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    incomplete.rename(folder)
