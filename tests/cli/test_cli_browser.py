@@ -150,7 +150,7 @@ async def test_the_drawing_of_expiries_is_one_at_a_time_and_has_words_beside_it(
             )
             assert await page.value(seen) == [name]
         assert await page.value("document.querySelectorAll('.timeline.wide a').length") == 14
-        assert "13 tokens expire within a year, 1 has expired and of 2 the date is not known." in await page.value(
+        assert "13 tokens expire within a year, 1 has expired and the date of 2 is not known." in await page.value(
             "document.getElementById('expiries-words').textContent"
         )
 

@@ -141,8 +141,8 @@ def test_a_connector_that_cannot_be_read_hides_no_other(operator):
     done = stranger(operator)
     assert done.returncode == 2
     assert "VPP could not be read" in done.stdout
-    assert "Graph does not let you read it" in done.stdout
-    assert "Intune role" in done.stdout
+    assert "Graph does not let you read it" in " ".join(done.stdout.split())
+    assert "Intune role" in " ".join(done.stdout.split())
     assert "identity" not in done.stdout
     assert "Contoso HQ" in done.stdout
 
@@ -223,7 +223,7 @@ def test_devices_are_not_read_unless_asked_for(devices):
 def test_devices_of_one_token_that_cannot_be_read_hide_no_other(devices, fault, reason):
     devices.sim.graph.fail(RETAIL["id"], fault)
     done = stranger(devices, "--devices")
-    assert reason in done.stdout
+    assert reason in " ".join(done.stdout.split())
     assert "\nContoso HQ  " in done.stdout
 
 

@@ -91,7 +91,7 @@ def test_the_page_shows_what_the_filters_leave_and_judges_it(scene):
     assert done.stdout.startswith("<!doctype html>")
     assert "Contoso Retail" in done.stdout
     assert "Contoso Labs" not in done.stdout
-    assert "Only what was asked for is on this page." in done.stdout
+    assert "This page shows only the tokens that were asked for." in done.stdout
 
 
 def test_the_page_without_data_says_so_and_could_not_tell(scene):

@@ -176,7 +176,7 @@ def test_tokens_are_shown_although_the_runs_cannot_be_read(scene):
     with scene.without("CheckRun"):
         done = scene.run("status")
     assert done.returncode == 1
-    assert "What the monitor did is not known. The table CheckRun is missing" in done.stdout
+    assert "The monitor's runs are not known. The table CheckRun is missing" in done.stdout
 
 
 def test_two_tokens_of_one_name_can_be_told_apart_where_the_line_is_short(scene):
