@@ -94,7 +94,9 @@ def test_it_resolves_by_itself(operator):
     operator.check(ade(), ago=HOUR)
     operator.run("test-alert", "--now")
     engine, on = rules.AlertEngine(operator.sim.con), now() + SOON
-    assert [(event.kind, event.alert.rule) for event in engine.evaluate(on)] == [("fired", "token_critical")]
+    (fired,) = engine.evaluate(on)
+    assert (fired.kind, fired.alert.rule) == ("fired", "token_critical")
+    assert fired.alert.dimensions["Condition"].startswith(cli.alert.NAME)  # the subject of a mail
     operator.check(ade(), ago=timedelta())
     assert engine.evaluate(on + rules.FREQUENCY) == []
     assert [event.kind for event in engine.evaluate(on + 2 * rules.FREQUENCY)] == ["resolved"]
