@@ -7,10 +7,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from io import StringIO
 from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
 
 from cli import CommandError
 from shared.clouds import CLOUDS, Cloud
@@ -59,8 +62,6 @@ ABOUT: Final = {known.name: known for known in KNOWN}
 """The same by name."""
 
 _HOST: Final = re.compile(r"[a-z0-9.-]+")
-_LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*", re.ASCII)
-_ESCAPES: Final = {"n": "\n", "r": "\r"}
 
 
 class Source(StrEnum):
@@ -245,7 +246,8 @@ class _Azd(NamedTuple):
         file = project / ".azure" / name / ".env"
         if not re.fullmatch(r"\w[\w().-]*", name) or not file.is_file():
             return _Azd.none(f"azd has no environment {bounded(name, 100)!r} in {project}", name, named=named)
-        return _Azd(name, _variables(file.read_text("utf-8-sig")), f"azd's environment is {name}")
+        values = dotenv_values(stream=StringIO(file.read_text("utf-8-sig")), interpolate=False)
+        return _Azd(name, {key: value or "" for key, value in values.items()}, f"azd's environment is {name}")
 
     @staticmethod
     def none(why: str, name: str | None, *, named: bool) -> "_Azd":
@@ -254,17 +256,3 @@ class _Azd(NamedTuple):
                 f"There is no environment {bounded(str(name), 100)!r}: {why}.", "`azd env list` names them."
             )
         return _Azd("", {}, why)
-
-
-def _variables(text: str) -> dict[str, str]:
-    """The variables of an `.env` file as azd writes it; a line that is none is passed over."""
-    found = (_LINE.fullmatch(line) for line in text.splitlines() if not line.lstrip().startswith("#"))
-    return {match[1]: _unquoted(match[2]) for match in found if match}
-
-
-def _unquoted(text: str) -> str:
-    if len(text) >= 2 and text[0] == text[-1] == '"':
-        return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), text[1:-1])
-    if len(text) >= 2 and text[0] == text[-1] == "'":
-        return text[1:-1]
-    return text

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,7 +26,9 @@ TABLES: Final = ("TokenStatus", "TokenHistory", "CheckRun", "DeviceInspection")
 
 ACCOUNT: Final = "devstoreaccount1"
 
-_SCRIPT: Final = Path(__file__).parent.parent / "node_modules/azurite/dist/src/table/main.js"
+_SCRIPT: Final = Path("node_modules/azurite/dist/src/table/main.js")
+_ROOT: Final = Path(__file__).parent.parent
+_INSTALL: Final = "run `make setup` in a clone of the repository, or `npm install --global azurite` anywhere"
 
 _READY: Final = b"successfully started"
 _START_SECONDS: Final = 60.0
@@ -93,11 +96,11 @@ async def start_azurite(tls: Tls, work: Path, *, folder: Path | None, tables: It
         SimulatorError: where Node.js or Azurite is missing, or the service does not come up.
 
     """
-    node = _node()
+    program = _program()
     for attempt in range(1, _ATTEMPTS + 1):
         port = _free_port()
         log = work / f"azurite-{attempt}.log"
-        process = _spawn(_command(node, port, tls, folder), log, work)
+        process = _spawn(_command(program, port, tls, folder), log, work)
         try:
             ready = await _ready(process, log)
             if ready:
@@ -110,14 +113,17 @@ async def start_azurite(tls: Tls, work: Path, *, folder: Path | None, tables: It
         stop(process)
         if b"EADDRINUSE" not in log.read_bytes():  # somebody else may have taken the port in the meantime
             break
-    said = log.read_text(errors="replace").strip() or "it said nothing"
-    raise SimulatorError(f"Azurite, the Table Storage emulator, did not start: {said}. Run `make setup` and try again.")
+    said = log.read_text(errors="replace").strip() or "it wrote nothing"
+    raise SimulatorError(f"Azurite, the Table Storage emulator, did not start: {said}. To reinstall it, {_INSTALL}.")
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends a child process: politely, then not."""
+    """Ask a child process to end, and kill it where it does not."""
     if process.poll() is None:
-        process.send_signal(signal.SIGINT)
+        if sys.platform == "win32":  # has no signal for one process
+            process.terminate()
+        else:
+            process.send_signal(signal.SIGINT)
         try:
             process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -127,20 +133,25 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.stdin.close()
 
 
-def _node() -> str:
+def _program() -> list[str]:
+    """Return what starts the service: Node.js with Azurite's script, of the repository or installed globally."""
     node = shutil.which("node")
     if node is None:
         raise SimulatorError(
             "Node.js, which runs the Table Storage emulator, is not on the PATH. "
-            "Install Node.js 20 or later, then run `make setup`."
+            f"Install Node.js 20 or later, then {_INSTALL}."
         )
-    if not _SCRIPT.is_file():
-        raise SimulatorError("Azurite, the Table Storage emulator, is not in node_modules. Run `make setup`.")
-    return node
+    scripts = [_ROOT / _SCRIPT]
+    if command := shutil.which("azurite-table"):
+        scripts += [Path(command).resolve(), Path(command).parent / _SCRIPT]  # npm's link; on Windows, its .cmd file
+    script = next((script for script in scripts if script.suffix == ".js" and script.is_file()), None)
+    if script is None:
+        raise SimulatorError(f"Azurite, the Table Storage emulator, is missing. To install it, {_INSTALL}.")
+    return [node, "--import", _END_WITH_STDIN, str(script)]
 
 
-def _command(node: str, port: int, tls: Tls, folder: Path | None) -> list[str]:
-    command = [node, "--import", _END_WITH_STDIN, str(_SCRIPT), "--tableHost", HOST, "--tablePort", str(port)]
+def _command(program: list[str], port: int, tls: Tls, folder: Path | None) -> list[str]:
+    command = [*program, "--tableHost", HOST, "--tablePort", str(port)]
     command += ["--oauth", "basic", "--cert", str(tls.cert_file), "--key", str(tls.key_file)]
     command += ["--silent", "--disableTelemetry", "--skipApiVersionCheck"]
     return [*command, *(["--inMemoryPersistence"] if folder is None else ["--location", str(folder.absolute())])]

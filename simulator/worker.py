@@ -162,8 +162,8 @@ def _milliseconds(since: float) -> float:
     return round((time.perf_counter() - since) * 1000, 1)
 
 
-def _peak_kib() -> int:
-    """The most memory that was resident, in KiB.
+def _peak_kib() -> int | None:
+    """Return the most memory that was resident, in KiB; None on Windows.
 
     On Linux `ru_maxrss` also counts what the parent held when it started us, so the kernel's own mark is read.
     """
@@ -171,6 +171,8 @@ def _peak_kib() -> int:
     if status.exists():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1])
+    if sys.platform == "win32":
+        return None
     import resource  # noqa: PLC0415 (not on every system)
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -2,15 +2,19 @@
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
-from cli import program
+from cli import SCRIPT, program
 from cli.doctor.facts import Facts
 from cli.doctor.lines import Words
 from cli.doctor.reads import Account
 
-GRANT: Final = "infra/grant-graph-role.sh --principal-id {principal}"
+GRANT: Final = "{infra}/grant-graph-role.sh --principal-id {principal}"
 SET: Final = "az functionapp config appsettings set --ids {app_id} --settings"
+
+_INFRA: Final = Path(__file__).parents[2] / "infra"
+"""The scripts of an installed package."""
 
 _CLOCKS: Final = {"win32": "w32tm /resync /force", "darwin": "sudo sntp -sS time.apple.com"}
 SET_CLOCK: Final = _CLOCKS.get(sys.platform, "sudo timedatectl set-ntp true")
@@ -92,6 +96,7 @@ def _known(facts: Facts) -> dict[str, str]:
     app_id = facts.places.value("FUNCTION_APP_ID")
     group_id = app_id.partition("/providers/")[0] if app_id else "RESOURCE_GROUP_ID"
     return {
+        "infra": str(_INFRA) if program() == SCRIPT else "infra",
         "app_id": app_id or "FUNCTION_APP_ID",
         "app": (app_id or "FUNCTION_APP_ID").rpartition("/")[2],
         "group_id": group_id,
