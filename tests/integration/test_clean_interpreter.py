@@ -24,6 +24,7 @@ NOT_OF_THE_APP = (
     "test_demo",
     "test_setup",
     "test_simulator*",
+    "test_tables_document",
 )
 """Modules that test what is not deployed."""
 
