@@ -35,12 +35,14 @@ DEPLOYED = {".python_packages", "LICENSE", "function_app.py", "host.json", "requ
 
 
 def lines(name):
-    stripped = (line.partition("#")[0].strip() for line in (ROOT / name).read_text("utf-8").splitlines())
+    text = (ROOT / name).read_text("utf-8").replace("\\\n", "")
+    stripped = (line.partition("#")[0].strip() for line in text.splitlines())
     return [line for line in stripped if line and not line.startswith("-c ")]
 
 
 def pins(name):
-    return {canonicalize_name(line.partition("==")[0]): line.partition("==")[2] for line in lines(f"{name}.txt")}
+    pinned = (line.split()[0].partition("==") for line in lines(f"{name}.txt"))
+    return {canonicalize_name(package): version for package, _, version in pinned}
 
 
 def tree(path):
@@ -163,19 +165,25 @@ def test_a_tag_that_is_not_the_version_is_no_release(tag, code):
     assert (ended.returncode, ended.stdout) == (code, told)
 
 
-def test_workflows_use_one_version_of_an_action_and_may_only_read_unless_a_job_says_otherwise():
-    used = {line for workflow in WORKFLOWS.values() for line in re.findall(r"uses: (\S+)", workflow)}
+def test_workflows_pin_one_commit_of_an_action_and_may_only_read_unless_a_job_says_otherwise():
+    used = {line for workflow in WORKFLOWS.values() for line in re.findall(r"uses: (.+)", workflow)}
     assert len(used) == len({line.partition("@")[0] for line in used})
+    assert [line for line in used if not re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
     for workflow in WORKFLOWS.values():
         assert re.findall(r"^permissions:\n((?:  .*\n)+)", workflow, re.MULTILINE) == ["  contents: read\n"]
+
+
+def test_the_release_restores_no_cache():
+    assert not re.findall(r"^ +cache\b|actions/cache", WORKFLOWS["release"], re.MULTILINE)
 
 
 # Pins
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_package_is_pinned_exactly(name):
-    assert [line for line in lines(f"{name}.txt") if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
+def test_every_package_is_pinned_exactly_and_by_the_hashes_of_its_files(name):
+    pin = re.compile(r"[\w.-]+==[\w.]+( +--hash=sha256:[0-9a-f]{64})+")
+    assert [line for line in lines(f"{name}.txt") if not pin.fullmatch(line)] == []
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -190,7 +198,7 @@ def test_whatever_a_package_needs_is_pinned_too(name):
     while asked:
         requirement = asked.pop()
         key = (canonicalize_name(requirement.name), frozenset(requirement.extras))
-        if key in seen or key[0] in UNPINNED:
+        if key in seen:
             continue
         seen.add(key)
         assert key[0] in known, f"run `make requirements`: {key[0]} is not pinned"
@@ -202,10 +210,6 @@ def test_whatever_a_package_needs_is_pinned_too(name):
     assert {of for of, _ in seen} >= pins(name).keys() - set().union(
         *(pins(file) for file in FILES[: FILES.index(name)])
     )
-
-
-UNPINNED = {"pip", "setuptools"}
-"""pip-compile leaves them out; pip-tools needs them."""
 
 
 def test_the_files_agree_and_what_is_installed_is_what_they_say():
