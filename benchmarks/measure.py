@@ -60,15 +60,19 @@ def run(env: Mapping[str, str], function: str, timeout: float = 300) -> WorkerRe
 
 def timed(env: Mapping[str, str], script: Path, *arguments: str) -> tuple[float, dict[str, Any]]:
     """Seconds from the start of the script's process until it tells its result, and that."""
+    return timed_command(env, [sys.executable, "-P", str(script), *arguments])
+
+
+def timed_command(env: Mapping[str, str], command: Sequence[str]) -> tuple[float, dict[str, Any]]:
+    """Returns the seconds from the start of the process until it prints its result, and that."""
     begun = time.perf_counter()
-    command = [sys.executable, "-P", str(script), *arguments]
     with subprocess.Popen(command, env=dict(env), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         seconds = time.perf_counter() - begun
         _, said = process.communicate()
     if process.returncode:
-        raise SystemExit(f"{script.name} failed: {said[-2000:]}")
+        raise SystemExit(f"{' '.join(command)} failed: {said[-2000:]}")
     return seconds, json.loads(line)
 
 
