@@ -2,7 +2,7 @@
 
 `dist/ade-token-monitor-<version>.zip` holds the app, the packages of requirements.txt from their wheels for the
 platform that it runs on in Azure, and the bytecode of both, which only the Python of .python-version can compile.
-Nothing has to be built in Azure. `dist/app/` is the same, unpacked: azd deploys it.
+Azure builds nothing. `dist/app/` is the same, unpacked: azd deploys it.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ _LEFT_OUT: Final = (
     _Rule(r"[^/]+/tests/.*", "a package's tests run where the package is made"),
     _Rule(
         r"[^/]+\.dist-info/(RECORD|WHEEL|top_level\.txt|sboms/.*)",
-        "installers read these; METADATA and entry_points.txt are read at run time, and licenses travel along",
+        "installers read these; METADATA and entry_points.txt are read by the running app, and licenses travel along",
     ),
 )
 """What the package leaves out of the wheels. A rule that matches nothing ends the build, so none outlives its use."""
@@ -156,7 +156,7 @@ def _compiler() -> _Compiler:
 def _compile(tree: Path, compiler: _Compiler, without: str = "^$") -> None:
     """Compiles the modules in `tree` but those whose path matches `without`.
 
-    Azure mounts the package read-only and gives its files any date, so the bytecode is used without a look at the
+    Azure mounts the package read-only and gives its files any date, so the bytecode is used without a check of the
     source. Paths in it are relative to the tree: Python replaces them when it imports a module.
     """
     options = ("-q", "-f", "-s", str(tree), "-x", without, "--invalidation-mode=unchecked-hash")

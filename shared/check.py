@@ -1,4 +1,4 @@
-"""The run: read, judge, store, publish; what fails is told, and keeps nothing else from being done."""
+"""Runs a check: reads, judges, stores, and publishes. A failure is reported and doesn't stop the other steps."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ class CheckFailed(Exception):  # noqa: N818 # what the host shows as the invocat
 
 
 async def check(settings: Settings, clients: Clients, *, run_id: str, now: datetime, past_due: bool = False) -> Run:
-    """Check every token once, and tell of it.
+    """Check every token once, and store and publish the result.
 
     `now` is the start of the run: the clock of the judgement and the time of every row. Ends within
     `check_timeout_seconds`; whatever failed is in the run that is returned.
@@ -101,7 +101,7 @@ class _Check:
     def _judge(
         self, readings: list[Reading], loaded: Loaded | None, inspections: Inspections | None
     ) -> tuple[Judgement, list[Row]]:
-        """The judgement, and the rows that tell of it."""
+        """Return the judgment and its rows."""
         remembered = None if loaded is None else loaded.statuses | self._forgotten(readings, loaded)
         known = None if inspections is None else inspections.known
         try:
@@ -120,7 +120,7 @@ class _Check:
         return judgement, rows
 
     def _forgotten(self, readings: list[Reading], loaded: Loaded) -> dict[Key, Status]:
-        """Tokens that neither their row nor Graph tells of: as far as anybody knows, they have just gone missing."""
+        """Return the tokens that neither their row nor Graph lists, which count as missing since this run."""
         named = {reading.connector: {token.id for token in reading.tokens} for reading in readings}
         unread = {reading.connector for reading in readings if reading.failure}
         gone = (of for of in loaded.unreadable if of[0] not in unread and of[1] not in named.get(of[0], ()))

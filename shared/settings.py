@@ -234,7 +234,7 @@ BY_NAME: Final[Mapping[str, Setting]] = {setting.name: setting for setting in SE
 
 
 def _contradictions(settings: Settings) -> Iterator[tuple[frozenset[str], str]]:
-    """What each setting alone cannot tell: limits out of order, an endpoint of another cloud; with their names."""
+    """Yield contradictions between settings, with their names: limits out of order, an endpoint of another cloud."""
     if settings.expiry_critical_days[0] >= settings.expiry_warning_days[-1]:
         yield (
             frozenset({"EXPIRY_CRITICAL_DAYS", "EXPIRY_WARNING_DAYS"}),

@@ -70,7 +70,7 @@ class Arm(Server):
     forbidden: set[str] = field(default_factory=set)
     """Ends of paths that the caller may not ask for; `""` is every one."""
     changed: dict[str, str] = field(default_factory=dict)
-    """Settings in place of those that `settings` tells."""
+    """Settings that replace those of `settings`."""
     results: list[WorkerResult] = field(default_factory=list)
     """What came of the functions that were asked for."""
 
@@ -160,7 +160,7 @@ class Arm(Server):
         return web.Response(status=202)
 
     def _documents(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """What is told at an address, in lower case: Resource Manager takes it in any."""
+        """The answers by address, in lower case: Resource Manager accepts any case."""
         found = [
             {"name": f"{APP_NAME}/{name}", "properties": {"isDisabled": name in self.disabled_functions}}
             for name in self.functions

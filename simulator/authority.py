@@ -1,4 +1,4 @@
-"""The sign-in of a person: Entra ID's OpenID endpoints for a device code, and for a browser that is sent back.
+"""Simulates a person's sign-in: the OpenID endpoints of Entra ID for a device code, and for a redirected browser.
 
 https://learn.microsoft.com/entra/identity-platform/v2-oauth2-device-code and
 https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow. Nobody types a password here: a sign-in

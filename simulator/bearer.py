@@ -114,7 +114,7 @@ def read(token: str) -> Claims | None:
 
 
 class StaticCredential:
-    """A credential for the azure SDKs that signs in at once, for whoever looks into the simulated services."""
+    """A credential for the Azure SDKs that signs in at once, to inspect the simulated services."""
 
     def get_token(self, *scopes: str, **_options: object) -> AccessToken:
         """A token for the resource that the first scope names."""

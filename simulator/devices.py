@@ -1,10 +1,10 @@
-"""A token's devices, its enrollment profiles and failed enrollments as Graph tells them, as functions of a clock.
+"""Simulates a token's devices, its enrollment profiles, and failed enrollments in Graph, as functions of a clock.
 
 Serial numbers and names are made up. Property names and enum values follow
 https://learn.microsoft.com/graph/api/resources/intune-enrollment-importedappledeviceidentity?view=graph-rest-beta,
 https://learn.microsoft.com/graph/api/resources/intune-enrollment-enrollmentprofile?view=graph-rest-beta and
 https://learn.microsoft.com/graph/api/resources/intune-troubleshooting-enrollmenttroubleshootingevent?view=graph-rest-beta;
-ids and dates follow public captures.
+IDs and dates follow public captures.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -162,7 +162,7 @@ class Devices(Sequence[Item]):
 
     def _device(self, number: int) -> Item:
         key = (self.kinds[number % len(self.kinds)], self.platforms[number % len(self.platforms)], number % _VARIANTS)
-        if key not in self._made:  # dates and ids cost more than all the rest
+        if key not in self._made:  # dates and IDs cost more than all the rest
             kind, platform, variant = key
             made = device("", token_id=self.token_id, now=self.now, kind=kind, variant=variant)
             self._made[key] = {**made, "platform": KINDS[kind].others.get("platform", platform)}

@@ -116,7 +116,7 @@ def delay(seconds: float) -> Fault:
 
 
 def trickle(interval: float = 0.2) -> Fault:
-    """A body that never ends: one byte of white space every `interval` seconds, until somebody hangs up."""
+    """A body that never ends: one byte of whitespace every `interval` seconds, until somebody hangs up."""
 
     async def fault(request: web.Request, _answer: Answer) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
@@ -147,12 +147,12 @@ def streamed(chunks: Callable[[], Iterable[bytes]], *, encoding: str | None = No
 
 
 def endless() -> Fault:
-    """A body of white space without an end."""
+    """An endless body of whitespace."""
     return streamed(lambda: repeat(b" " * 64 * 1024))
 
 
 def zipped(mib: int, of: bytes = b" ", start: bytes = b"") -> Fault:
-    """`start`, and so many MiB of the same bytes, by default white space; compressed to a thousandth."""
+    """`start`, and so many MiB of the same bytes, by default whitespace; compressed to a thousandth."""
 
     def chunks() -> Iterator[bytes]:
         compressor = zlib.compressobj(1, wbits=16 + zlib.MAX_WBITS)
@@ -211,7 +211,7 @@ def calling(hook: Callable[[], object], then: Fault | None = None) -> Fault:
 
 
 def rewritten(change: Callable[[Page], object]) -> Fault:
-    """The healthy answer with its JSON changed: `change` edits the object, or returns what shall stand in its place."""
+    """The healthy answer with its JSON changed: `change` edits the object, or returns its replacement."""
 
     async def fault(_request: web.Request, answer: Answer) -> web.StreamResponse:
         whole = await answer()

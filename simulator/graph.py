@@ -79,7 +79,7 @@ class Graph(Server):
         self._pages: WeakKeyDictionary[Devices, dict[object, bytes]] = WeakKeyDictionary()
 
     def reset(self) -> None:
-        """Drops faults and recordings; the tenant is the default one of now."""
+        """Drops faults and recordings, and restores the default tenant at the present time."""
         super().reset()
         self.clock = _now
         self.page_size, self.largest_page = PAGE_SIZE, LARGEST_PAGE
@@ -256,7 +256,7 @@ def _context(request: web.Request) -> str:
 
 
 def reply(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """`value` as Graph sends it, with ids that a support case would need."""
+    """`value` as Graph sends it, with IDs that a support case would need."""
     return _reply(json.dumps(value).encode(), status=status, headers=headers)
 
 

@@ -143,7 +143,7 @@ def run_worker(
     invocation_id: str | None = None,
     timeout: float = 300,
 ) -> WorkerResult:
-    """Starts a worker, waits for its end (`timeout` seconds at most) and tells what came of it; see `worker`."""
+    """Starts a worker, waits for its end (`timeout` seconds at most) and returns the result; see `worker`."""
     with worker(environment, function, app=app, past_due=past_due, timer=timer, invocation_id=invocation_id) as started:
         return started.wait(timeout)
 
@@ -158,7 +158,7 @@ def _result(returncode: int, output: str, logs: str) -> WorkerResult:
     exception = told.get("exception")
     if not told:
         how = f"killed by {signal.Signals(-returncode).name}" if returncode < 0 else f"ended with {returncode}"
-        exception = {"message": f"The worker was {how} before it told a result.", "traceback": ""}
+        exception = {"message": f"The worker was {how} before it returned a result.", "traceback": ""}
     peak = told.get("peak_kib")
     return WorkerResult(
         success=told.get("success", False),

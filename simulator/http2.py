@@ -49,7 +49,7 @@ class Http2(asyncio.Protocol):
         self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tells every stream."""
+        """Passes it to every stream."""
         self._connections.discard(self)
         for stream in list(self._streams.values()):
             stream.lost(exc)

@@ -106,7 +106,7 @@ class Ingestion(Server):
 
 
 class RefusedError(Exception):
-    """A call that is not taken: why, and the HTTP status and code that say so."""
+    """A refused call: the reason, the HTTP status, and the code."""
 
     def __init__(self, message: str, status: int = 400, code: str = "InvalidRows") -> None:
         super().__init__(message)

@@ -89,7 +89,7 @@ def _filled(template: str, sent: dict[str, Any]) -> str:
 
 
 def _at(value: Any, path: str) -> Any:  # noqa: ANN401 - any JSON
-    """Return what stands in `value` at a path such as `data.alertContext.condition.allOf[0]`."""
+    """Return the part of `value` at a path such as `data.alertContext.condition.allOf[0]`."""
     for step in _STEP.findall(path):
         value = value[int(step) if step.isdecimal() else step]
     return value

@@ -103,7 +103,7 @@ class Alert(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What an action group is told, or in the case of `dropped`: what nobody is told, since a limit was reached."""
+    """A notification of an action group; for `dropped`, one that is not sent because a limit was reached."""
 
     kind: Literal["fired", "resolved", "dropped"]
     alert: Alert
@@ -211,7 +211,7 @@ class AlertEngine:
     def evaluate(self, now: datetime) -> list[Event]:
         """Evaluate each rule that is due once, as Azure does; return what came of it, in the order of the rules.
 
-        A stateful rule is due every time, which stands for every `FREQUENCY`.
+        A stateful rule is due every time, as if called every `FREQUENCY`.
         """
         content = _content(self._con, now)
         changed, self._content = content != self._content, content

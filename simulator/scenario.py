@@ -1,7 +1,7 @@
 """A story over days: what the tenant looks like at an instant of it, so that alerts fire and resolve as time goes.
 
 Pure functions: the same instant gives the same tenant, in whatever order it is asked. The events stand at fixed parts
-of the story's length, so a short story tells as much as a long one; only that devices are missing takes a week to tell.
+of the story's length, so a short story contains as much as a long one, except missing devices (a week).
 """
 
 from collections.abc import Callable, Iterable

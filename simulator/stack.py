@@ -73,7 +73,7 @@ class Simulator:
     authority: Authority
     tables: Azurite
     proxy: Proxy
-    """Stands in front of the table service; the app goes through it where `env(proxied=True)` says so."""
+    """The proxy in front of the table service, which the app uses with `env(proxied=True)`."""
     con: duckdb.DuckDBPyConnection
     """DuckDB with the tables that the data collection rule fills, made by `duckdb_kql.connect`."""
     tls: Tls
@@ -89,10 +89,10 @@ class Simulator:
         """Nothing starts yet.
 
         Args:
-            proxied: what `env` says unless it is told otherwise.
+            proxied: the default of `env`.
             folder: where the table service keeps its rows; in memory without one.
             tables: the tables to create.
-            on_step: told in a few words what is being started.
+            on_step: receives a few words about what is being started.
 
         """
         self._proxied = proxied
@@ -142,7 +142,7 @@ class Simulator:
         }
 
     def operator_env(self, *, proxied: bool | None = None) -> dict[str, str]:
-        """The environment of an operator's command: also where the app stands in Azure, and who signs people in."""
+        """Return the environment of a command, including the app's address in Azure and the sign-in endpoint."""
         return {
             **self.env(proxied=proxied),
             "AZURE_SUBSCRIPTION_ID": arm.SUBSCRIPTION_ID,

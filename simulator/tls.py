@@ -1,4 +1,4 @@
-"""A certificate authority for one run: the loopback servers present its certificates, the app is told to trust it."""
+"""Creates a certificate authority for one run, whose certificates the servers present and the app trusts."""
 
 import ssl
 from dataclasses import dataclass

@@ -31,7 +31,7 @@ _PROCESS_STARTED: Final = time.perf_counter()
 
 
 class _Message(SimpleNamespace):
-    """Stands in for a protobuf message: whatever it is given are its fields."""
+    """Replaces a protobuf message: its arguments are its fields."""
 
 
 class _Runtime:
@@ -182,7 +182,7 @@ def _peak_kib() -> int | None:
 def _run(work: Coroutine[Any, Any, Json]) -> Json:
     try:
         return asyncio.run(work)
-    except BaseException as error:  # noqa: BLE001 (a result must be told, whatever happened)
+    except BaseException as error:  # noqa: BLE001 (a result must be returned, whatever happened)
         told = {"message": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
         return {"functions": [], "start_ms": None, "duration_ms": None, "success": False, "exception": told}
 

@@ -113,7 +113,7 @@ var choices = [
     multiSelect: true
     quote: '\''
     delimiter: ','
-    // With no value of its own, All stands for every one of the list.
+    // With no value of its own, All selects every item of the list.
     typeSettings: { additionalResourceOptions: ['value::all'], showDefault: false }
     jsonData: string([
       { value: 'ade', label: 'Automated Device Enrollment (ade)' }

@@ -1,5 +1,5 @@
 metadata name = 'Workbook'
-metadata description = 'What an administrator looks at instead of reading: the tokens now, what expires, how syncs and checks went.'
+metadata description = 'An overview for administrators: the current tokens, the next expiries, and the results of syncs and checks.'
 
 import { choices, column, freshness, inspectionSeries, series, table, window } from 'workbook-parts.bicep'
 
@@ -27,7 +27,7 @@ param portalUrl string
 @description('Optional. Where the project\'s documents are. Empty: they are named without a link.')
 param documentsUrl string = ''
 
-@description('Every query with its looks, in the order of the page. `empty` stands in the place of rows and never says that all is well.')
+@description('Every query with its appearance, in the order of the page. `empty` replaces missing rows and never reports that everything is healthy.')
 var queries = [
   {
     name: 'last check'
@@ -120,7 +120,7 @@ var queries = [
     window: window.chosen
     query: loadTextContent('../workbook/sync_lag.kql')
     title: 'Hours since the last successful sync: the ten tokens that waited longest'
-    empty: 'No check of this range told of a sync. Choose a longer history; see Last check, at the top.'
+    empty: 'No check in this range reported a sync. Select a longer history, and see Last check at the top.'
     columns: {}
     look: {
       visualization: 'linechart'
@@ -134,7 +134,7 @@ var queries = [
     window: window.chosen
     query: loadTextContent('../workbook/synced_devices.kql')
     title: 'Synced devices: the ten tokens that have most'
-    empty: 'No check of this range told of devices; only ADE tokens have them. Choose a longer history; see Last check, at the top.'
+    empty: 'No check in this range reported devices; only ADE tokens have them. Select a longer history, and see Last check at the top.'
     columns: {}
     look: {
       visualization: 'linechart'
@@ -148,7 +148,7 @@ var queries = [
     window: window.lately
     query: loadTextContent('../workbook/inspections.kql')
     title: 'Are the inspections of devices fresh?'
-    empty: 'No check told whether the devices were inspected: nothing is known of them. See Last check, at the top.'
+    empty: 'No check reported whether the devices were inspected, so their state is unknown. See Last check at the top.'
     columns: {
       State: column.inspections
       'Said by the check of': column.moment
@@ -193,7 +193,7 @@ var queries = [
     window: window.chosen
     query: loadTextContent('../workbook/inspection_states.kql')
     title: 'Checks, by whether the inspections were fresh'
-    empty: 'No check of this range told of inspections. Choose a longer history; see Last check, at the top.'
+    empty: 'No check in this range reported inspections. Select a longer history, and see Last check at the top.'
     columns: {}
     look: {
       visualization: 'barchart'

@@ -32,7 +32,7 @@ resource workbookQueries 'Microsoft.Authorization/roleAssignments@2022-04-01' = 
   scope: workspace
   name: guid(workspace.id, readerGroupId, logAnalyticsReader)
   properties: {
-    description: 'ADE Token Monitor: the workbook queries with the rights of whoever looks at it.'
+    description: 'ADE Token Monitor: the workbook queries with the rights of the person who opens it.'
     principalId: readerGroupId
     principalType: 'Group'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', logAnalyticsReader)

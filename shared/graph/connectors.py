@@ -2,7 +2,7 @@
 
 Property names and shapes are those of Microsoft Graph's reference: `depOnboardingSetting` and `vppToken` (beta) and
 `applePushNotificationCertificate`, below https://learn.microsoft.com/graph/api/resources. What those pages leave open
-(nulls, year 1, seven-digit fractions, changing ids) is from public captures of live payloads.
+(nulls, year 1, seven-digit fractions, changing IDs) is from public captures of live payloads.
 """
 
 import asyncio
@@ -93,7 +93,7 @@ async def read(graph: Graph, connector: Connector, seconds: float) -> Reading:
     except Exception as error:  # noqa: BLE001 # a fault in one connector's answer must not hide the others'
         _log.error("A fault while reading %s", connector.value, exc_info=error)
         reason = f"a fault of the monitor or of a library ({type(error).__name__})"
-        fault = GraphError(f"GET {source.path}", reason, "The log of the app tells where; please report it.")
+        fault = GraphError(f"GET {source.path}", reason, "The app's log has the details; please report it.")
         return Reading(connector=connector, failure=failure(graph, connector, fault))
     unread = failure(graph, connector, lost) if lost else None
     return Reading(connector=connector, tokens=tokens, failure=unread)
@@ -220,7 +220,7 @@ def _apns(item: Item) -> Token:
 
 
 def _upload_failure(item: Item) -> str | None:
-    """Return why the certificate could not be uploaded: the reason, or the status where that says so alone."""
+    """Return why the certificate could not be uploaded: the reason, or the status if that is the only sign."""
     status, reason = (
         text if _PUNCTUATION.sub("", text or "").casefold() not in _NOTHING else None
         for text in (item.text("upload_failure", name) for name in _UPLOAD)

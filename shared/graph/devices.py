@@ -48,7 +48,7 @@ class Device(Struct, gc=False, rename="camel", kw_only=True):
     """One `importedAppleDeviceIdentity`, as much of it as is counted."""
 
     discovery_source: str | None
-    """Graph always tells it; an entry without it is none of this kind."""
+    """The serial number, which Graph always sends; an entry without it is not a device."""
     serial_number: str | None = None
     requested_enrollment_profile_id: str | None = None
     assigned_on: Instant | None = field(name="requestedEnrollmentProfileAssignmentDateTime", default=None)
@@ -172,7 +172,7 @@ class Tally:
         )
 
     def _waits(self, device: Device) -> bool:
-        """Whether a device without a profile matters. One whose age Graph does not tell is taken for an old one."""
+        """Return whether a device without a profile matters; a device of unknown age counts as an old one."""
         created = plausible(device.created_on, self._now)
         return device.enrollment_state != "enrolled" and (created is None or _before(created, self._listed_since))
 
@@ -253,7 +253,7 @@ def by_category(found: Sequence[Event], since: datetime) -> dict[str, int]:
 
 
 def known(instant: datetime | None) -> datetime | None:
-    """Return an instant that Graph tells; None for its "never", and for one before there were such devices."""
+    """Return an instant from Graph; None for its "never", and for one before there were such devices."""
     return instant if instant is not None and instant >= FIRST else None
 
 

@@ -34,7 +34,7 @@ REPORT: Final = "Nothing was taken over. If it lasts, something stands between t
 class GraphError(Exception):
     """A request that did not bring what was asked for; `remedy` says what a person can do about it."""
 
-    def __init__(  # noqa: PLR0913 # one for each thing that Graph may have told
+    def __init__(  # noqa: PLR0913 # one for each fact that Graph may have sent
         self,
         asked: str,
         reason: str,
@@ -157,7 +157,7 @@ def decoded[T](body: bytes, kind: type[T], asked: str) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        # Of JSON nothing is told, since it can hold a serial number; what a gateway sends begins with something else.
+        # JSON is not quoted, since it can hold a serial number; what a gateway sends begins with something else.
         start = bounded(re.split(rb'[{\["]', body[:60])[0].strip().decode("utf-8", "replace"))
         told = f": {start!r}" if start else ""
         raise GraphError(asked, f"the answer is not what Graph documents ({error}){told}", REPORT) from error

@@ -146,7 +146,7 @@ def _request_id(inner: object) -> str | None:
 
 
 def _sentence(message: str) -> str | None:
-    """Return the innermost sentence of a message, in one line, with the ids that Microsoft's support asks for."""
+    """Return the innermost sentence of a message, in one line, with the IDs that Microsoft's support asks for."""
     text = message
     for _ in range(_MOST_LEVELS):
         inner = _inside(text)

@@ -32,7 +32,7 @@ CLOSING: Final = "all"
 """`Connector` of a run's last row."""
 
 DEVICES: Final = "devices"
-"""`Connector` of the row that tells whether the inspections of devices are fresh."""
+"""`Connector` of the row that reports whether the inspections of devices are fresh."""
 
 _NEVER_IN_TABLES: Final = datetime(1601, 1, 1, tzinfo=UTC)
 """Edm.DateTime begins here. https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model"""

@@ -1,7 +1,7 @@
 """Table Storage: what is remembered, what changed, what the monitor did.
 
 Rows are replaced only if they still are what was read, in transactions of one partition. A change travels in its status
-row until the next run has made sure that it stands in the history, so that a run may die at any point.
+row until the next run has made sure that it is in the history, so that a run may die at any point.
 """
 
 import asyncio
@@ -267,7 +267,7 @@ class Store:
         return Operation("insert", row) if etag is None else Operation("replace", row, etag)
 
     async def _submit(self, table: TableClient, operations: list[Operation]) -> str | None:
-        """Send one transaction; the sentence that tells why it failed."""
+        """Send one transaction; return the reason if it failed."""
         try:
             await self._carry_out(table, operations)
         except AzureError as error:

@@ -1,6 +1,6 @@
 """Transactions of Table Storage: up to 100 operations on one partition, carried out together or not at all.
 
-The SDK's own `submit_transaction` builds and takes apart each operation as an e-mail: measured, it costs more than all
+The SDK's own `submit_transaction` builds and takes apart each operation as an email: measured, it costs more than all
 else that a check of 2,000 tokens does. Here the body is written as the service documents it, and sent through the
 SDK's pipeline, which signs in and tries again.
 https://learn.microsoft.com/rest/api/storageservices/performing-entity-group-transactions
