@@ -74,7 +74,7 @@ def stepped(finding: Finding, subject: Subject, guidance: Guidance) -> Finding:
 
 
 def _over(step: Step, finding: Finding, subject: Subject) -> bool:
-    """Return whether a step ends although its finding lasts: after a renewal, or if it raised no alert and one is due."""
+    """Return whether a step ends before its finding: after a renewal, or if it raised no alert and one is due."""
     silent = step.severity is Health.INFO and finding.severity is not Health.INFO
     return silent or renewed(subject, step)
 
