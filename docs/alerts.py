@@ -50,7 +50,7 @@ A finding that lasts is raised again 30 days after its latest step, at most twel
 view after 30 days and doesn't notify again. The name of the token, the condition, and the action of an alert don't change \
 while it is open, even if the token is renamed or gets another error code.
 
-By default, a token has up to five steps before its expiry and twelve after it. A renewal therefore sends up to **5** mails \
+By default, a token has up to five steps before its expiry and twelve after it. A renewal therefore sends up to **5** emails \
 that say *Resolved* if the token is renewed in time, and up to **17** if it had expired for almost a year.
 
 A finding that becomes less severe resolves nothing either. If most enrolled devices no longer show a policy, \
@@ -93,7 +93,7 @@ For each rule, Azure fires at most 300 alerts at a time, and drops the others wi
 [group alerts by connector](deployment.md#one-alert-for-each-token-or-for-each-connector): the subject is then, for example, \
 *Critical: ade tokens: expiring, 7 days or less (Fired)*, and such an alert resolves with its last token.
 
-![A mail of an alert: its subject, the rule's description, and the dimensions TokenName, TokenId, Connector, Finding, Condition, and Action](images/alert-mail.png)
+![An email of an alert: its subject, the rule's description, and the dimensions TokenName, TokenId, Connector, Finding, Condition, and Action](images/alert-mail.png)
 
 With the parameter [`teamsWebhook`](deployment.md#who-is-notified), a card with the same content is posted to a channel or chat in Teams:
 

@@ -3,6 +3,7 @@
 import json
 import re
 
+import duckdb_kql
 import pytest
 from builders import (
     ADE,
@@ -27,9 +28,19 @@ from msgspec.structs import replace
 from shared.guidance.catalogue import CATALOGUE
 from shared.guidance.guidance import Guidance
 from shared.model.tokens import Code, Finding
-from shared.storage.rows import finding_rows
+from shared.storage.rows import FINDINGS, RUNS, finding_rows
+from simulator.host import ROOT
 from simulator.mail import payload, subject
-from simulator.rules import RULES, RULES_BY_CONNECTOR, Event, alert_of
+from simulator.rules import (
+    EXAMPLE_DEPLOYMENT,
+    RULES,
+    RULES_BY_CONNECTOR,
+    AlertEngine,
+    Event,
+    alert_of,
+    create_tables,
+    insert,
+)
 
 RULE = {rule.name: rule for rule in RULES}
 CRITICAL_RULE = RULE["token_critical"]
@@ -141,6 +152,33 @@ def test_the_example_of_a_subject_fits_a_phone_as_a_whole(subjects):
 def test_a_long_name_loses_its_middle_in_the_subject(subjects):
     told = subjects[Code.EXPIRED, ADE, NAMES[-1], "expired 2027-06-11"]
     assert told == "Critical: Contoso Retail iPad…(3f8313bb): expired 2027-06-11 (Fired)"
+
+
+# --- how many
+
+
+@pytest.mark.parametrize(("renewed", "emails"), [(8.5, 5), (400, 17)])
+def test_a_renewal_sends_as_many_emails_as_the_documents_state(renewed, emails):
+    days = [day for day in (-50, -20, -4, 3, 8, *range(9, 400, 30)) if day < renewed]
+    expiries = {**dict.fromkeys(days, NOW + 9 * DAY), renewed: NOW + 765 * DAY}
+    moments = [
+        at(day * DAY, ade(expires_on=expiry, last_successful_sync=NOW + day * DAY)) for day, expiry in expiries.items()
+    ]
+    kinds = []
+    with duckdb_kql.connect() as con:
+        create_tables(con)
+        engine = AlertEngine(con, [rule._replace(clean=1) for rule in RULES if rule.name.startswith("token_")])
+        for judgement in judged(*moments)[-2:]:
+            (status,) = judgement.statuses
+            rows = list(finding_rows(status, "tenant", EXAMPLE_DEPLOYMENT, Guidance()))
+            insert(con, FINDINGS.name, rows)
+            run = {"TimeGenerated": rows[0]["TimeGenerated"], "RunId": rows[0]["RunId"], "Rows": len(rows)}
+            insert(
+                con, RUNS.name, [run | {"Deployment": EXAMPLE_DEPLOYMENT, "Connector": "all", "Outcome": "succeeded"}]
+            )
+            kinds += [event.kind for event in engine.evaluate(status.checked_on)]
+    assert kinds == ["fired"] * emails + ["resolved"] * emails
+    assert f"**{emails}**" in (ROOT / "docs" / "alerts.md").read_text("utf-8")
 
 
 # --- silence

@@ -184,16 +184,6 @@ def test_an_expiry_has_twelve_steps_30_days_apart():
     assert tiers == ["begun", *(f"{days} days ago or more" for days in range(30, 331, 30))]
 
 
-def test_one_renewal_ends_the_17_steps_that_the_documents_state():
-    days = (-50, -20, -4, 3, 8, *range(9, 400, 5))
-    status = last(*(moment for day in days for moment in expiring(day)))
-    assert sum(len(held(status, code).steps) for code in (Code.EXPIRING, Code.EXPIRED)) == 17
-    assert (
-        last(*(moment for day in days for moment in expiring(day)), *expiring(400, expires_on=NOW + 765 * DAY)).findings
-        == ()
-    )
-
-
 # --- what a sync does
 
 
