@@ -25,6 +25,7 @@ lint: setup ## Check style, types, the direction of imports, Bicep, prose, spell
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy
+	@.venv/bin/mypy --platform win32
 	@.venv/bin/lint-imports --no-logo
 	@$(PYTHON_OF_PROJECT) -m docs.generate --check
 	@node_modules/.bin/markdownlint-cli2 --config .ci/lint/.markdownlint-cli2.yaml >/dev/null

@@ -40,6 +40,5 @@ def program() -> str:
 
 def missing_package(error: ModuleNotFoundError) -> CommandError:
     """Return the error for a package that is not installed."""
-    return CommandError(
-        f"The package {error.name} is not installed.", "Run `make setup`, then .venv/bin/python -m cli."
-    )
+    remedy = "Install it again." if program() == SCRIPT else "Run `make setup`, then .venv/bin/python -m cli."
+    return CommandError(f"The package {error.name} is not installed.", remedy)

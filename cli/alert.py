@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import typer
 
-from cli import WELL, CommandError, view
+from cli import WELL, CommandError, program, view
 from cli.command import command
 from cli.progress import until
 from cli.rows import RunRow
@@ -167,8 +167,8 @@ def _expected(sent: datetime) -> Iterator[str]:
         f"{tick + RESOLVED_WITHIN:%H:%M} UTC, which the action group is notified of, too."
     )
     yield (
-        "If nothing arrives, verify that each address in the action group is confirmed, and that `python -m cli "
-        "doctor` finds the alert rules."
+        "If nothing arrives, verify that each address in the action group is confirmed, and that "
+        f"`{program()} doctor` finds the alert rules."
     )
 
 
@@ -183,7 +183,7 @@ async def _wait(session: Session, records: "Records", sent: datetime) -> None:
     if run is None or run.started_on is None:
         raise CommandError(
             f"The app has not checked since {moment(sent)}, so the test is still open.",
-            "`python -m cli doctor` shows why the app does not check. Without a check, the test ends after two days.",
+            f"`{program()} doctor` shows why the app does not check. Without a check, the test ends after two days.",
         )
     resolved = f"{run.started_on + RESOLVED_WITHIN:%H:%M} UTC"
     session.print(f"The check of {moment(run.started_on)} ended it; the alert resolves by {resolved}.")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from cli import COULD_NOT_TELL
+from cli import COULD_NOT_TELL, program
 from cli.alert import test_alert
 from cli.check import check
 from cli.command import help_text
@@ -32,7 +32,7 @@ def _print_version(value: bool) -> None:
         raise typer.Exit
 
 
-def program(
+def options(
     version: Annotated[  # its callback does the work
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
@@ -58,14 +58,14 @@ def program(
 
 
 app = typer.Typer(
-    name="python -m cli",
+    name=program(),
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.callback(help=help_text(program))(program)
+app.callback(help=help_text(options))(options)
 for one in COMMANDS:
     app.command(one.__name__.replace("_", "-"), help=help_text(one))(one)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Literal
 import typer
 from rich.text import Text
 
-from cli import COULD_NOT_TELL, CommandError, missing_package
+from cli import COULD_NOT_TELL, CommandError, missing_package, program
 from cli.places import ABOUT, option
 from cli.session import Session
 from shared.text import bounded
@@ -40,9 +40,9 @@ ByClient = Annotated[
 
 
 def help_text(function: Callable[..., object]) -> str:
-    """Return a function's docstring as help whose indented lines stay lines: Typer would fill them."""
-    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
-    return "\n\n".join(f"\b\n{one}" if "\n  " in one else one for one in paragraphs)
+    """Return a function's docstring as help: indented lines stay lines, and examples name what was started."""
+    text = inspect.cleandoc(function.__doc__ or "").replace("python -m cli", program())
+    return "\n\n".join(f"\b\n{one}" if "\n  " in one else one for one in text.split("\n\n"))
 
 
 def _common(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 import typer
 from rich.text import Text
 
-from cli import WELL, CommandError, export, view
+from cli import WELL, CommandError, export, program, view
 from cli.command import Days, Form, command
 from cli.rows import ChangeRow, StatusRow, worst_first
 from cli.session import Session
@@ -93,7 +93,7 @@ async def _find(records: "Records", text: str) -> Named:
     if token is None:
         raise CommandError(
             f"No token has {bounded(text, 100)!r} as its id or name, or as a part of it.",
-            "`python -m cli status` lists the tokens. The history of a removed token is deleted after a time.",
+            f"`{program()} status` lists the tokens. The history of a removed token is deleted after a time.",
         )
     return token
 

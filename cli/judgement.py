@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from cli import COULD_NOT_TELL, WARNINGS, WELL, WRONG
+from cli import COULD_NOT_TELL, WARNINGS, WELL, WRONG, program
 from cli.rows import RunRow, StatusRow, worst_first
 from shared.model.tokens import Health
 from shared.words import CLOCK_SKEW, ago, count, kind, listed, moment, span
@@ -125,7 +125,7 @@ def _freshness(checked_on: datetime | None, now: datetime) -> Freshness:
 def _age_messages(
     freshness: Freshness, checked_on: datetime | None, runs: Sequence[RunRow], now: datetime
 ) -> Iterable[str]:
-    remedy = "`python -m cli runs` shows what the monitor did, `python -m cli doctor` why it does not work."
+    remedy = f"`{program()} runs` shows what the monitor did, `{program()} doctor` why it does not work."
     checked = _since(checked_on, now)
     match freshness:
         case Freshness.LATE:
@@ -157,7 +157,7 @@ def _run_messages(runs: Sequence[RunRow], unread: Mapping[str, str], now: dateti
     before = [run for run in others if run.outcome == "failed" and run.started_on and now - run.started_on <= STALE]
     if before:
         failed = _since(before[0].started_on, now)
-        yield f"A check failed {failed}; later checks did not. `python -m cli runs` shows why."
+        yield f"A check failed {failed}; later checks did not. `{program()} runs` shows why."
 
 
 def summary(judged: Judged, filters: Filters, now: datetime) -> Iterable[str]:

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from cli import WELL, CommandError, export, view
+from cli import WELL, CommandError, export, program, view
 from cli.command import Days, Form, command
 from cli.session import Session
 from shared.words import count
@@ -41,7 +41,7 @@ def runs(
     if not rows:
         raise CommandError(
             f"The monitor has not run{f' in {count(days, "day")}' if days else ''}: the table CheckRun is empty.",
-            "Checks start at minute 7 of every hour; `python -m cli doctor` shows why they do not.",
+            f"Checks start at minute 7 of every hour; `{program()} doctor` shows why they do not.",
         )
     match form:
         case "json":

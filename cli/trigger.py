@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from cli import COULD_NOT_TELL, WELL, CommandError, view
+from cli import COULD_NOT_TELL, WELL, CommandError, program, view
 from cli.command import command
 from cli.progress import until
 from cli.rows import InspectionRow, RunRow
@@ -108,7 +108,7 @@ async def _wait_for_check(session: Session, records: "Records", before: frozense
     if run is None:
         raise CommandError(
             f"The app was asked for a check, and after {seconds} seconds the table CheckRun has no row of it.",
-            "Its log is in Application Insights, table traces; `python -m cli doctor` shows why it does not check.",
+            f"Its log is in Application Insights, table traces; `{program()} doctor` shows why it does not check.",
         )
     view.print_runs(session.out, [run])
     if run.outcome != "failed":

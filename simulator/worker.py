@@ -173,10 +173,11 @@ def _peak_kib() -> int | None:
         return int(line.split()[1])
     if sys.platform == "win32":
         return None
-    import resource  # noqa: PLC0415 (not on every system)
+    else:  # noqa: RET505 # without it, mypy finds what follows unreachable there
+        import resource  # noqa: PLC0415 (not on every system)
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak // 1024 if sys.platform == "darwin" else peak
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak // 1024 if sys.platform == "darwin" else peak
 
 
 def _run(work: Coroutine[Any, Any, Json]) -> Json:

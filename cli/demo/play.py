@@ -187,9 +187,8 @@ def _environment(sim: Simulator) -> dict[str, str]:
 def _assignment(variable: tuple[str, str]) -> str:
     """Return the line of a shell that sets a variable."""
     name, value = variable
-    if sys.platform == "win32":
-        return f"$env:{name} = '{value}'"
-    return f"export {name}={shlex.quote(value)}"
+    windows = sys.platform == "win32"
+    return f"$env:{name} = '{value}'" if windows else f"export {name}={shlex.quote(value)}"
 
 
 class _Ending:
