@@ -58,7 +58,7 @@ def run(report: Path, *, keep: bool, days: int | None) -> int:
                 _hold(console, sim)
             return code
     except SimulatorError as error:
-        steps.print(Text(str(error)))
+        steps.print(Text(str(error)), soft_wrap=True)
     except KeyboardInterrupt:
         steps.print("Stopped.")
     return COULD_NOT_TELL

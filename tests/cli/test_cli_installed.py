@@ -61,7 +61,7 @@ def test_the_commands_run_from_another_folder_and_name_themselves_as_they_were_s
     assert "`ade-token-monitor status` lists the tokens" in unknown.stderr
 
 
-def test_the_demo_runs_with_azurite_from_npms_global_folder(program, tmp_path):
+def test_the_demo_runs_with_an_azurite_that_npm_installed_globally(program, tmp_path):
     (tmp_path / "azurite-table").symlink_to(AZURITE)
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     done = ran(program, "demo", cwd=tmp_path, env={**os.environ, "PATH": path})
