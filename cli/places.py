@@ -62,6 +62,8 @@ ABOUT: Final = {known.name: known for known in KNOWN}
 """The same by name."""
 
 _HOST: Final = re.compile(r"[a-z0-9.-]+")
+_ESCAPED: Final = re.compile(r"\\([!$`])")
+"""What azd's library, joho/godotenv, escapes in addition to what python-dotenv reads."""
 
 
 class Source(StrEnum):
@@ -228,7 +230,7 @@ class _Azd(NamedTuple):
         except (OSError, ValueError) as error:
             raise CommandError(
                 f"What azd keeps of the project cannot be read: {bounded(str(error))}.",
-                "Run `azd env list`, and mend or delete the file it complains about in .azure.",
+                "Run `azd env list`, and correct or delete the file in .azure that it names.",
             ) from error
 
     @staticmethod
@@ -247,7 +249,8 @@ class _Azd(NamedTuple):
         if not re.fullmatch(r"\w[\w().-]*", name) or not file.is_file():
             return _Azd.none(f"azd has no environment {bounded(name, 100)!r} in {project}", name, named=named)
         values = dotenv_values(stream=StringIO(file.read_text("utf-8-sig")), interpolate=False)
-        return _Azd(name, {key: value or "" for key, value in values.items()}, f"azd's environment is {name}")
+        unescaped = {key: _ESCAPED.sub(r"\1", value or "") for key, value in values.items()}
+        return _Azd(name, unescaped, f"azd's environment is {name}")
 
     @staticmethod
     def none(why: str, name: str | None, *, named: bool) -> "_Azd":

@@ -71,7 +71,7 @@ def test_a_folder_azure_that_is_not_azd_s_is_left_alone(tmp_path):
         ('WORKSPACE_ID="a b"', "a b"),
         ("WORKSPACE_ID=plain", "plain"),
         ("  export WORKSPACE_ID = 'single \\n' ", "single \\n"),
-        (r'WORKSPACE_ID="say \"hi\" \\ \$x"', r'say "hi" \ $x'),
+        (r'WORKSPACE_ID="say \"hi\" \\ \$x\!\`\\\!"', r'say "hi" \ $x!`\!'),
         ('WORKSPACE_ID="a=b#c"', "a=b#c"),
         ('# WORKSPACE_ID="no"', None),
         ("WORKSPACE_ID", None),
