@@ -1,7 +1,7 @@
-"""Azure Resource Manager: where the app stands, what it is set to, and how a function is asked for.
+"""Reads the function app and what is beside it from Azure Resource Manager, and starts its functions.
 
 https://learn.microsoft.com/rest/api/appservice/web-apps, https://learn.microsoft.com/rest/api/monitor/scheduled-query-rules.
-That a function is started through `hostruntime` stands in no reference; public projects do it.
+No reference documents that `hostruntime` starts a function; public projects do it.
 """
 
 import json
@@ -45,7 +45,7 @@ _APP_ID: Final = re.compile(
 
 
 class ArmError(CommandError):
-    """What Azure Resource Manager did not do."""
+    """Reports what Azure Resource Manager did not do."""
 
 
 class Identity(NamedTuple):
@@ -77,28 +77,28 @@ class Arm:
             raise CommandError(
                 f"FUNCTION_APP_ID cannot be used: it is {bounded(app_id, 200)!r}.",
                 "Expected: /subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.Web/sites/<name>; "
-                "`az functionapp show --name NAME --resource-group GROUP --query id` tells it.",
+                "`az functionapp show --name NAME --resource-group GROUP --query id` prints it.",
             )
         self._client = client
         self._app = app_id.rstrip("/")
         self.group_id, self.group, self.name = parts.groups()
 
     async def start(self, function: str) -> None:
-        """Ask the host for one run of a function."""
+        """Start one run of a function."""
         await self._call("POST", f"{self._app}/hostruntime/admin/functions/{function}", _WEB, {"input": ""})
 
     async def state(self) -> str:
-        """Whether the app is `Running` or `Stopped`."""
+        """Return whether the app is `Running` or `Stopped`."""
         told = await self._call("GET", self._app, _WEB)
         return str((told.get("properties") or {}).get("state"))
 
     async def settings(self) -> dict[str, str]:
-        """The app settings; whoever asks must not show those that are not its own."""
+        """Return the app settings; the caller must not show those that are not the monitor's."""
         told = await self._call("POST", f"{self._app}/config/appsettings/list", _WEB)
         return {str(name): str(value) for name, value in (told.get("properties") or {}).items()}
 
     async def functions(self) -> dict[str, bool]:
-        """The functions that the host found, and whether each is enabled."""
+        """Return the functions that the host found, and whether each is enabled."""
         found = await self._listed(f"{self._app}/functions", _WEB)
         return {
             str(one.get("name")).rpartition("/")[2]: not (one.get("properties") or {}).get("isDisabled")
@@ -106,12 +106,12 @@ class Arm:
         }
 
     async def rules(self) -> dict[str, bool]:
-        """The log alert rules of the resource group, and whether each is enabled."""
+        """Return the log alert rules of the resource group, and whether each is enabled."""
         found = await self._listed(f"{self.group_id}/providers/Microsoft.Insights/scheduledQueryRules", _RULES)
         return {str(one.get("name")): bool((one.get("properties") or {}).get("enabled")) for one in found}
 
     async def identities(self) -> list[Identity]:
-        """The identities that were given to the app, beside one of its own."""
+        """Return the user-assigned identities of the app."""
         told = await self._call("GET", self._app, _WEB)
         given = (told.get("identity") or {}).get("userAssignedIdentities") or {}
         return [
@@ -119,7 +119,7 @@ class Arm:
         ]
 
     async def collection_rules(self) -> list[CollectionRule]:
-        """The data collection rules of the resource group."""
+        """Return the data collection rules of the resource group."""
         found = await self._listed(f"{self.group_id}/providers/Microsoft.Insights/dataCollectionRules", _COLLECTION)
         properties = ((str(one.get("id")), one.get("properties") or {}) for one in found)
         return [
@@ -130,7 +130,7 @@ class Arm:
         ]
 
     async def roles_on(self, scope: str, principal_id: str) -> frozenset[str]:
-        """The ids of the roles that a principal is assigned on a resource, there or above."""
+        """Return the IDs of the roles that a principal has on a resource, assigned there or above."""
         path = f"{scope}/providers/Microsoft.Authorization/roleAssignments"
         found = await self._listed(path, _ROLES, filters=f"principalId eq '{principal_id}'")
         ids = (str((one.get("properties") or {}).get("roleDefinitionId")) for one in found)
@@ -190,7 +190,7 @@ class Arm:
             case 404:
                 remedy = f"Check that FUNCTION_APP_ID names the app ({self.name}), and that its code was deployed."
             case _:
-                remedy = "Try again in a minute; if it goes on, look at Azure's service health."
+                remedy = "Try again in a minute; if it fails again, check Azure's service health."
         return ArmError(f"{answer}.", remedy, status=status)
 
 

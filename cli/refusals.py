@@ -1,4 +1,4 @@
-"""What Azure refused or did not answer, in one sentence for the operator, and what to do about it."""
+"""Words what Azure refused or did not answer: a sentence for the operator, and what to do about it."""
 
 import re
 from typing import Final
@@ -16,7 +16,7 @@ _LONGEST: Final = 240
 
 
 def tables_refused(error: AzureError, table: str, endpoint: str, source: str) -> CommandError:
-    """Why a table could not be read.
+    """Return why a table could not be read.
 
     Args:
         error: the SDK's.
@@ -51,12 +51,12 @@ def tables_refused(error: AzureError, table: str, endpoint: str, source: str) ->
         case 404, _:
             told, remedy = f"{refused}.", f"Check the address: {source} says {bounded(endpoint, 200)}."
         case _:
-            told, remedy = f"{refused}.", "Try again in a minute; if it goes on, look at Azure's service health."
+            told, remedy = f"{refused}.", "Try again in a minute; if it fails again, check Azure's service health."
     return CommandError(told, remedy, status=status, role=role)
 
 
 def signed_out(error: AzureError) -> CommandError:
-    """That no credential brought a token."""
+    """Return the error for a credential that brought no token."""
     return CommandError(
         f"There is no sign-in to Azure that works here ({_attempts(error)}).",
         "Run `az login` (with `--tenant TENANT_ID` if you have several), then try again.",
@@ -80,7 +80,7 @@ def _code(error: AzureError) -> str | None:
 
 
 def _attempts(error: AzureError) -> str:
-    """What the credential said that an operator is most likely to mean; the chain names each of those it tried."""
+    """Return the message of the credential that an operator most likely uses; a chain names each that it tried."""
     text = str(error)
     tried = dict(re.findall(r"^\s*(\w+Credential): (.+)$", text, re.MULTILINE))
     told = tried.get("AzureCliCredential") or next(reversed(tried.values()), text)

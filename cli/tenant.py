@@ -101,21 +101,20 @@ async def _memory(session: Session, access: Access) -> Memory:
     store = Store(access.clients.tables, access.clients.transactions, Guidance())
     try:
         loaded, inspections = await asyncio.gather(
-            _loaded(session, TOKEN_STATUS.name, store.load()),
-            _loaded(session, DEVICE_INSPECTION.name, store.load_inspections()),
+            _loaded(session, store.load()), _loaded(session, store.load_inspections())
         )
     except CommandError as problem:
         return Memory(None, None, f"The tokens are judged without what the monitor remembers. {problem}")
     return Memory(loaded.statuses, inspections.known)
 
 
-async def _loaded[T](session: Session, table: str, loading: Coroutine[Any, Any, T]) -> T:
+async def _loaded[T](session: Session, loading: Coroutine[Any, Any, T]) -> T:
     try:
         return await loading
     except StoreError as error:
         cause, place = error.__cause__, session.places.get("TABLES_ENDPOINT")
-        if isinstance(cause, AzureError) and place:
-            raise tables_refused(cause, table, place.value, place.source) from error
+        if isinstance(cause, AzureError) and error.table and place:
+            raise tables_refused(cause, error.table, place.value, place.source) from error
         raise CommandError(f"{error}".rstrip(".") + ".", "Try again in a minute.") from error
 
 

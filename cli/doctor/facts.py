@@ -20,6 +20,7 @@ from cli.rows import RunRow
 from cli.session import Session
 from shared.graph.connectors import EVENTS_ROLE, ROLE
 
+_ARM: Final = "Azure Resource Manager"
 _SECONDS: Final = 90
 """For one read, attempts included."""
 
@@ -158,22 +159,21 @@ async def _azure(facts: Facts, credential: AsyncTokenCredential) -> Facts:
         reads.need(facts.places, "FUNCTION_APP_ID")
         async with open_arm(facts.places, credential) as arm:
             facts = await _directory(replace(facts, app=await _app(arm)), credential)
-            return replace(facts, publisher=await _read("Azure Resource Manager", _publisher(arm, facts)))
+            return replace(facts, publisher=await _read(_ARM, _publisher(arm, facts)))
     except CommandError as problem:
         app = App(*[problem] * len(App._fields))
         return await _directory(replace(facts, app=app, publisher=problem), credential)
 
 
 async def _app(arm: Arm) -> App:
-    who = "Azure Resource Manager"
     app = App(
         *await asyncio.gather(
-            _read(who, arm.state()),
-            _read(who, arm.settings()),
-            _read(who, arm.functions()),
-            _read(who, arm.identities()),
-            _read(who, arm.rules()),
-            _read(who, arm.collection_rules()),
+            _read(_ARM, arm.state()),
+            _read(_ARM, arm.settings()),
+            _read(_ARM, arm.functions()),
+            _read(_ARM, arm.identities()),
+            _read(_ARM, arm.rules()),
+            _read(_ARM, arm.collection_rules()),
         )
     )
     if isinstance(app.state, CommandError) and app.state.status == 404:

@@ -38,6 +38,8 @@ class NotTriedError(CommandError):
 class Line(NamedTuple):
     """The result of one check."""
 
+    what: str
+    """The check's name."""
     state: State
     said: str
     """What was found, or why the check was not tried."""
@@ -47,24 +49,22 @@ class Line(NamedTuple):
     """The command that fixes it, word by word."""
     then: Words = ()
     """The command that follows it."""
-    what: str = ""
-    """The check's name."""
 
 
 def passed(said: str) -> Line:
     """Return the line of a check that passed."""
-    return Line(State.PASSED, said)
+    return Line("", State.PASSED, said)
 
 
 def failed(said: str, remedy: str = "", command: Words = (), then: Words = ()) -> Line:
     """Return the line of a check that failed."""
-    return Line(State.FAILED, said, remedy, command, then)
+    return Line("", State.FAILED, said, remedy, command, then)
 
 
 def unknown(problem: CommandError, command: Words = ()) -> Line:
     """Return the line of a check whose fact is not known; `command` fixes the read that failed."""
     if isinstance(problem, NotTriedError):
-        return Line(State.UNTRIED, problem.sentence, problem.remedy)
+        return Line("", State.UNTRIED, problem.sentence, problem.remedy)
     return failed(problem.sentence, problem.remedy, command)
 
 
@@ -87,19 +87,13 @@ def exit_code(lines: Iterable[Line]) -> int:
 
 def document(lines: Sequence[Line]) -> dict[str, Any]:
     """Return what `doctor --format json` prints."""
+    words = [{"command": shlex.join(line.command), "then": shlex.join(line.then)} for line in lines]
     return {
         "exit_code": exit_code(lines),
-        "counts": {str(state): sum(line.state is state for line in lines) for state in State},
+        "counts": {state: sum(line.state is state for line in lines) for state in State},
         "lines": [
-            {
-                "what": line.what,
-                "state": str(line.state),
-                "said": line.said,
-                "remedy": line.remedy or None,
-                "command": shlex.join(line.command) or None,
-                "then": shlex.join(line.then) or None,
-            }
-            for line in lines
+            {name: value or None for name, value in (line._asdict() | more).items()}
+            for line, more in zip(lines, words, strict=True)
         ],
     }
 
