@@ -44,7 +44,7 @@ def test_several_candidates_are_listed_and_the_id_of_one_is_enough(scene):
         "  3f8313bb-f37c-5627-922c-c221c7d1bfc6  ADE   Contoso Retail",
         "  9df15d76-62b3-57d1-b4f5-30825bde467c  ADE   Contoso Retail",
     ]
-    assert "with expired." in told(scene, "3f8313bb-f37c-5627-922c-c221c7d1bfc6", COLUMNS="200")
+    assert "with expired, sync_stale." in told(scene, "3f8313bb-f37c-5627-922c-c221c7d1bfc6", COLUMNS="200")
     assert "with expiring (30)" in told(scene, "9df15d76", COLUMNS="200")
 
 
@@ -69,7 +69,7 @@ def test_a_token_that_nobody_knows_is_said_in_a_sentence(scene):
     scene.check(ade("Contoso HQ"))
     done = scene.run("history", "Nobody")
     assert (done.returncode, done.stdout) == (3, "")
-    assert "No token has the id or name 'Nobody'" in done.stderr
+    assert "No token has 'Nobody' as its id or name" in done.stderr
 
 
 @pytest.mark.parametrize("text", ["Fabrikam Pilot", fixed_id("Fabrikam Pilot"), "pilot"])
@@ -79,7 +79,7 @@ def test_a_token_that_has_left_the_status_is_found_in_the_history(scene, text):
         scene.check(ade("Contoso HQ"), ago=ago)
     assert "Fabrikam Pilot" not in scene.run("status").stdout
     text = told(scene, text, COLUMNS="200")
-    assert text.startswith(f"Fabrikam Pilot (ADE, {fixed_id('Fabrikam Pilot')}): no longer there\n")
+    assert text.startswith(f"Fabrikam Pilot (ADE, {fixed_id('Fabrikam Pilot')}): removed\n")
     assert text.index("removed began") < text.index("was seen for the first time")
 
 

@@ -23,7 +23,6 @@ PACKAGES = ".python_packages/lib/site-packages/"
 PIP = """
 import os, pathlib, sys, time, zipfile
 
-pytestmark = pytest.mark.exhaustive
 log = pathlib.Path("pip.log")
 with log.open("a") as file:
     file.write(" ".join(sys.argv[1:]) + "\\n")

@@ -225,8 +225,8 @@ async def test_what_was_found_stays_for_48_hours_and_then_the_token_is_unread_be
         "all": "succeeded",
     }
     assert rows["devices"]["Error"] == (
-        "1 of 1 ADE tokens without a complete inspection in 48 hours; 'Contoso HQ': inspect_devices has not looked at "
-        f"it since {inspected:%Y-%m-%d %H:%M} UTC; see whether it runs"
+        "1 of 1 ADE tokens without a complete inspection in 48 hours; 'Contoso HQ': inspect_devices has not inspected "
+        f"it since {inspected:%Y-%m-%d %H:%M} UTC; verify that it runs"
     )
     assert monitor.runs()[-1]["Connectors"]["ade"] == {"tokens": 1}
 
