@@ -793,7 +793,7 @@ def test_in_a_storm_what_azure_does_not_fire_at_once_is_on_record(log):
     assert play(engine, NOW + 2 * FREQUENCY, 3) == []
     log.run(-HOUR, HEALTHY)
     events = play(engine, NOW + HOUR + FREQUENCY, 2)
-    assert [event[0] for event in events] == ["resolved"] * (MAXIMUM_FIRED + 2)
+    assert [kind for kind, *_ in events] == ["resolved"] * (MAXIMUM_FIRED + 2)
     assert engine.open == []
 
 
