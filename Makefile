@@ -24,8 +24,7 @@ test-all: setup ## Run all tests, with coverage
 lint: setup ## Check style, types, the direction of imports, Bicep, prose, spelling, and generated documents
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
-	@.venv/bin/mypy
-	@.venv/bin/mypy --platform win32
+	@.venv/bin/mypy --platform win32 --cache-dir .mypy_cache/win32 & windows=$$!; .venv/bin/mypy && wait $$windows
 	@.venv/bin/lint-imports --no-logo
 	@$(PYTHON_OF_PROJECT) -m docs.generate --check
 	@node_modules/.bin/markdownlint-cli2 --config .ci/lint/.markdownlint-cli2.yaml >/dev/null
