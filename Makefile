@@ -12,7 +12,7 @@ help: ## Show this list
 setup: ## Install what is needed into .venv and node_modules, unless it is there
 	@sh .ci/setup
 
-demo: setup ## Run the timer function against a simulated tenant and show what an administrator would see
+demo: setup ## Run the timer function against a simulated tenant and print the administrator's view
 	@$(PYTHON_OF_PROJECT) -m cli demo $(ARGS)
 
 test: setup ## Run the tests, without those that take long

@@ -89,13 +89,13 @@ class Arm:
 
     async def state(self) -> str:
         """Return whether the app is `Running` or `Stopped`."""
-        told = await self._call("GET", self._app, _WEB)
-        return str((told.get("properties") or {}).get("state"))
+        answer = await self._call("GET", self._app, _WEB)
+        return str((answer.get("properties") or {}).get("state"))
 
     async def settings(self) -> dict[str, str]:
         """Return the app settings; the caller must not show those that are not the monitor's."""
-        told = await self._call("POST", f"{self._app}/config/appsettings/list", _WEB)
-        return {str(name): str(value) for name, value in (told.get("properties") or {}).items()}
+        answer = await self._call("POST", f"{self._app}/config/appsettings/list", _WEB)
+        return {str(name): str(value) for name, value in (answer.get("properties") or {}).items()}
 
     async def functions(self) -> dict[str, bool]:
         """Return the functions that the host found, and whether each is enabled."""
@@ -112,8 +112,8 @@ class Arm:
 
     async def identities(self) -> list[Identity]:
         """Return the user-assigned identities of the app."""
-        told = await self._call("GET", self._app, _WEB)
-        given = (told.get("identity") or {}).get("userAssignedIdentities") or {}
+        answer = await self._call("GET", self._app, _WEB)
+        given = (answer.get("identity") or {}).get("userAssignedIdentities") or {}
         return [
             Identity(str(name), str(one.get("principalId")), str(one.get("clientId"))) for name, one in given.items()
         ]
@@ -138,13 +138,13 @@ class Arm:
 
     async def _listed(self, path: str, version: str, *, filters: str | None = None) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        told = await self._call("GET", f"{path}?$filter={quote(filters)}" if filters else path, version)
+        answer = await self._call("GET", f"{path}?$filter={quote(filters)}" if filters else path, version)
         for _ in range(_MOST_PAGES):
-            found += [one for one in told.get("value") or () if isinstance(one, dict)]
-            link = told.get("nextLink")
+            found += [one for one in answer.get("value") or () if isinstance(one, dict)]
+            link = answer.get("nextLink")
             if not link:
                 break
-            told = await self._call("GET", str(link), None)
+            answer = await self._call("GET", str(link), None)
         return found
 
     async def _call(self, method: str, path: str, version: str | None, body: object = None) -> dict[str, Any]:
@@ -167,12 +167,12 @@ class Arm:
         if response.status_code >= 300:
             raise self._refused(response.status_code, text)
         try:
-            told = json.loads(text) if text.strip() else {}
+            answer = json.loads(text) if text.strip() else {}
         except ValueError:
-            told = None
-        if not isinstance(told, dict):
+            answer = None
+        if not isinstance(answer, dict):
             raise ArmError("Azure Resource Manager's answer is no JSON object.", "Try again in a minute.")
-        return told
+        return answer
 
     def _refused(self, status: int, text: str) -> ArmError:
         try:

@@ -16,7 +16,7 @@ from cli.sign_in import CLIENT_ID, GraphSignIn, How, graph_credential
 from shared.clients import Clients, open_clients
 from shared.clouds import CLOUDS
 from shared.graph.connectors import INTUNE_ROLE, ROLE
-from shared.settings import SETTINGS, Settings, SettingsError
+from shared.settings import BY_NAME, Settings, SettingsError
 
 _UNUSED: Final = {
     "TABLES_ENDPOINT": "https://unused.invalid",
@@ -86,10 +86,9 @@ def load(places: Places, known: dict[str, str]) -> Settings:
         CommandError: if one cannot be used.
 
     """
-    ours = {setting.name for setting in SETTINGS}
     environment = {name: value for name, value in known.items() if name != "AZURE_CLIENT_ID"}
-    environment |= {name: os.environ[name] for name in ours if os.environ.get(name)}
-    environment |= {place.name: place.value for place in places if place.name in ours}
+    environment |= {name: os.environ[name] for name in BY_NAME if os.environ.get(name)}
+    environment |= {place.name: place.value for place in places if place.name in BY_NAME}
     cloud = environment.get("AZURE_CLOUD", "AzureCloud")
     if cloud in CLOUDS:
         environment.setdefault("GRAPH_ENDPOINT", CLOUDS[cloud].graph[0])
@@ -109,5 +108,4 @@ async def _app_settings(session: Session, credential: AsyncTokenCredential) -> t
                 values = await arm.settings()
     except CommandError as problem:
         return {}, problem.sentence.rstrip(".")
-    ours = {setting.name for setting in SETTINGS}
-    return {name: value for name, value in values.items() if name in ours}, None
+    return {name: value for name, value in values.items() if name in BY_NAME}, None

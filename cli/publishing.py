@@ -12,7 +12,7 @@ from cli.places import Places
 from cli.refusals import signed_out
 from cli.sign_in import claims, default_token
 from shared.clouds import CLOUDS
-from shared.http.azure_errors import told as explained
+from shared.http.azure_errors import described
 from shared.storage.rows import Row
 from shared.text import bounded
 
@@ -67,10 +67,10 @@ async def send_or_explain(places: Places, credential: AsyncTokenCredential, tabl
     try:
         await send(places, credential, table, row)
     except AzureError as error:
-        raise await _explained(places, credential, error) from error
+        raise await _described(places, credential, error) from error
 
 
-async def _explained(places: Places, credential: AsyncTokenCredential, error: AzureError) -> CommandError:
+async def _described(places: Places, credential: AsyncTokenCredential, error: AzureError) -> CommandError:
     status = error.status_code if isinstance(error, HttpResponseError) else None
     endpoint = bounded(places.required("LOGS_INGESTION_ENDPOINT"), 200)
     match status:
@@ -89,7 +89,7 @@ async def _explained(places: Places, credential: AsyncTokenCredential, error: Az
                 "LOGS_INGESTION_ENDPOINT and LOGS_INGESTION_RULE_ID are outputs of the deployment.",
             )
         case _:
-            return CommandError(f"Nothing was sent: {explained(error, right=PUBLISHER)}.", "Try again in a minute.")
+            return CommandError(f"Nothing was sent: {described(error, right=PUBLISHER)}.", "Try again in a minute.")
 
 
 async def _not_allowed(places: Places, credential: AsyncTokenCredential, status: int) -> CommandError:

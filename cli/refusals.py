@@ -7,7 +7,7 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError, Service
 
 from cli import CommandError
 from shared.http.answers import AnswerTooLongError
-from shared.http.azure_errors import status_of
+from shared.http.azure_errors import answer_of, code_of, status_of
 from shared.text import bounded
 
 READER: Final = "Storage Table Data Reader"
@@ -29,30 +29,30 @@ def tables_refused(error: AzureError, table: str, endpoint: str, source: str) ->
     if status is None:
         read = isinstance(error, AnswerTooLongError) or not isinstance(error, ClientAuthenticationError)
         return _silent(error, endpoint, source) if read else signed_out(error)
-    account, code, role = _account(endpoint), _code(error), ""
-    refused = f"{table} could not be read: {account} answered HTTP {status}{f' {code}' if code else ''}"
+    account, code, role = _account(endpoint), code_of(error), ""
+    refused = f"{table} could not be read: {account} answered {answer_of(error)}"
     match status, code:
         case _, "TableNotFound":
-            told = f"The table {table} is missing at {account}."
+            sentence = f"The table {table} is missing at {account}."
             remedy = f"Check that {source} names the monitor's own storage account; `azd provision` makes its tables."
         case _, "AuthorizationFailure":  # a missing role has another code
-            told = f"{refused}: its network rules keep this machine out."
+            sentence = f"{refused}: its network rules keep this machine out."
             remedy = "Run this from a network that they let in, or ask whoever runs the monitor to let this one in."
         case (401, _) | (_, "InvalidAuthenticationInfo"):
-            told = f"{refused}: it does not take this sign-in."
+            sentence = f"{refused}: it does not take this sign-in."
             remedy = "Sign in to the tenant of the monitor's subscription: `az login --tenant TENANT_ID`."
         case 403, _:
-            told, role = f"{refused}: you may not read it.", READER
+            sentence, role = f"{refused}: you may not read it.", READER
             remedy = (
                 f"An Owner or User Access Administrator of the storage account gives you the role {READER}: "
                 f'`az role assignment create --role "{READER}" --assignee YOU --scope STORAGE_ACCOUNT_ID`, or the '
                 "deployment's parameter readerGroupId. It can take 10 minutes to work."
             )
         case 404, _:
-            told, remedy = f"{refused}.", f"Check the address: {source} says {bounded(endpoint, 200)}."
+            sentence, remedy = f"{refused}.", f"Check the address: {source} says {bounded(endpoint, 200)}."
         case _:
-            told, remedy = f"{refused}.", "Try again in a minute; if it fails again, check Azure's service health."
-    return CommandError(told, remedy, status=status, role=role)
+            sentence, remedy = f"{refused}.", "Try again in a minute; if it fails again, check Azure's service health."
+    return CommandError(sentence, remedy, status=status, role=role)
 
 
 def signed_out(error: AzureError) -> CommandError:
@@ -74,17 +74,12 @@ def _silent(error: AzureError, endpoint: str, source: str) -> CommandError:
     return CommandError(f"{_account(endpoint)} did not answer as it should ({said}).", "Try again in a minute.")
 
 
-def _code(error: AzureError) -> str | None:
-    code = getattr(error, "error_code", None)
-    return bounded(str(getattr(code, "value", code)), 100) if code else None
-
-
 def _attempts(error: AzureError) -> str:
     """Return the message of the credential that an operator most likely uses; a chain names each that it tried."""
     text = str(error)
     tried = dict(re.findall(r"^\s*(\w+Credential): (.+)$", text, re.MULTILINE))
-    told = tried.get("AzureCliCredential") or next(reversed(tried.values()), text)
-    return _first_line(told)
+    attempt = tried.get("AzureCliCredential") or next(reversed(tried.values()), text)
+    return _first_line(attempt)
 
 
 def _first_line(text: str) -> str:

@@ -192,7 +192,7 @@ class InspectionRow:
 
 
 def worst_first(rows: Iterable[StatusRow]) -> list[StatusRow]:
-    """The rows by health, then by expiry, each labelled so that two of one name can be told apart."""
+    """The rows by health, then by expiry, each with a label that distinguishes tokens of one name."""
     known = list(rows)
     found = labels([(row.connector, row.name, row.id) for row in known])
     labelled = [replace(row, label=label) for row, label in zip(known, found, strict=True)]

@@ -72,12 +72,10 @@ async def check_tenant(session: Session, access: Access, *, devices: bool) -> Ch
     """
     with session.working("Reading the tokens from Graph"):
         readings, memory = await asyncio.gather(_readings(access), _memory(session, access))
-    if all(one.failure and one.failure.status in {401, 403} for one in readings):
-        failure = readings[0].failure
-        answer = f"{failure.asked} answered HTTP {failure.status}" if failure else ""
-        raise CommandError(
-            f"Graph does not let this sign-in read anything: {answer}.", failure.remedy if failure else ""
-        )
+    refused = [one.failure for one in readings if one.failure and one.failure.status in {401, 403}]
+    if len(refused) == len(readings):
+        answer = f"{refused[0].asked} answered HTTP {refused[0].status}"
+        raise CommandError(f"Graph does not let this sign-in read anything: {answer}.", refused[0].remedy)
     statuses = _judged(readings, memory, access.settings, session.now)
     counted: dict[str, Inspection] = {}
     if devices:
@@ -90,8 +88,7 @@ async def check_tenant(session: Session, access: Access, *, devices: bool) -> Ch
 
 async def _readings(access: Access) -> list[Reading]:
     seconds = READING_ENDS * access.settings.check_timeout_seconds
-    watched = sorted(access.settings.connectors)
-    return await asyncio.gather(*(connectors.read(access.clients.graph, one, seconds) for one in watched))
+    return await connectors.read_all(access.clients.graph, access.settings.connectors, seconds)
 
 
 async def _memory(session: Session, access: Access) -> Memory:

@@ -11,7 +11,7 @@ from typing import Final
 from shared.clients import Clients
 from shared.graph import connectors
 from shared.guidance.guidance import Guidance
-from shared.judging.judge import Judgement, judge
+from shared.judging.judge import Judgement, first_status, judge
 from shared.model.tokens import Connector, Failure, Health, Key, Outcome, Reading, Run, Status, Token
 from shared.publishing.monitor import Monitor, PublishError
 from shared.settings import Settings
@@ -95,8 +95,7 @@ class _Check:
     async def _read(self) -> list[Reading]:
         """A reading of each connector, side by side, each under its own limit."""
         seconds = READING_ENDS * self._settings.check_timeout_seconds
-        watched = sorted(self._settings.connectors)
-        return await asyncio.gather(*(connectors.read(self._graph, connector, seconds) for connector in watched))
+        return await connectors.read_all(self._graph, self._settings.connectors, seconds)
 
     def _judge(
         self, readings: list[Reading], loaded: Loaded | None, inspections: Inspections | None
@@ -124,20 +123,8 @@ class _Check:
         named = {reading.connector: {token.id for token in reading.tokens} for reading in readings}
         unread = {reading.connector for reading in readings if reading.failure}
         gone = (of for of in loaded.unreadable if of[0] not in unread and of[1] not in named.get(of[0], ()))
-        return {of: self._blank(*of) for of in gone}
-
-    def _blank(self, connector: Connector, token_id: str) -> Status:
-        token = Token(connector=connector, id=token_id, name=connectors.unnamed(token_id))
-        return Status(
-            token=token,
-            label=token.name,
-            health=Health.HEALTHY,
-            health_since=self._now,
-            first_seen=self._now,
-            checked_on=self._now,
-            run_id=self._run_id,
-            changed_on=self._now,
-        )
+        tokens = (Token(connector=of[0], id=of[1], name=connectors.unnamed(of[1])) for of in gone)
+        return {(one.connector, one.id): first_status(one, self._run_id, self._now) for one in tokens}
 
     async def _load(self) -> tuple[Loaded | None, Collection[Key]]:
         """Returns what is remembered (None if it could not be read), and whose change the history still lacks."""

@@ -218,7 +218,9 @@ class Settings:
                 if text is None and setting.required:
                     problems[setting.name] = f"{setting.name} is missing; expected: {setting.expected}."
         settings = Settings(**parsed)  # type: ignore[arg-type] # the table gives each its type; a test compares
-        contradictions = {names: told for names, told in _contradictions(settings) if not names & problems.keys()}
+        contradictions = {
+            names: sentence for names, sentence in _contradictions(settings) if not names & problems.keys()
+        }
         if problems or contradictions:
             wrong = problems.keys() | set().union(*contradictions)
             names = [setting.name for setting in SETTINGS if setting.name in wrong]

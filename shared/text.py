@@ -15,6 +15,7 @@ MARK: Final = "…"
 _JOINER: Final = "\u200d"
 _REPLACED: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _SELECTORS: Final = "\ufe0e\ufe0f"
+_OF_EMOJIS: Final = dict.fromkeys(map(ord, _JOINER + _SELECTORS))
 _KEYCAP: Final = "\u20e3"
 _INVISIBLE: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
@@ -85,7 +86,7 @@ def _category(character: str) -> str:
 
 def alike(text: str) -> str:
     """Return what two bounded texts that look the same have in common, to compare them by."""
-    plain = unicodedata.normalize("NFKC", text).translate({ord(one): None for one in _JOINER + _SELECTORS})
+    plain = unicodedata.normalize("NFKC", text).translate(_OF_EMOJIS)
     return " ".join(plain.replace("\u2800", " ").split())
 
 
@@ -98,6 +99,8 @@ def labels(tokens: Sequence[tuple[object, str, str]]) -> list[str]:
     for length in (8, None, None):  # the last is for a token whose name is the label of another
         keys = [(connector, alike(label)) for (connector, _, _), label in zip(tokens, found, strict=True)]
         shared = Counter(keys)
+        if len(shared) == len(keys):
+            break
         for index, (_, name, token_id) in enumerate(tokens):
             if shared[keys[index]] > 1:
                 found[index] = f"{name} ({bounded(token_id[:length])})"

@@ -23,7 +23,7 @@ def demo(
 ) -> None:
     """Run the app against a simulated tenant.
 
-    The timer functions check it once, with the real parts. The command shows what an administrator sees, and writes the
+    The timer functions check it once, with the real parts. The command prints the administrator's view, and writes the
     report page of the tenant. With --keep, it prints how to use the other commands with this tenant.
 
     For example:

@@ -1,4 +1,4 @@
-"""Runs the timer functions in the real worker against a simulated tenant, and shows what an administrator sees."""
+"""Runs the timer functions in the real worker against a simulated tenant, and prints the administrator's view."""
 
 import asyncio
 import logging

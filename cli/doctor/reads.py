@@ -104,7 +104,7 @@ async def table(records: Records, places: Places, name: str, *, write: bool) -> 
         await client.upsert_entity(_PROOF)
         await client.delete_entity(_PROOF["PartitionKey"], _PROOF["RowKey"])
     except AzureError as error:
-        why = azure_errors.answer_of(error) or azure_errors.told(error, right=WRITER)
+        why = azure_errors.answer_of(error) or azure_errors.described(error, right=WRITER)
         raise CommandError(
             f"You can read it, and not write to it ({why}). The app's own right can differ.",
             f"--write needs the role {WRITER}; nothing else here does.",
@@ -143,7 +143,7 @@ async def send(places: Places, credential: AsyncTokenCredential, now: datetime, 
 
 
 def _not_sent(error: AzureError, rule_id: str) -> CommandError:
-    said, remedy = f"No row could be sent: {azure_errors.told(error, right=PUBLISHER)}.", ""
+    said, remedy = f"No row could be sent: {azure_errors.described(error, right=PUBLISHER)}.", ""
     status = azure_errors.status_of(error)
     if status in {401, 403}:
         said = "You may not send rows to the data collection rule. The app's own right can differ."

@@ -18,7 +18,7 @@ _CHANGES: Final = 12
 
 
 class FindingEntry(NamedTuple):
-    """A finding, and what the catalogue says of it."""
+    """A finding, with its entry in the catalogue."""
 
     finding: FindingRow
     action: str | None

@@ -8,7 +8,7 @@ Property names and shapes are those of Microsoft Graph's reference: `depOnboardi
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -76,6 +76,11 @@ class Source(NamedTuple):
     def address(self) -> str:
         """Path and query below Graph's root."""
         return f"{self.path}?$select={','.join(self.properties)}"
+
+
+async def read_all(graph: Graph, watched: Iterable[Connector], seconds: float) -> list[Reading]:
+    """Return a reading of each connector, side by side, each under its own limit."""
+    return await asyncio.gather(*(read(graph, connector, seconds) for connector in sorted(watched)))
 
 
 async def read(graph: Graph, connector: Connector, seconds: float) -> Reading:

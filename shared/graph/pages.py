@@ -159,8 +159,8 @@ def decoded[T](body: bytes, kind: type[T], asked: str) -> T:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         # JSON is not quoted, since it can hold a serial number; what a gateway sends begins with something else.
         start = bounded(re.split(rb'[{\["]', body[:60])[0].strip().decode("utf-8", "replace"))
-        told = f": {start!r}" if start else ""
-        raise GraphError(asked, f"the answer is not what Graph documents ({error}){told}", REPORT) from error
+        quoted = f": {start!r}" if start else ""
+        raise GraphError(asked, f"the answer is not what Graph documents ({error}){quoted}", REPORT) from error
 
 
 def readable[T](body: bytes, page: type[Page[T]], item: type[T], asked: str) -> Page[T | None]:

@@ -113,25 +113,27 @@ class _AzureResponse(aiohttp.ClientResponse):
 
         """
         if self._body is None:
-            chunks: list[bytes] = []
             try:
-                body = Body(self.headers.get("Content-Encoding"), self.most)
-                async with asyncio.timeout(SECONDS):
-                    async for chunk in self.content.iter_any():
-                        for _ in body.pieces(chunk):
-                            pass
-                        chunks.append(chunk)
-            except TimeoutError:
-                self._abort()
-                raise AnswerTooLongError(f"takes longer than {SECONDS:g} seconds") from None
-            except zlib.error as error:
-                self._abort()
-                raise aiohttp.ClientPayloadError(str(error)) from error
+                self._body = await self._whole()
             except BaseException:
                 self._abort()
                 raise
-            self._body = b"".join(chunks)
         return await super().read()
+
+    async def _whole(self) -> bytes:
+        chunks: list[bytes] = []
+        try:
+            body = Body(self.headers.get("Content-Encoding"), self.most)
+            async with asyncio.timeout(SECONDS):
+                async for chunk in self.content.iter_any():
+                    for _ in body.pieces(chunk):
+                        pass
+                    chunks.append(chunk)
+        except TimeoutError:
+            raise AnswerTooLongError(f"takes longer than {SECONDS:g} seconds") from None
+        except zlib.error as error:
+            raise aiohttp.ClientPayloadError(str(error)) from error
+        return b"".join(chunks)
 
     def _abort(self) -> None:
         """Closes the connection without TLS's closing handshake, which waits for the rest of the body."""

@@ -11,7 +11,7 @@ from shared.text import bounded
 _LONGEST: Final = 300
 
 
-def told(error: AzureError, *, right: str) -> str:
+def described(error: AzureError, *, right: str) -> str:
     """Return the error in one sentence, and the remedy where there is one; `right` is the role that the call needs."""
     if said := answer_of(error):
         match status_of(error):
@@ -36,10 +36,16 @@ def status_of(error: Exception) -> int | None:
 
 def answer_of(error: AzureError) -> str:
     """Return the status and the service's code: `HTTP 403 AuthorizationFailure`; empty where there was no answer."""
-    if not isinstance(error, HttpResponseError) or not error.status_code:
-        return ""
+    status, code = status_of(error), code_of(error)
+    return f"HTTP {status}{f' {code}' if code else ''}" if status else ""
+
+
+def code_of(error: AzureError) -> str | None:
+    """Return the code of the service's error, bounded; None if it sent none."""
+    if not isinstance(error, HttpResponseError):
+        return None
     code = getattr(error, "error_code", None) or (error.error.code if error.error else None)
-    return f"HTTP {error.status_code}{f' {bounded(str(getattr(code, "value", code)), 100)}' if code else ''}"
+    return bounded(str(getattr(code, "value", code)), 100) if code else None
 
 
 def _attempt(error: AzureError) -> str:

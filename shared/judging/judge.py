@@ -94,6 +94,20 @@ def judge(
     return Judgement(statuses, departed, _lateness(statuses, run))
 
 
+def first_status(token: Token, run_id: str, now: datetime) -> Status:
+    """Return the status of a token that a run meets for the first time, before it is judged."""
+    return Status(
+        token=token,
+        label=token.name,
+        health=Health.HEALTHY,
+        health_since=now,
+        first_seen=now,
+        checked_on=now,
+        run_id=run_id,
+        changed_on=now,
+    )
+
+
 def _observed(token: Token, before: Status | None, run: _Run, *, remembers: bool) -> Status:
     """Return the status of a token that Graph listed."""
     inspection = run.inspections.get(token.id) if run.inspections and token.connector is Connector.ADE else None
@@ -106,16 +120,10 @@ def _observed(token: Token, before: Status | None, run: _Run, *, remembers: bool
         apple_id = known.known_apple_id
     if known and Code.PUSH_TOPIC_CHANGED in codes:
         topic, serial = known.known_topic, known.known_serial_number
-    status = Status(
-        token=subject.token,
-        label=subject.token.name,
-        health=Health.HEALTHY,
-        health_since=run.now,
+    status = replace(
+        first_status(subject.token, run.id, run.now),
         first_seen=subject.first_seen,
         observed_on=run.now,
-        checked_on=run.now,
-        run_id=run.id,
-        changed_on=run.now,
         known_apple_id=apple_id,
         known_topic=topic,
         known_serial_number=serial,

@@ -9,7 +9,7 @@ from azure.monitor.ingestion import LogsUploadError
 from azure.monitor.ingestion.aio import LogsIngestionClient
 
 from shared.guidance.guidance import Guidance
-from shared.http.azure_errors import status_of, told
+from shared.http.azure_errors import described, status_of
 from shared.model.tokens import Connector, Failure, Key, Outcome, Run, Status
 from shared.settings import Settings
 from shared.storage.rows import CLOSING, DEVICES, FINDINGS, RUNS, Row, RunSource, Table, finding_rows
@@ -24,7 +24,7 @@ class PublishError(Exception):
     """Reports rows that were not sent, in a sentence that names their number, the cause and the remedy."""
 
     def __init__(self, table: str, lost: int, rows: int, cause: Exception) -> None:
-        why = told(cause, right=_RIGHT) if isinstance(cause, AzureError) else type(cause).__name__
+        why = described(cause, right=_RIGHT) if isinstance(cause, AzureError) else type(cause).__name__
         super().__init__(f"{lost} of {rows} rows of {table} were not taken: {why}.")
         self.table = table
         self.status = status_of(cause)

@@ -18,7 +18,7 @@ from azure.data.tables.aio import TableClient, TableServiceClient
 
 from shared.guidance.guidance import Guidance
 from shared.http.answers import PAGE_ROWS
-from shared.http.azure_errors import status_of, told
+from shared.http.azure_errors import described, status_of
 from shared.model.counts import Inspection
 from shared.model.tokens import Change, Connector, Key, Run, Status
 from shared.storage.device_rows import DEVICE_INSPECTION
@@ -169,7 +169,7 @@ class Store:
         try:
             await self._history.upsert_entity(row, mode=UpdateMode.REPLACE)
         except AzureError as error:
-            return f"{TOKEN_HISTORY.name} could not be written: {told(error, right=_RIGHT)}"
+            return f"{TOKEN_HISTORY.name} could not be written: {described(error, right=_RIGHT)}"
         return None
 
     async def save(
@@ -239,7 +239,7 @@ class Store:
             try:
                 operations = await found
             except AzureError as error:
-                problems.add(f"{table.table_name} could not be read: {told(error, right=_RIGHT)}")
+                problems.add(f"{table.table_name} could not be read: {described(error, right=_RIGHT)}")
                 continue
             transactions = list(split(operations))
             results = await _side_by_side(_TRANSACTIONS_AT_ONCE, partial(self._submit, table), transactions)
@@ -273,7 +273,7 @@ class Store:
         except AzureError as error:
             if status_of(error) in {409, 412}:
                 return f"{table.table_name}: another run wrote the same rows at the same time, so this one gave way"
-            return f"{table.table_name} could not be written: {told(error, right=_RIGHT)}"
+            return f"{table.table_name} could not be written: {described(error, right=_RIGHT)}"
         return None
 
     async def _carry_out(self, table: TableClient, operations: list[Operation]) -> None:
@@ -337,7 +337,7 @@ def _decoded[T](memory: object, kind: type[T]) -> T | None:
 
 
 def _refused(table: str, done: str, error: AzureError) -> StoreError:
-    sentence = f"{table} could not be {done}: {told(error, right=_RIGHT)}."
+    sentence = f"{table} could not be {done}: {described(error, right=_RIGHT)}."
     return StoreError(sentence, table=table, status=status_of(error))
 
 

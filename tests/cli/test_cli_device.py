@@ -153,8 +153,8 @@ def test_an_entry_of_the_list_of_tokens_that_is_lost_hides_no_other_and_is_told(
     assert done.returncode == 0, done
     assert f"lists {SERIAL}." in done.stdout
     assert "▲ The devices of some ADE tokens were not searched, because 1 of 2 entries of the list" in done.stdout
-    told = json.loads(operator.by_code("device", "NOWHERE", "--format", "json").stdout)
-    assert (told["tokens"], told["searched"], told["not_searched"].count("1 of 2 entries")) == (1, 1, 1)
+    document = json.loads(operator.by_code("device", "NOWHERE", "--format", "json").stdout)
+    assert (document["tokens"], document["searched"], document["not_searched"].count("1 of 2 entries")) == (1, 1, 1)
 
 
 def test_where_every_entry_of_the_list_of_tokens_is_lost_the_tokens_could_not_be_read(operator):

@@ -185,10 +185,10 @@ def test_an_identity_of_another_group_takes_a_role_to_be_assigned(patient):
 def test_the_identity_is_not_in_the_directory(patient):
     patient.hourly(1)
     del patient.sim.graph.directory.principals[PRINCIPAL_ID]
-    told = patient.lines()
-    assert told["Identity"]["state"] == "failed"
-    assert "The directory has no identity" in told["Identity"]["said"]
-    assert told["Graph role"]["state"] == "not tried"
+    lines = patient.lines()
+    assert lines["Identity"]["state"] == "failed"
+    assert "The directory has no identity" in lines["Identity"]["said"]
+    assert lines["Graph role"]["state"] == "not tried"
 
 
 def refused(patient):
@@ -275,10 +275,10 @@ def test_the_missing_right_is_told_by_the_apps_own_run_alone(patient):
 
 def test_the_right_was_given_a_moment_ago(patient):
     patient.ran(outcome="failed", publish_error="2 of 2 rows of AppleTokenRun_CL were not taken: HTTP 403.")
-    told = patient.lines()
-    assert told["Right to publish"]["state"] == "passed"
-    assert "can take 30 minutes" in told["Right to publish"]["said"]
-    assert (told["Heartbeat"]["state"], told["Heartbeat"]["command"]) == ("failed", TRIGGER)
+    lines = patient.lines()
+    assert lines["Right to publish"]["state"] == "passed"
+    assert "can take 30 minutes" in lines["Right to publish"]["said"]
+    assert (lines["Heartbeat"]["state"], lines["Heartbeat"]["command"]) == ("failed", TRIGGER)
 
 
 def test_a_right_that_comes_from_elsewhere_is_seen_by_what_the_app_publishes(patient):
@@ -290,6 +290,6 @@ def test_a_right_that_comes_from_elsewhere_is_seen_by_what_the_app_publishes(pat
 def test_the_operators_own_refusal_says_nothing_of_the_apps(patient):
     patient.hourly(1)
     patient.sim.ingestion.fail("", faults.status(403))
-    told = patient.the_failure("Ingestion", "--write")
-    assert "The app's own right can differ." in told["said"]
-    assert f"--scope {arm.COLLECTION_RULE_ID}" in told["command"]
+    line = patient.the_failure("Ingestion", "--write")
+    assert "The app's own right can differ." in line["said"]
+    assert f"--scope {arm.COLLECTION_RULE_ID}" in line["command"]

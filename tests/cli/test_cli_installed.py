@@ -49,10 +49,10 @@ def test_a_wheel_installs_one_name_and_holds_every_module_and_what_it_reads(whee
 def test_the_commands_run_from_another_folder_and_name_themselves_as_they_were_started(program, scene, tmp_path):
     scene.check()
     environment = scene.environment()
-    told = ran(program, "check", "--help", cwd=tmp_path, env=environment)
-    assert told.returncode == 0, told.stderr
-    assert "Usage: ade-token-monitor check" in told.stdout
-    assert "python -m cli" not in told.stdout
+    done = ran(program, "check", "--help", cwd=tmp_path, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "Usage: ade-token-monitor check" in done.stdout
+    assert "python -m cli" not in done.stdout
     status = ran(program, "status", cwd=tmp_path, env=environment)
     assert (status.returncode, status.stderr) == (0, "")
     assert "3 tokens: 3 healthy." in status.stdout

@@ -226,10 +226,10 @@ def test_a_page_of_old_data_says_first_that_it_cannot_be_relied_on(scene):
     done = scene.run("report", "--output", "-")
     assert done.returncode == 0  # the page is what was asked for; `status` judges
     assert "too old to rely on" in done.stderr
-    told = Reader(done.stdout).text
-    assert told.index("This page cannot be relied on") < told.index("At a glance")
-    assert "Everything is healthy" not in told
-    assert "Act now" not in told
+    text = Reader(done.stdout).text
+    assert text.index("This page cannot be relied on") < text.index("At a glance")
+    assert "Everything is healthy" not in text
+    assert "Act now" not in text
 
 
 def test_a_failed_check_and_a_connector_that_was_not_read_are_told_first(scene):
@@ -261,10 +261,10 @@ def test_what_cannot_be_read_beside_the_tokens_is_missing_and_said(scene, table,
 def test_a_token_that_cannot_be_believed_says_so_on_the_page(scene):
     scene.check(ade("Contoso HQ"))
     scene.change_row("Contoso HQ", Findings="[")
-    told = page(scene).text
-    assert "Needs attention (1)" in told
-    assert "cannot be believed: Findings is not what this release knows." in told
-    assert "1 token is in an unknown state." in told
+    text = page(scene).text
+    assert "Needs attention (1)" in text
+    assert "cannot be believed: Findings is not what this release knows." in text
+    assert "1 token is in an unknown state." in text
 
 
 def test_hours_without_a_check_are_counted(scene):

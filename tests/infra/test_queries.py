@@ -421,8 +421,8 @@ def test_each_step_is_a_row_of_its_own_and_a_later_one_ends_none(log):
 )
 def test_a_long_name_is_shortened_where_the_subject_has_it_and_nowhere_else(log, name, shown):
     log.run(5 * MINUTE, Found(name=name))
-    (told,) = log.fires(CRITICAL)
-    assert (told["TokenName"], told["Condition"]) == (name, f"{shown}: expires 2026-03-11 (7 days or less)")
+    (alert,) = log.fires(CRITICAL)
+    assert (alert["TokenName"], alert["Condition"]) == (name, f"{shown}: expires 2026-03-11 (7 days or less)")
 
 
 def test_a_step_of_another_date_is_another_step(log):
@@ -736,8 +736,8 @@ def test_a_changed_dimension_is_a_new_alert_and_the_old_one_resolves(log):
     engine.evaluate(NOW)
     log.run(MINUTE, Found(condition="1"), now=NOW + FREQUENCY)
     events = [event for step in range(1, 4) for event in engine.evaluate(NOW + step * FREQUENCY)]
-    told = [(event.kind, event.alert.dimensions["Condition"]) for event in events]
-    assert told == [("fired", "Token: 1"), ("resolved", "Token: 7")]
+    alerts = [(event.kind, event.alert.dimensions["Condition"]) for event in events]
+    assert alerts == [("fired", "Token: 1"), ("resolved", "Token: 7")]
 
 
 def test_blindness_resolves_nothing_until_the_window_is_empty_and_silence_is_told_long_before(log):

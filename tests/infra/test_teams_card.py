@@ -40,22 +40,22 @@ def notification(rule: Rule, *, state: str = "Fired", **dimensions: str) -> dict
         name=f"contoso-{rule.name}", description="What the rule says. https://docs/page", properties=properties
     )
     values = [dimensions.get(name, f"the {name}") for name in rule.dimensions]
-    told = payload(rule, Event(state.lower(), alert_of(rule, values), FIRED, FIRED))
-    told["data"]["essentials"]["alertId"] = ALERT
-    return told
+    alert = payload(rule, Event(state.lower(), alert_of(rule, values), FIRED, FIRED))
+    alert["data"]["essentials"]["alertId"] = ALERT
+    return alert
 
 
 def disabled() -> dict[str, Any]:
     """What Azure sends of an activity log alert, which has no condition, no dimensions and no properties of ours."""
-    told = notification(RULE["check_silent"])
-    told["data"]["essentials"] |= {
+    alert = notification(RULE["check_silent"])
+    alert["data"]["essentials"] |= {
         "severity": "Sev4",
         "signalType": "Activity Log",
         "alertRule": "contoso-rule_disabled",
     }
-    del told["data"]["customProperties"]
-    told["data"]["alertContext"] = {"operationName": "Microsoft.Insights/scheduledQueryRules/disable/action"}
-    return told
+    del alert["data"]["customProperties"]
+    alert["data"]["alertContext"] = {"operationName": "Microsoft.Insights/scheduledQueryRules/disable/action"}
+    return alert
 
 
 def elements(value: Any) -> list[dict[str, Any]]:
@@ -105,10 +105,10 @@ def test_the_schema_finds_what_is_wrong():
 
 
 def test_a_card_says_what_which_and_what_to_do():
-    told = notification(
+    alert = notification(
         RULE["token_critical"], TokenName="Contoso Retail", Condition="X: expired", Action="Renew the token."
     )
-    shown = texts(card(told))
+    shown = texts(card(alert))
     assert shown[0] == "Critical: X: expired (Fired)"
     assert shown[1] == "Fired 2026-11-24 08:15 UTC · contoso-token_critical"
     names = dict(zip(shown[2:-1:2], shown[3:-1:2], strict=True))
@@ -145,10 +145,10 @@ def test_the_links_lead_to_the_alert_and_to_the_runbook():
 
 
 def test_the_custom_properties_can_be_at_either_place_of_the_payload():
-    told = notification(RULE["token_critical"])
+    alert = notification(RULE["token_critical"])
     other = notification(RULE["token_critical"])
-    del told["data"]["customProperties"], other["data"]["alertContext"]["properties"]
-    assert card(told) == card(other) == card(notification(RULE["token_critical"]))
+    del alert["data"]["customProperties"], other["data"]["alertContext"]["properties"]
+    assert card(alert) == card(other) == card(notification(RULE["token_critical"]))
 
 
 def test_an_alert_without_dimensions_and_properties_has_its_rule_for_a_title():

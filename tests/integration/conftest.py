@@ -40,7 +40,7 @@ def monitor(sim, caplog):
 def package(tmp_path_factory) -> Path:
     """The unpacked deployment package, read-only and one for all xdist workers; it runs on Linux on x86_64 alone."""
     if (platform.system(), platform.machine()) != ("Linux", "x86_64") or (ROOT / ".python_packages").is_dir():
-        return ROOT  # in test_clean_interpreter, the tests stand in the package
+        return ROOT  # in test_clean_interpreter, the tests are in the package
     session = tmp_path_factory.getbasetemp()
     folder = (session.parent if "PYTEST_XDIST_WORKER" in os.environ else session) / "package"
     with folder.with_suffix(".lock").open("w") as lock:

@@ -44,7 +44,7 @@ ENCODED = {
 }
 
 
-@pytest.mark.parametrize(("encoding", "body"), ENCODED.items())
+@pytest.mark.parametrize(("encoding", "body"), ENCODED.items(), ids=ENCODED)
 async def test_an_answer_in_an_encoding_that_nobody_asked_for_is_none(monitor, sim, encoding, body):
     sim.graph.fail(ADE, faults.streamed(lambda: [body], encoding=encoding))
     sim.proxy.fail("TokenStatus", faults.streamed(lambda: [body], encoding=encoding), method="GET")

@@ -1,6 +1,6 @@
 """The integration tests on the unpacked package alone, in folders that nothing can write in.
 
-The tests and the simulator stand beside the app. What they alone need is linked into a folder of its own, at the end of
+The tests and the simulator are next to the app. What they alone need is linked into a folder of its own, at the end of
 the search path; what requirements.txt names comes out of the package, or is missing.
 """
 

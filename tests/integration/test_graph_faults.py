@@ -548,10 +548,10 @@ async def test_a_redirect_is_not_followed_even_to_a_valid_page(known, sim, code)
 
 def expect_redirected(monitor, run, code):
     assert run.outcome == "degraded"
-    told = monitor.run_rows(run.id)["ade"]["Error"]
-    assert "redirect, which was not followed" in told
-    assert f"HTTP {code}" in told
-    assert "Check that GRAPH_ENDPOINT names Graph itself" in told
+    error = monitor.run_rows(run.id)["ade"]["Error"]
+    assert "redirect, which was not followed" in error
+    assert f"HTTP {code}" in error
+    assert "Check that GRAPH_ENDPOINT names Graph itself" in error
     assert "unread" in monitor.stored()
 
 

@@ -301,9 +301,9 @@ async def test_without_the_further_role_events_are_not_checked_and_it_says_so(fa
     row = the_row(failing)
     assert (row["Complete"], row["Failed"]) == (True, 10)
     run = await failing.check(HOUR)
-    told = failing.stored()["enrollment_failing"]["facts"]["events"]
-    assert told.startswith(f"not checked: GET {EVENTS}: Graph refused access (HTTP 403; Forbidden")
-    assert bearer.EVENTS_ROLE in told
+    error = failing.stored()["enrollment_failing"]["facts"]["events"]
+    assert error.startswith(f"not checked: GET {EVENTS}: Graph refused access (HTTP 403; Forbidden")
+    assert bearer.EVENTS_ROLE in error
     assert run.outcome == "succeeded"
     assert failing.run_rows()["devices"]["Outcome"] == "succeeded"
     assert [record.levelname for record in caplog.records if bearer.EVENTS_ROLE in record.getMessage()] == ["WARNING"]

@@ -89,17 +89,17 @@ def test_the_resolved_alert_is_the_one_that_fired():
 
 
 def test_a_subject_is_filled_from_the_payload_by_the_paths_of_its_template():
-    told = event_of(CRITICAL_RULE, "resolved", Condition="Contoso Retail: expired 2026-11-20")
-    assert subject(CRITICAL_RULE, told) == "Critical: Contoso Retail: expired 2026-11-20 (Resolved)"
+    event = event_of(CRITICAL_RULE, "resolved", Condition="Contoso Retail: expired 2026-11-20")
+    assert subject(CRITICAL_RULE, event) == "Critical: Contoso Retail: expired 2026-11-20 (Resolved)"
     with pytest.raises(LookupError):
-        subject(CRITICAL_RULE._replace(subject="${data.essentials.severities}"), told)
+        subject(CRITICAL_RULE._replace(subject="${data.essentials.severities}"), event)
     with pytest.raises(LookupError):
-        subject(CRITICAL_RULE._replace(subject="${data.alertContext.condition.allOf[0].dimensions[6].value}"), told)
+        subject(CRITICAL_RULE._replace(subject="${data.alertContext.condition.allOf[0].dimensions[6].value}"), event)
 
 
 def test_a_name_that_looks_like_a_template_is_not_filled():
-    told = event_of(CRITICAL_RULE, Condition="${data.essentials.alertId}: invalid")
-    assert subject(CRITICAL_RULE, told) == "Critical: ${data.essentials.alertId}: invalid (Fired)"
+    event = event_of(CRITICAL_RULE, Condition="${data.essentials.alertId}: invalid")
+    assert subject(CRITICAL_RULE, event) == "Critical: ${data.essentials.alertId}: invalid (Fired)"
 
 
 SHOWN = [(code, connector) for code, topic in CATALOGUE.findings.items() for connector in topic.entries]
@@ -129,29 +129,29 @@ def subjects():
 @pytest.mark.parametrize(("code", "connector"), SHOWN)
 def test_a_phone_shows_severity_token_and_condition_of_every_finding(subjects, code, connector):
     """What follows the condition proper is the time of the last sync, until when an event is reported, and the step."""
-    found = [(*of[2:], told) for of, told in subjects.items() if of[:2] == (code, connector)]
+    found = [(*of[2:], line) for of, line in subjects.items() if of[:2] == (code, connector)]
     assert len(found) == 3 * len(NAMES)
-    for name, condition, told in found:
-        assert told.endswith(f": {condition} (Fired)")
-        assert len(told) <= LONGEST
+    for name, condition, line in found:
+        assert line.endswith(f": {condition} (Fired)")
+        assert len(line) <= LONGEST
         proper = re.split(r" since \S+ \S+ UTC|, reported until| \(\d", condition)[0]
         assert "unknown" not in proper
         if len(name) <= 20:
-            assert f"Critical: {name}: {proper}" in told[:PHONE]
+            assert f"Critical: {name}: {proper}" in line[:PHONE]
         if code in {Code.EXPIRED, Code.EXPIRING}:
             assert re.search(r"\d{4}-\d\d-\d\d$", proper)
-            assert proper in told[:PHONE]
+            assert proper in line[:PHONE]
 
 
 def test_the_example_of_a_subject_fits_a_phone_as_a_whole(subjects):
-    told = subjects[Code.EXPIRING, ADE, "Contoso Retail", "expires 2027-06-11 (7 days or less)"]
-    assert told == "Critical: Contoso Retail: expires 2027-06-11 (7 days or less) (Fired)"
-    assert len(told.removesuffix(" (Fired)")) <= PHONE
+    line = subjects[Code.EXPIRING, ADE, "Contoso Retail", "expires 2027-06-11 (7 days or less)"]
+    assert line == "Critical: Contoso Retail: expires 2027-06-11 (7 days or less) (Fired)"
+    assert len(line.removesuffix(" (Fired)")) <= PHONE
 
 
 def test_a_long_name_loses_its_middle_in_the_subject(subjects):
-    told = subjects[Code.EXPIRED, ADE, NAMES[-1], "expired 2027-06-11"]
-    assert told == "Critical: Contoso Retail iPad…(3f8313bb): expired 2027-06-11 (Fired)"
+    line = subjects[Code.EXPIRED, ADE, NAMES[-1], "expired 2027-06-11"]
+    assert line == "Critical: Contoso Retail iPad…(3f8313bb): expired 2027-06-11 (Fired)"
 
 
 # --- how many
@@ -192,8 +192,8 @@ def test_an_alert_names_no_token_but_its_own_by_id(connector, name):
     """`infra/snooze-token.sh` silences the alerts whose context contains a token's id, in any case of letters."""
     made = {ADE: ade, APNS: apns, VPP: vpp}[connector](name=name, expires_on=NOW - DAY)
     (status,) = judged(at(NOTHING, made))[-1].statuses
-    (told,) = fired(CRITICAL_RULE, status)
-    context = json.dumps(payload(CRITICAL_RULE, told)["data"]["alertContext"]).casefold()
+    (alert,) = fired(CRITICAL_RULE, status)
+    context = json.dumps(payload(CRITICAL_RULE, alert)["data"]["alertContext"]).casefold()
     assert context.count(made.id) == 1
     others = {OTHER, "push-certificate"} - {made.id}
     assert [other for other in others if other in context] == []
