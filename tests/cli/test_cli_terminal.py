@@ -109,25 +109,21 @@ asyncio.run(main())
 
 
 def seconds(command, environment):
-    """Of the processor, of the clock, and the output."""
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    """Return the processor's time that the command took, and its output."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
-    after, took = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert not done.stderr
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime, took, done.stdout
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime, done.stdout
 
 
-def test_2000_tokens_are_listed_within_two_seconds_and_about_as_quickly_as_azure_s_packages_bring_them(
-    scene, monkeypatch
-):
+def test_2000_tokens_are_listed_about_as_quickly_as_azure_s_packages_bring_them(scene, monkeypatch):
     for name in [name for name in os.environ if name.startswith("COV")]:
         monkeypatch.delenv(name)  # measuring coverage would be measured
     scene.check(of=many(2000, now() - CHECKED), CHECK_TIMEOUT_SECONDS="120")
     environment = scene.environment()
-    measured = [seconds([sys.executable, "-m", "cli", "status"], environment) for _ in range(4)]
-    ours, _, text = min(measured)
-    bare, _, rows = min(seconds([sys.executable, "-c", LISTING], environment) for _ in range(2))
+    ours, text = min(seconds([sys.executable, "-m", "cli", "status"], environment) for _ in range(4))
+    bare, rows = min(seconds([sys.executable, "-c", LISTING], environment) for _ in range(2))
     assert "2,000 tokens: " in text
     assert len(rows.splitlines()) == 2000
     assert ours < 2 * bare, f"{ours:.2f} s against {bare:.2f} s"
-    assert min(took for _, took, _ in measured) < 2
