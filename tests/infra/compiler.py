@@ -117,17 +117,34 @@ def snapshot(param_file: Path, **options: str | None) -> dict:
             path = copy / param_file.relative_to(INFRA)
         else:
             path = Path(shutil.copy(param_file, copy / "examples"))
-        if "readEnvironmentVariable" not in path.read_text("utf-8"):  # a process keeps the environment of its start
+        text = path.read_text("utf-8")
+        used = re.search(r"^using +'(.+)\.bicep'", text, re.MULTILINE)[1]
+        bicep = (path.parent / f"{used}.bicep").resolve().relative_to(copy)
+        (path.parent / f"{used}.json").write_text(json.dumps(template(INFRA / bicep)), "utf-8")
+        path.write_text(text.replace(f"'{used}.bicep'", f"'{used}.json'", 1), "utf-8")
+        if "readEnvironmentVariable" not in text:  # a process keeps the environment of its start
             metadata = {re.sub(r"_(.)", lambda found: found[1].upper(), name): value for name, value in given.items()}
             answer = _server().call("getSnapshot", path=str(path), metadata=metadata, externalInputs=[])
-            if "result" in answer:
-                return json.loads(answer["result"]["snapshot"])
-            message = answer["error"]["message"]
-            assert message == "Compilation failed", message  # of that, the command has the diagnostics
+            if "error" in answer:
+                compiled = _server().call("compileParams", path=str(path), parameterOverrides={})
+                raise AssertionError(_said(compiled["result"]["diagnostics"]) or answer["error"]["message"])
+            return json.loads(answer["result"]["snapshot"])
         arguments = [f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value is not None]
         done = run("snapshot", path, *arguments, cwd=copy)
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(path.with_suffix(".snapshot.json").read_text("utf-8"))
+
+
+@cache
+def template(bicep: Path) -> dict:
+    """The compiled template. Evaluating this one takes a quarter of the time that its sources take."""
+    result = _server().call("compile", path=str(bicep))["result"]
+    assert result["success"], _said(result["diagnostics"])
+    return json.loads(result["contents"])
+
+
+def _said(diagnostics: list[dict]) -> str:
+    return "\n".join(f"{one['level']} {one['code']}: {one['message']}" for one in diagnostics)
 
 
 def complaints(infra: Path = INFRA) -> list[str]:
