@@ -16,10 +16,10 @@ demo: setup ## Run the timer function against a simulated tenant and print the a
 	@$(PYTHON_OF_PROJECT) -m cli demo $(ARGS)
 
 test: setup ## Run the tests, without those that take long
-	@$(PYTHON_OF_PROJECT) -m pytest -n logical --dist loadfile -m "not exhaustive" $(ARGS)
+	@$(PYTHON_OF_PROJECT) -m pytest -n logical --dist worksteal -m "not exhaustive" $(ARGS)
 
 test-all: setup ## Run all tests, with coverage
-	@$(PYTHON_OF_PROJECT) -m pytest -n logical --dist loadfile --cov $(ARGS)
+	@$(PYTHON_OF_PROJECT) -m pytest -n logical --dist worksteal --cov $(ARGS)
 
 lint: setup ## Check style, types, the direction of imports, Bicep, prose, spelling, and generated documents
 	@.venv/bin/ruff check

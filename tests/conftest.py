@@ -1,5 +1,7 @@
 """Settings of the whole test suite."""
 
+from collections import Counter
+
 import anyio
 import pytest
 from httpcore._backends.anyio import AnyIOStream
@@ -8,6 +10,17 @@ from hypothesis import HealthCheck, settings
 # How long an example takes says nothing here: the machine may be busy with the other tests.
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("project")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items):
+    """Marks the cases of a sampled test that come after its first ones."""
+    cases = Counter()
+    for item in items:
+        if sampled := item.get_closest_marker("sampled"):
+            cases[item.originalname, item.parent] += 1
+            if cases[item.originalname, item.parent] > sampled.args[0]:
+                item.add_marker(pytest.mark.exhaustive)
 
 
 @pytest.fixture(autouse=True, scope="session")

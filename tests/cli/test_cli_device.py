@@ -267,6 +267,7 @@ def test_text_from_outside_does_nothing_to_the_terminal(operator):
     assert "[red]" in done.stdout
 
 
+@pytest.mark.exhaustive
 def test_a_long_search_shows_how_far_it_is(operator):
     listed(operator, one())
     operator.sim.graph.fail(f"{HQ['id']}/{DEVICES}", faults.delay(1))

@@ -23,6 +23,7 @@ def told(done):
 
 
 @pytest.mark.parametrize("arguments", READING)
+@pytest.mark.sampled(1)
 def test_without_the_tables_address_it_is_said_how_to_name_it(scene, tmp_path, arguments):
     sentence, remedy = told(scene.cli(*arguments, cwd=tmp_path, TABLES_ENDPOINT=None))
     assert sentence.startswith("TABLES_ENDPOINT is not known")
@@ -115,6 +116,7 @@ COMMANDS = {
 
 @pytest.mark.parametrize("answer", WITHOUT_END.values(), ids=WITHOUT_END)
 @pytest.mark.parametrize(("server", "where", "arguments"), COMMANDS.values(), ids=COMMANDS)
+@pytest.mark.sampled(2)
 def test_an_answer_without_end_takes_no_memory_of_a_command_and_is_told(simulator, server, where, arguments, answer):
     simulator.reset()
     getattr(simulator, server).fail(where, answer)
@@ -147,6 +149,7 @@ def test_an_answer_without_end_is_not_read_to_its_end(scene):
     assert "did not answer as it should (the answer has more than 16 MiB" in sentence
 
 
+@pytest.mark.exhaustive
 def test_an_address_where_nobody_answers_is_said(scene):
     sentence, remedy = told(scene.run("status", "--quiet", TABLES_ENDPOINT="https://127.0.0.1:9/account"))
     assert sentence.startswith("127.0.0.1:9/account cannot be reached")

@@ -42,6 +42,7 @@ def test_every_command_has_examples_that_it_takes(scene, name):
     [(name, arguments) for name in ("status", "history", "runs") for arguments in examples(name)],
     ids=lambda value: value if isinstance(value, str) else " ".join(value) or "alone",
 )
+@pytest.mark.sampled(3)
 def test_the_examples_of_what_only_reads_work(scene, name, arguments):
     scene.check(ade("Contoso Retail"))
     done = scene.run(name, *arguments)

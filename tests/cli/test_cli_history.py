@@ -22,6 +22,7 @@ def told(scene, *arguments, **environment):
 
 
 @pytest.mark.parametrize("text", ["Contoso Labs", "contoso labs", "labs", "LAB", "56d7758f", "56D7758F-7614", " Labs "])
+@pytest.mark.sampled(3)
 def test_a_token_is_named_by_its_id_its_name_or_a_part_of_it(scene, text):
     scene.check(of=default_tenant(now() - CHECKED))
     assert fixed_id("Contoso Labs").startswith("56d7758f-7614")

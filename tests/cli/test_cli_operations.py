@@ -29,6 +29,7 @@ README, ALERTS, TABLES = ROOT / "README.md", ROOT / "docs" / "alerts.md", ROOT /
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.name)
+@pytest.mark.sampled(3)
 def test_the_page_shows_what_the_command_prints(simulator, block):
     assert block.printed == printed(simulator, block), (
         f"Run: PYTHONPATH=. .venv/bin/python {ROOT}/tests/cli/operations.py"

@@ -274,6 +274,7 @@ def test_hours_without_a_check_are_counted(scene):
     assert "4 checks in the last 7 days: 4 succeeded. In 2 hours no check was recorded." in page(scene).text
 
 
+@pytest.mark.exhaustive
 def test_the_page_of_2000_tokens_stays_small_and_counts_expiries_by_month(scene):
     scene.check(of=many(2000, now() - CHECKED), CHECK_TIMEOUT_SECONDS="120")
     done = scene.run("report", "--output", "-")

@@ -118,6 +118,7 @@ def test_where_no_browser_can_open_the_other_way_is_named(operator, tmp_path):
     assert "Sign in with --device-code instead." in said
 
 
+@pytest.mark.exhaustive
 def test_without_the_authority_it_says_what_to_look_at(operator):
     with operator.sim.authority.refusing():
         said = refused(operator, "--device-code")

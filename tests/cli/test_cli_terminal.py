@@ -20,6 +20,7 @@ ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 @pytest.mark.parametrize("arguments", [*READING, ("--help",), ("status", "--format", "csv")])
+@pytest.mark.sampled(2)
 def test_what_goes_into_a_pipe_has_no_escape_codes_and_no_progress(scene, arguments):
     scene.check(of=default_tenant(now() - CHECKED))
     done = scene.cli(*arguments, TERM="xterm-256color")
@@ -55,6 +56,7 @@ def test_a_terminal_shows_progress_that_is_gone_afterwards_unless_it_is_to_be_qu
 
 
 @pytest.mark.parametrize(("arguments", "told"), [((), "Reading the tables ...\n"), (("--quiet",), "")])
+@pytest.mark.exhaustive
 def test_a_log_is_told_what_takes_more_than_two_seconds(scene, arguments, told):
     scene.check(ade("Contoso HQ"))
     scene.sim.identity.fail("", faults.delay(2.6))
@@ -62,6 +64,7 @@ def test_a_log_is_told_what_takes_more_than_two_seconds(scene, arguments, told):
     assert (done.returncode, done.stderr) == (0, told)
 
 
+@pytest.mark.exhaustive
 def test_who_has_read_enough_may_go(scene):
     scene.check(of=many(300, now() - CHECKED), CHECK_TIMEOUT_SECONDS="60")
     for arguments in (("status",), ("status", "--format", "csv")):
@@ -116,6 +119,7 @@ def seconds(command, environment):
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime, done.stdout
 
 
+@pytest.mark.exhaustive
 def test_2000_tokens_are_listed_about_as_quickly_as_azure_s_packages_bring_them(scene, monkeypatch):
     for name in [name for name in os.environ if name.startswith("COV")]:
         monkeypatch.delenv(name)  # measuring coverage would be measured

@@ -80,6 +80,7 @@ def test_it_is_no_heartbeat(operator):
 
 
 @pytest.mark.parametrize("split", [rules.RULES, rules.RULES_BY_CONNECTOR])
+@pytest.mark.sampled(1)
 def test_each_test_is_an_alert_of_its_own_however_alerts_are_split(operator, split):
     operator.check(ade(), ago=HOUR)
     engine = rules.AlertEngine(operator.sim.con, split)

@@ -89,6 +89,7 @@ def test_an_app_without_the_function_has_no_code(operator):
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.exhaustive
 def test_a_host_that_is_starting_is_asked_again(operator):
     operator.sim.arm.fail(STARTS, faults.status(503), times=6)  # the SDK tries three times by itself
     done = operator.run("trigger")

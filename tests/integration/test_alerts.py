@@ -126,6 +126,7 @@ async def test_tenants_with_many_tokens_get_one_alert_for_each_connector_and_con
     assert len(monitor.firing()) == 25
 
 
+@pytest.mark.exhaustive
 async def test_new_terms_at_500_tokens_are_one_alert_by_connector_and_more_than_azure_fires_by_token(monitor, sim):
     """What the two groupings are for: Apple publishes new terms, and every token of the tenant fails within a day."""
     sim.graph.tenant = Tenant(tuple(ade(f"School {n:03}", lastSyncErrorCode=3) for n in range(500)), (vpp(),))

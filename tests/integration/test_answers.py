@@ -68,6 +68,7 @@ def expect_small(result):
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+@pytest.mark.sampled(1)
 def test_an_answer_of_graph_without_end_fails_its_connector_and_says_so(seen, sim, answer):
     sim.graph.fail(ADE, answer)
     result = seen.invoke()
@@ -85,6 +86,7 @@ def test_an_answer_of_graph_without_end_fails_its_connector_and_says_so(seen, si
 
 
 @pytest.mark.parametrize("answer", list(ANSWERS)[:2])
+@pytest.mark.sampled(1)
 def test_an_answer_of_the_identity_without_end_fails_everything_that_signs_in(seen, sim, answer):
     sim.identity.fail("", ANSWERS[answer])
     result = seen.invoke()
@@ -101,6 +103,7 @@ def test_an_answer_of_the_identity_without_end_fails_everything_that_signs_in(se
 
 
 @pytest.mark.parametrize("answer", list(ANSWERS)[:2])
+@pytest.mark.sampled(1)
 def test_an_answer_of_the_tables_without_end_fails_the_run_and_says_so(seen, sim, answer):
     sim.proxy.fail("TokenStatus", ANSWERS[answer], method="GET")
     result = seen.invoke()
@@ -110,6 +113,7 @@ def test_an_answer_of_the_tables_without_end_fails_the_run_and_says_so(seen, sim
 
 
 @pytest.mark.parametrize(("of", "start"), VALUES.values(), ids=VALUES)
+@pytest.mark.sampled(1)
 def test_an_answer_of_the_tables_that_takes_more_memory_than_its_bytes_fails_the_run(seen, sim, of, start):
     sim.proxy.fail("TokenStatus", faults.zipped(15, of, start), method="GET")
     result = seen.invoke()
@@ -119,6 +123,7 @@ def test_an_answer_of_the_tables_that_takes_more_memory_than_its_bytes_fails_the
 
 
 @pytest.mark.parametrize("answer", list(ANSWERS)[:2])
+@pytest.mark.sampled(1)
 def test_an_answer_of_logs_ingestion_without_end_fails_the_run_and_says_so(seen, sim, answer):
     sim.ingestion.fail("", ANSWERS[answer])
     result = seen.invoke()
@@ -127,6 +132,7 @@ def test_an_answer_of_logs_ingestion_without_end_fails_the_run_and_says_so(seen,
     assert f"rows of AppleTokenFinding_CL were not taken: AnswerTooLongError ({TOO_LONG.format(1)})" in result.exception
 
 
+@pytest.mark.exhaustive
 def test_answers_without_end_to_requests_side_by_side_do_not_add_up(seen, sim):
     """Sixteen tokens of an inspection, and sixteen changes of a check."""
     sim.graph.tenant = many(16, datetime.now(UTC), devices=2)

@@ -89,6 +89,7 @@ def test_the_integration_tests_pass_on_the_package_alone(app, tools):
 
 
 @pytest.mark.parametrize("without", [None, "httpcore/_async/http2.py"])
+@pytest.mark.exhaustive
 def test_an_invocation_fails_if_the_package_lacks_a_module_that_is_imported_late(app, tools, without):
     one = "tests/integration/test_happy_path.py::test_one_invocation_leaves_status_history_run_and_rows_of_every_token"
     done = run_suite(app, tools, one, without=without)

@@ -242,6 +242,7 @@ async def test_a_token_that_was_never_inspected_is_unread_once_it_is_known_for_t
     assert (row["Error"] is not None) is told
 
 
+@pytest.mark.exhaustive
 async def test_a_dead_inspection_raises_check_failing_and_a_new_one_ends_it(monitor, sim):
     await fresh(monitor, sim, enrolled=9)
     alerts = monitor.alerts()

@@ -123,6 +123,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("fault", "told"), FAULTS.values(), ids=FAULTS)
+@pytest.mark.sampled(6)
 async def test_one_connector_that_cannot_be_read_is_told_and_hides_nothing(known, sim, fault, told):
     sim.graph.fail(ADE, fault)
     run = await known.check(HOUR)
@@ -158,6 +159,7 @@ async def test_the_log_tells_the_failure_and_the_summary_names_the_connector(kno
 
 
 @pytest.mark.parametrize("code", [429, 503, 504])
+@pytest.mark.sampled(1)
 async def test_a_throttled_request_is_repeated_after_the_time_that_graph_asks_for(known, sim, code):
     sim.graph.fail(ADE, faults.status(code, retry_after=1), times=1)
     run = await known.check(HOUR)
@@ -172,6 +174,7 @@ async def test_a_throttled_page_in_the_middle_is_repeated_and_no_token_is_lost(m
     assert (run.outcome, run.tokens) == ("succeeded", 101)
 
 
+@pytest.mark.exhaustive
 async def test_graph_that_asks_to_wait_longer_than_there_is_time_is_left_at_the_connectors_own_limit(known, sim):
     sim.graph.fail(ADE, faults.status(429, retry_after=170))
     run = await known.check(HOUR, CHECK_TIMEOUT_SECONDS=2)
@@ -179,6 +182,7 @@ async def test_graph_that_asks_to_wait_longer_than_there_is_time_is_left_at_the_
     assert run.duration_ms < 2_000
 
 
+@pytest.mark.exhaustive
 async def test_graph_that_keeps_throttling_is_asked_four_times_and_then_told(known, sim):
     sim.graph.fail(ADE, faults.status(429, retry_after=1))
     run = await known.check(HOUR)
@@ -191,6 +195,7 @@ async def test_graph_that_keeps_throttling_is_asked_four_times_and_then_told(kno
     [faults.status(503), faults.trickle(0.05), silent()],
     ids=["503 that names no time", "a body that trickles", "no answer at all"],
 )
+@pytest.mark.exhaustive
 async def test_a_slow_connector_ends_at_its_own_limit_and_the_others_are_told(known, sim, fault):
     sim.graph.fail(ADE, fault)
     run = await known.check(HOUR, CHECK_TIMEOUT_SECONDS=2)
@@ -228,6 +233,7 @@ async def test_with_graph_refusing_connections_every_token_is_unread_and_nothing
     assert len(known.history()) == 3
 
 
+@pytest.mark.exhaustive
 async def test_an_expiry_that_passes_while_graph_is_down_turns_critical_and_fires(known, sim):
     alerts = known.alerts()
     alerts.soon()
@@ -368,6 +374,7 @@ async def test_a_refusal_that_is_known_says_what_to_do_about_it(known, sim, faul
 
 @pytest.mark.parametrize("depth", [0, 1, 2, 5])
 @pytest.mark.parametrize("cut", [False, True], ids=["whole", "cut off"])
+@pytest.mark.sampled(2)
 async def test_of_a_message_within_messages_the_innermost_sentence_is_told(known, sim, depth, cut):
     sentence = f"An error has occurred - Operation ID (for customer support): {OPERATION} - Activity ID: {OPERATION}"
     message = sentence
@@ -449,6 +456,7 @@ async def test_a_foreign_next_page_is_refused_and_no_request_is_sent_there(known
         "HTTP://127.0.0.1:{port}/beta",
     ],
 )
+@pytest.mark.sampled(2)
 async def test_no_spelling_of_a_foreign_address_gets_a_request(known, sim, link):
     with counting() as (port, met):
         sim.graph.fail(ADE, faults.next_link(link.format(port=port, graph=sim.graph.url.removeprefix("https://"))))
@@ -513,6 +521,7 @@ def moved(code, **headers):
         (399, {}),
     ],
 )
+@pytest.mark.sampled(2)
 async def test_any_status_of_a_redirect_is_told_with_what_to_do(known, sim, code, headers):
     sim.graph.fail(ADE, moved(code, **headers))
     run = await known.check(HOUR)
@@ -534,6 +543,7 @@ async def test_an_error_whose_status_is_200_is_an_error(known, sim, body):
 
 
 @pytest.mark.parametrize("code", [301, 302, 307, 308])
+@pytest.mark.sampled(1)
 async def test_a_redirect_is_not_followed_even_to_a_valid_page(known, sim, code):
     with counting() as (port, met):
         for target in (f"http://127.0.0.1:{port}/beta", f"{sim.graph.url}{VPP}"):
@@ -594,6 +604,7 @@ LOST = {
 
 
 @pytest.mark.parametrize("fault", LOST.values(), ids=LOST)
+@pytest.mark.sampled(2)
 async def test_an_entry_without_an_id_loses_one_token_which_is_unread_for_as_long_as_it_lasts(monitor, sim, fault):
     sim.graph.tenant = tenant(ade("Contoso HQ"), ade("Contoso Labs"), ade("Contoso Retail", expires=5 * DAY))
     await monitor.check()
@@ -618,6 +629,7 @@ async def test_an_entry_without_an_id_loses_one_token_which_is_unread_for_as_lon
     ids=str,
 )
 @pytest.mark.parametrize(("path", "of"), [(ADE, "ade"), (VPP, "vpp")])
+@pytest.mark.sampled(4)
 async def test_a_name_that_is_no_json_makes_one_token_unreadable_and_the_others_stay(monitor, sim, path, of, name):
     sim.graph.tenant = Tenant((ade("Contoso HQ"), ade("Contoso X")), (vpp("Contoso HQ"), vpp("Contoso X")), push())
     await monitor.check()
@@ -695,6 +707,7 @@ async def test_a_value_that_turns_unreadable_keeps_its_last_readable_one(known, 
     ],
     ids=str,
 )
+@pytest.mark.sampled(4)
 async def test_a_malformed_value_is_never_called_healthy(monitor, sim, broken):
     sim.graph.tenant = tenant({**ade("Contoso HQ"), **broken})
     run = await monitor.check()

@@ -558,6 +558,7 @@ def test_the_app_loads_in_a_fresh_process_without_calling_anybody(sim):
     assert [*sim.identity.requests, *sim.graph.requests, *sim.ingestion.requests, *sim.proxy.requests] == []
 
 
+@pytest.mark.exhaustive
 async def test_a_healthy_tenant_tells_nothing_for_two_days(monitor, sim):
     alerts = monitor.alerts()
     for hour in range(0, 48, 3):

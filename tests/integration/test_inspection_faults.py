@@ -81,6 +81,7 @@ MIDDLE = {
 
 
 @pytest.mark.parametrize(("fault", "parts"), MIDDLE.values(), ids=MIDDLE)
+@pytest.mark.sampled(3)
 async def test_a_fault_in_the_middle_of_a_list_leaves_the_last_counts_and_the_next_run_goes_on(
     known, sim, fault, parts
 ):
@@ -129,6 +130,7 @@ FAILURES = {
 
 @pytest.mark.parametrize(("fault", "told"), FAILURES.values(), ids=FAILURES)
 @pytest.mark.parametrize(("where", "what", "path"), OPTIONAL.values(), ids=OPTIONAL)
+@pytest.mark.sampled(2)
 async def test_what_is_asked_for_beside_the_devices_may_fail_for_days(known, sim, where, what, path, fault, told):
     sim.graph.fail(where, fault)
     for _ in range(4):
@@ -181,6 +183,7 @@ async def test_a_graph_that_does_not_answer_costs_one_token_its_turn_and_the_oth
 
 
 @pytest.mark.parametrize("fault", [silent(), faults.trickle()], ids=["silent", "trickling"])
+@pytest.mark.exhaustive
 async def test_a_run_ends_within_its_time_whatever_graph_does(known, sim, fault):
     before = counted(the_row(known))
     sim.graph.fail(further_of("Contoso HQ"), fault)
@@ -226,6 +229,7 @@ async def test_without_a_sign_in_at_graph_each_token_says_so(known, sim):
 @pytest.mark.parametrize(
     "until", [lambda: 2, lambda: datetime.now(UTC) + timedelta(seconds=3)], ids=["seconds", "a date"]
 )
+@pytest.mark.exhaustive
 async def test_a_429_slows_everyone_and_nobody_is_lost(monitor, sim, until):
     number = 3 * AT_ONCE
     sim.graph.tenant = spread(*(f"Contoso {each:02}" for each in range(number)), enrolled=3)
@@ -319,6 +323,7 @@ async def test_a_lost_answer_to_a_save_is_no_failure(known, sim, lost):
     assert {row["Devices"] for row in remembered(known).values()} == {30}
 
 
+@pytest.mark.exhaustive
 async def test_tables_that_are_gone_end_the_run_within_its_time(known, sim):
     begun = time.monotonic()
     with sim.proxy.refusing(), pytest.raises(StoreError, match=r"TokenStatus|Time ran out while loading"):
@@ -327,6 +332,7 @@ async def test_tables_that_are_gone_end_the_run_within_its_time(known, sim):
     assert (await known.inspect(HOUR))["complete"] == 2
 
 
+@pytest.mark.exhaustive
 async def test_tables_that_are_silent_at_the_save_end_the_run_within_its_time(known, sim):
     sim.proxy.fail("DeviceInspection", silent(), method="POST")
     begun = time.monotonic()

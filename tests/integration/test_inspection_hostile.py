@@ -46,6 +46,7 @@ async def looked(monitor, *items, **settings) -> dict:
     ],
     ids=["control characters", "markup", "quotes", "huge", "Chinese", "NUL"],
 )
+@pytest.mark.sampled(2)
 async def test_a_hostile_serial_number_is_kept_bounded_and_without_control_characters(monitor, serial, kept):
     row = await looked(monitor, one(serial))
     assert row["Examples"] == {"waiting": [kept]}
@@ -87,6 +88,7 @@ async def looked_at_beside(monitor, *entries) -> dict:
 
 
 @pytest.mark.parametrize("entry", UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.sampled(4)
 async def test_a_malformed_entry_loses_itself_alone_and_is_counted_as_unreadable(monitor, entry):
     row = await looked_at_beside(monitor, entry)
     assert (row["Complete"], row["Devices"], row["Waiting"]) == (True, 9, 0)
@@ -198,6 +200,7 @@ LINKS = {
 
 
 @pytest.mark.parametrize("link", LINKS.values(), ids=LINKS)
+@pytest.mark.sampled(3)
 async def test_a_next_page_elsewhere_is_not_asked_for_and_fails_the_look(monitor, sim, link, caplog):
     sim.graph.tenant = spread("Contoso HQ", "Contoso Labs", enrolled=30)
     sim.graph.largest_page = 10
@@ -327,6 +330,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
+@pytest.mark.sampled(2)
 async def test_a_page_that_cannot_be_read_tells_nobody_a_serial_number(monitor, sim, caplog, body):
     sim.graph.tenant = owning({"Contoso HQ": some(enrolled=3)})
     await monitor.check()

@@ -249,6 +249,7 @@ async def test_a_time_that_is_over_before_anything_was_read_leaves_what_is_known
         "x" * 5_000,
     ],
 )
+@pytest.mark.sampled(2)
 async def test_a_place_that_was_tampered_with_is_not_asked_for_and_the_list_starts_over(monitor, sim, caplog, place):
     expected = await undisturbed(monitor)
     again(monitor)

@@ -260,6 +260,7 @@ async def test_tables_that_cannot_be_written_leave_the_findings_published_and_no
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"], ids=["unreadable", "unwritable"])
+@pytest.mark.exhaustive
 async def test_what_begins_in_an_outage_of_the_tables_is_raised_once_it_is_remembered_and_then_kept(
     monitor, sim, method
 ):
@@ -321,6 +322,7 @@ async def test_without_an_identity_every_connector_fails_and_the_closing_row_is_
     assert "1 of 1 rows of AppleTokenRun_CL were not taken: no sign-in" in run.publish_error
 
 
+@pytest.mark.exhaustive
 async def test_an_identity_endpoint_that_fails_for_long_leaves_time_to_attempt_the_closing_row(monitor, sim):
     await monitor.check()
     sim.identity.fail("", faults.text(500, '{"message": "Internal"}', "application/json"))
@@ -330,6 +332,7 @@ async def test_an_identity_endpoint_that_fails_for_long_leaves_time_to_attempt_t
     assert "Time ran out while sending the closing row" in run.publish_error
 
 
+@pytest.mark.exhaustive
 async def test_an_identity_endpoint_that_refuses_connections_fails_the_run_within_its_time(monitor, sim):
     with sim.identity.refusing():
         run = await monitor.check(CHECK_TIMEOUT_SECONDS=6)
@@ -378,6 +381,7 @@ BUSY = 0.5
         ("TokenStatus", "Time ran out while loading"),
     ],
 )
+@pytest.mark.exhaustive
 async def test_a_service_that_does_not_answer_leaves_time_for_the_closing_row(monitor, sim, where, why):
     for server in (sim.ingestion, sim.proxy):
         server.fail(where, silent(), times=1 if where == STREAM_RUNS else None)
@@ -390,6 +394,7 @@ async def test_a_service_that_does_not_answer_leaves_time_for_the_closing_row(mo
     assert why in monitor.closing(run.id)["Error"]
 
 
+@pytest.mark.exhaustive
 async def test_services_that_are_all_silent_end_the_run_in_its_time(monitor):
     for server in monitor.servers:
         server.fail("", silent())

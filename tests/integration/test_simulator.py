@@ -283,6 +283,7 @@ async def test_rows_go_in_and_come_out(sim, table):
     "key",
     ["it's", 'quote"s', "ünïcode 名", "%2F%23", "a b", "a+b", "a&b=c", "a:b", "(a)", "{a}", "a;b,c", "$batch", "~"],
 )
+@pytest.mark.sampled(6)
 async def test_odd_keys_survive(table, key):
     created = await table.create_entity(row(key, Number=1))
     read = await table.get_entity("ade", key)
@@ -343,6 +344,7 @@ async def test_the_proxy_takes_a_table_down_and_loses_answers(sim, credential):
     assert len(sim.proxy.requests) == 4
 
 
+@pytest.mark.exhaustive
 def test_rows_survive_a_restart_in_a_kept_folder(tmp_path):
     with Simulator(folder=tmp_path, tables=["Kept"]) as first, first.tables.client() as client:
         client.get_table_client("Kept").upsert_entity(row("1"))
@@ -492,6 +494,7 @@ def test_a_worker_can_be_killed_and_times_out(sim, app):
 # Start and stop
 
 
+@pytest.mark.exhaustive
 def test_nothing_is_left_running():
     with Simulator(tables=[]) as started:
         work, azurite = started.tls.ca_file.parent, started.tables.process.pid
@@ -503,6 +506,7 @@ def test_nothing_is_left_running():
 
 
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGINT"])
+@pytest.mark.exhaustive
 def test_azurite_ends_with_whoever_started_it(how):
     script = f"""
         import os, signal, time

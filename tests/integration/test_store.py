@@ -295,6 +295,7 @@ async def test_transactions_hold_at_most_100_operations_and_every_token_arrives(
 
 
 @pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")  # of more than 1 MiB, says aiohttp
+@pytest.mark.exhaustive
 async def test_transactions_stay_under_4_mib_whatever_texts_the_tokens_carry(monitor, sim):
     text = '\u0001\U0001f34e"\\' * 200
     raw = {"tokenExpirationDateTime": text, "lastSuccessfulSyncDateTime": text, "lastModifiedDateTime": text}
@@ -440,6 +441,7 @@ async def test_findings_of_a_later_release_stay_while_graph_is_down(monitor, sim
     ["", "{}", "null", "[]", "no JSON", '{"token":', "[" * 20_000, json.dumps({**GOLDEN, "health": 9})],
     ids=["empty", "no field", "null", "a list", "no JSON", "half", "nested", "a health that is none"],
 )
+@pytest.mark.sampled(2)
 async def test_a_row_whose_memory_cannot_be_read_is_named_and_healed_by_the_next_run(monitor, sim, memory):
     remember(sim, memory)
     sim.graph.tenant = tenant(ade("Contoso HQ", id=GOLDEN["token"]["id"]), ade("Contoso Labs"))

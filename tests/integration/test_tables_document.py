@@ -103,6 +103,7 @@ def carried_out(command, environment, cwd):
 
 
 @pytest.mark.parametrize(("block", "selected"), list(zip(blocks("bash"), SELECTED, strict=True)))
+@pytest.mark.exhaustive
 def test_the_azure_cli_selects_what_the_page_says(sim, environment, tmp_path, block, selected):
     bash = shutil.which("bash")
     assert bash
@@ -150,6 +151,7 @@ def test_the_table_service_continues_as_the_powershell_expects(sim, environment)
     assert keys == [(row["PartitionKey"], row["RowKey"]) for row in sim.table_rows("TokenStatus")[:2]]
 
 
+@pytest.mark.exhaustive
 def test_python_prints_the_findings_and_writes_the_csv(sim, environment, tmp_path):
     findings, _, file = blocks("python")
     rows = sim.table_rows("TokenStatus")

@@ -95,6 +95,7 @@ REQUESTS = {
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("code", [302, 307, 308])
 @pytest.mark.parametrize(("server", "where"), REQUESTS.values(), ids=REQUESTS)
+@pytest.mark.sampled(6)
 async def test_no_client_follows_a_redirect(monitor, sim, server, where, code, scheme):
     with counting() as (port, met):
         getattr(sim, server).fail(where, faults.redirect(f"{scheme}://127.0.0.1:{port}/", code))
