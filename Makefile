@@ -33,8 +33,9 @@ lint: setup ## Check style, types, the direction of imports, Bicep, prose, spell
 		"*.md" "docs/*.md" ".github/**/*.yml" "{cli,docs,infra,shared,simulator}/**/*.{bicep,json,ps1,py,sh}" function_app.py
 	@$(PYTHON_OF_PROJECT) tests/infra/compiler.py
 
-package: setup ## Build dist/ade-token-monitor-<version>.zip, which Azure takes as it is
+package: setup ## Build dist/ade-token-monitor-<version>.zip, which Azure takes as it is, and its SBOM
 	@$(PYTHON_OF_PROJECT) infra/package.py
+	@$(PYTHON_OF_PROJECT) infra/sbom.py
 
 template: setup ## Compile infra/main.bicep into infra/azuredeploy.json, which the portal deploys
 	@$(PYTHON_OF_PROJECT) -m docs.generate

@@ -48,8 +48,8 @@ _LEFT_OUT: Final = (
     _Rule(r".*\.(c|h|pyx|pxd|pxi)", "the wheels carry what these C and Cython sources were compiled to"),
     _Rule(r"[^/]+/tests/.*", "a package's tests run where the package is made"),
     _Rule(
-        r"[^/]+\.dist-info/(RECORD|WHEEL|top_level\.txt|sboms/.*)",
-        "installers read these; METADATA and entry_points.txt are read by the running app, and licenses travel along",
+        r"[^/]+\.dist-info/(RECORD|WHEEL|top_level\.txt)",
+        "installers read these; the running app reads METADATA and entry_points.txt; licenses and SBOMs travel along",
     ),
 )
 """What the package leaves out of the wheels. A rule that matches nothing ends the build, so none outlives its use."""

@@ -177,6 +177,37 @@ def test_the_release_restores_no_cache():
     assert not re.findall(r"^ +cache\b|actions/cache", WORKFLOWS["release"], re.MULTILINE)
 
 
+# Audits
+
+
+@pytest.mark.parametrize(
+    ("name", "programs", "code", "printed"),
+    [
+        ("pip-audit", {"curl": "exit 6"}, 0, "pip-audit: not checked: https://api.osv.dev cannot be reached.\n"),
+        ("pip-audit", {"curl": "", "pip-audit": 'echo "${@: -1}"'}, 0, "requirements-a.txt\nrequirements.txt\n"),
+        ("pip-audit", {"curl": "", "pip-audit": "[[ ${@: -1} != *-a.txt ]]"}, 1, ""),
+        ("npm-audit", {"npm": "echo '{\"error\": {}}'; exit 1"}, 0, "npm-audit: not checked: the registry's audit"),
+        ("npm-audit", {"npm": "echo '{ \"auditReportVersion\": 2 }'"}, 0, ""),
+        ("npm-audit", {"npm": "echo '{ \"auditReportVersion\": 2 }'; exit 1"}, 1, ""),
+    ],
+)
+def test_an_audit_fails_for_what_it_finds_and_not_for_want_of_its_service(tmp_path, name, programs, code, printed):
+    shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
+    environment = tmp_path / ".judges" / name
+    (environment / "bin").mkdir(parents=True)
+    if name == "pip-audit":
+        shutil.copy(tmp_path / ".ci" / "judges" / "pip-audit.txt", environment / "built-from")
+    for file in ("requirements.txt", "requirements-a.txt"):
+        (tmp_path / file).touch()
+    for program, script in programs.items():
+        (environment / "bin" / program).write_text(f"#!/usr/bin/env bash\n{script}\n")
+        (environment / "bin" / program).chmod(0o755)
+    env = {"PATH": f"{environment / 'bin'}:{os.environ['PATH']}"}
+    done = subprocess.run([tmp_path / ".ci" / "judge", name], env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, "")
+    assert done.stdout.startswith(printed)
+
+
 # Pins
 
 
