@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from shared.storage.rows import CHECK_RUN, CLOSING, FINDINGS, RUNS, TOKEN_STATUS
+from shared.publishing.rows import CLOSING, FINDINGS, RUNS
+from shared.storage.rows import CHECK_RUN, TOKEN_STATUS
 from simulator.host import WorkerResult, run_worker
 from simulator.stack import Simulator
 

@@ -15,11 +15,12 @@ import typer
 from cli import WELL, CommandError, program, view
 from cli.command import command
 from cli.progress import until
-from cli.rows import RunRow
 from cli.session import Session
 from shared.guidance.guidance import Guidance
 from shared.model.tokens import Connector, Finding, Health, Status, Step, Token
-from shared.storage.rows import FINDINGS, NONE, Row, finding_rows
+from shared.publishing.rows import FINDINGS, NONE, finding_rows
+from shared.storage.columns import Row
+from shared.storage.rows import RunRow
 from shared.words import moment, next_tick
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from icalendar import Alarm, Calendar, Event
 
-from cli.rows import StatusRow
 from shared.model.tokens import Code
+from shared.storage.rows import StatusRow
 from shared.words import kind, moment
 
 

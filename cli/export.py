@@ -7,14 +7,14 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from cli.judgement import Judged
-from cli.rows import ChangeRow, FindingRow, RunRow, StatusRow
+from cli.judgement import Judged, action
 from shared.guidance.guidance import Guidance
 from shared.model.tokens import Health
+from shared.storage.rows import ChangeRow, RunRow, StatusRow, StoredFinding, plain_changes
 
 type Value = str | int | float | bool | None
 
@@ -92,7 +92,7 @@ def _token(row: StatusRow, guidance: Guidance) -> dict[str, Any]:
     }
 
 
-def _finding(row: StatusRow, finding: FindingRow, guidance: Guidance) -> dict[str, Any]:
+def _finding(row: StatusRow, finding: StoredFinding, guidance: Guidance) -> dict[str, Any]:
     return {
         "code": finding.code,
         "severity": str(finding.severity),
@@ -101,7 +101,7 @@ def _finding(row: StatusRow, finding: FindingRow, guidance: Guidance) -> dict[st
         "until": iso(finding.until),
         "caused_by": finding.caused_by,
         "summary": finding.summary,
-        "action": row.action(finding, guidance),
+        "action": action(row, finding, guidance),
         "facts": dict(finding.facts),
     }
 
@@ -129,7 +129,7 @@ STATUS_COLUMNS: Final = (
 def status_lines(rows: Iterable[StatusRow], guidance: Guidance) -> Iterator[Sequence[Value]]:
     """`status --format csv`: a line for each token, its findings worst first and separated by blanks."""
     for row in rows:
-        actions = [action for finding in row.findings if (action := row.action(finding, guidance))]
+        actions = filter(None, (action(row, finding, guidance) for finding in row.findings))
         yield (
             row.connector,
             row.label,
@@ -137,7 +137,7 @@ def status_lines(rows: Iterable[StatusRow], guidance: Guidance) -> Iterator[Sequ
             str(row.health),
             " ".join(finding.code for finding in row.findings),
             "; ".join((row.summary, *row.problems)),
-            actions[0] if actions else None,
+            next(actions, None),
             iso(row.expires_on),
             row.days_left,
             iso(row.last_successful_sync),
@@ -160,14 +160,10 @@ def change_object(row: ChangeRow) -> dict[str, Any]:
         "old_health": None if row.old_health is None else str(row.old_health),
         "health": str(row.health),
         "sentence": row.sentence,
-        "changes": [{"field": one.field, "old": _plain(one.old), "new": _plain(one.new)} for one in row.fields],
+        "changes": plain_changes(row.fields),
         "run_id": row.run_id,
         "problems": list(row.problems),
     }
-
-
-def _plain(value: str | Mapping[str, Any] | None) -> object:
-    return dict(value) if isinstance(value, Mapping) else value
 
 
 HISTORY_COLUMNS: Final = ("changed_on", "connector", "token", "id", "old_health", "health", "sentence")

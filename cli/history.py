@@ -9,8 +9,9 @@ from rich.text import Text
 
 from cli import WELL, CommandError, export, program, view
 from cli.command import Days, Form, command
-from cli.rows import ChangeRow, StatusRow, worst_first
+from cli.judgement import worst_first
 from cli.session import Session
+from shared.storage.rows import ChangeRow, StatusRow
 from shared.text import bounded
 from shared.words import count, kind, span
 

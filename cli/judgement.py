@@ -2,13 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 from cli import COULD_NOT_TELL, WARNINGS, WELL, WRONG, program
-from cli.rows import RunRow, StatusRow, worst_first
-from shared.model.tokens import Health
+from shared.guidance.guidance import Guidance
+from shared.model.tokens import Connector, Finding, Health, Token
+from shared.storage.rows import RunRow, StatusRow, StoredFinding
+from shared.text import labels
 from shared.words import CLOCK_SKEW, ago, count, kind, listed, moment, span
 
 LATE: Final = timedelta(hours=2)
@@ -96,6 +99,32 @@ def judge(
     return Judged(shown, len(ordered), checked_on, freshness, runs, unread, messages, code)
 
 
+def worst_first(rows: Iterable[StatusRow]) -> list[StatusRow]:
+    """Return the rows by health, then by expiry, each with a label that distinguishes tokens of one name."""
+    known = list(rows)
+    found = labels([(row.connector, row.name, row.id) for row in known])
+    labelled = [replace(row, label=label) for row, label in zip(known, found, strict=True)]
+    end = datetime.max.replace(tzinfo=UTC)
+    return sorted(labelled, key=lambda row: (-row.health, row.expires_on or end, row.name.casefold(), row.row_key))
+
+
+def token_of(row: StatusRow) -> Token | None:
+    """Return as much of the token as guidance needs; None if this release does not know its connector."""
+    if row.connector not in list(Connector):
+        return None
+    connector, code = Connector(row.connector), row.last_sync_error_code
+    return Token(connector=connector, id=row.id, name=row.name, type=row.type, sync_error_code=code)
+
+
+def action(row: StatusRow, finding: StoredFinding, guidance: Guidance) -> str | None:
+    """Return what to do; None if another finding explains this one: resolving that one resolves both."""
+    token = token_of(row)
+    if token is None or finding.caused_by:
+        return None
+    since = finding.since or datetime.min.replace(tzinfo=UTC)  # no action depends on it
+    return guidance.action(token, Finding(code=finding.code, severity=finding.severity, tier=finding.tier, since=since))
+
+
 def _exit_code(healths: Iterable[Health], unread: Iterable[str]) -> int:
     worst = Health.worst([*healths, *(Health.UNKNOWN for _ in unread)])
     return WRONG if worst >= Health.UNKNOWN else WARNINGS if worst is Health.WARNING else WELL
@@ -108,7 +137,8 @@ def _doubted(rows: list[StatusRow]) -> list[StatusRow]:
     def one(row: StatusRow) -> StatusRow:
         if newest is None or row.checked_on is None or newest - row.checked_on <= STALE:
             return row
-        return row.doubted(f"it was last checked {span(newest - row.checked_on)} before the others")
+        problem = f"it was last checked {span(newest - row.checked_on)} before the others"
+        return replace(row, problems=(*row.problems, problem))
 
     return list(map(one, rows))
 

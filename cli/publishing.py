@@ -13,7 +13,7 @@ from cli.refusals import signed_out
 from cli.sign_in import claims, default_token
 from shared.clouds import CLOUDS
 from shared.http.azure_errors import described
-from shared.storage.rows import Row
+from shared.storage.columns import Row
 from shared.text import bounded
 
 PUBLISHER: Final = "Monitoring Metrics Publisher"

@@ -12,14 +12,14 @@ from azure.data.tables.aio import TableClient, TableServiceClient
 from azure.identity.aio import DefaultAzureCredential
 
 from cli import CommandError
-from cli.decode import Row, change_row, inspection_row, run_row, status_row
 from cli.places import Place, Places
 from cli.refusals import tables_refused
-from cli.rows import ChangeRow, InspectionRow, RunRow, StatusRow
 from shared.clouds import CLOUDS
 from shared.http.answers import PAGE_ROWS, azure_session
-from shared.storage.device_rows import DEVICE_INSPECTION
-from shared.storage.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS, Table, newest_first
+from shared.storage.columns import Stored, newest_first
+from shared.storage.device_rows import InspectionRow
+from shared.storage.reading import Entity, columns_of, reader
+from shared.storage.rows import ChangeRow, RunRow, StatusRow
 from shared.text import bounded
 
 _RETRIES: Final = 3
@@ -28,9 +28,6 @@ _READ_SECONDS: Final = 60
 
 _KEPT_MONTHS: Final = 14
 """Of runs, which are a partition each: `HISTORY_RETENTION_DAYS` is 400 unless somebody sets it."""
-
-_NEVER_SHOWN: Final = frozenset({"Memory", "Examples"})
-"""Private to the monitor; serial numbers."""
 
 
 class Records:
@@ -44,7 +41,7 @@ class Records:
 
     async def statuses(self) -> list[StatusRow]:
         """What is true now, in the order of the keys."""
-        return [status_row(row) async for row in self._rows(TOKEN_STATUS)]
+        return [row async for row in self._rows(StatusRow)]
 
     async def history(
         self, *, of: tuple[str, str] | None = None, since: datetime | None = None, columns: Iterable[str] = ()
@@ -58,41 +55,39 @@ class Records:
 
         """
         partition = f"{of[0]}:{of[1]}" if of else None
-        rows = self._rows(TOKEN_HISTORY, partition=partition, since=since, columns=columns)
-        return [change_row(row) async for row in rows]
+        rows = self._rows(ChangeRow, partition=partition, since=since, columns=columns)
+        return [row async for row in rows]
 
     async def runs(self, *, since: datetime | None = None, limit: int | None = None) -> list[RunRow]:
         """What the monitor did, newest first: since an instant, or else the newest so many of the last 14 months."""
         if since is not None:
-            rows = [row async for row in self._rows(CHECK_RUN, from_partition=f"{since:%Y-%m}", since=since)]
-            rows.sort(key=lambda row: str(row["RowKey"]))
-            return [run_row(row) for row in rows[:limit]]
+            rows = [row async for row in self._rows(RunRow, from_partition=f"{since:%Y-%m}", since=since)]
+            return sorted(rows, key=lambda row: row.row)[:limit]
         found: list[RunRow] = []
         month = _next_month(datetime.now(UTC))  # the app's clock may be ahead
         for _ in range(_KEPT_MONTHS):
             left = None if limit is None else limit - len(found)
             if left == 0:
                 break
-            found += [run_row(row) async for row in self._rows(CHECK_RUN, partition=f"{month:%Y-%m}", limit=left)]
+            found += [row async for row in self._rows(RunRow, partition=f"{month:%Y-%m}", limit=left)]
             month = (month - timedelta(days=1)).replace(day=1)
         return found
 
     async def inspections(self) -> list[InspectionRow]:
         """The last inspection of each ADE token's devices, without serial numbers."""
-        return [inspection_row(row) async for row in self._rows(DEVICE_INSPECTION)]
+        return [row async for row in self._rows(InspectionRow)]
 
-    async def _rows(
+    async def _rows[R: Stored[Any]](
         self,
-        table: Table[Any],
+        kind: type[R],
         *,
         partition: str | None = None,
         from_partition: str | None = None,
         since: datetime | None = None,
         limit: int | None = None,
         columns: Iterable[str] = (),
-    ) -> AsyncIterator[Row]:
-        names = [column.name for column in table.columns if column.name not in _NEVER_SHOWN]
-        select = ["PartitionKey", "RowKey", *columns] if columns else names
+    ) -> AsyncIterator[R]:
+        select = ["PartitionKey", "RowKey", *columns] if columns else list(columns_of(kind))
         conditions = (
             ("PartitionKey eq @partition", "partition", partition),
             ("PartitionKey ge @from", "from", from_partition),
@@ -101,20 +96,20 @@ class Records:
         given = [(condition, name, value) for condition, name, value in conditions if value is not None]
         filters = " and ".join(condition for condition, _, _ in given)
         parameters = {name: value for _, name, value in given}
-        client = self.tables.get_table_client(table.name)
+        read, client = reader(kind), self.tables.get_table_client(kind.table_name)
         try:
             async for row in _listed(client, filters, parameters, select, limit):
-                yield row
+                yield read(row)
                 limit = None if limit is None else limit - 1
                 if limit == 0:
                     return
         except AzureError as error:
-            raise tables_refused(error, table.name, self._place.value, self._place.source) from error
+            raise tables_refused(error, kind.table_name, self._place.value, self._place.source) from error
 
 
 def _listed(
     client: TableClient, filters: str, parameters: dict[str, str], select: list[str], limit: int | None
-) -> AsyncIterator[Row]:
+) -> AsyncIterator[Entity]:
     page = PAGE_ROWS if limit is None else min(limit, PAGE_ROWS)
     if not filters:
         return client.list_entities(select=select, results_per_page=page)

@@ -9,11 +9,9 @@ from azure.core.exceptions import AzureError
 from msgspec.structs import replace
 
 from cli import CommandError
-from cli.decode import inspection_row, run_row, status_row
 from cli.graph_access import Access
 from cli.progress import counting
 from cli.refusals import tables_refused
-from cli.rows import InspectionRow, RunRow, StatusRow
 from cli.session import Session
 from shared.check import READING_ENDS
 from shared.graph import connectors
@@ -26,8 +24,10 @@ from shared.judging.judge import judge
 from shared.model.counts import Inspection
 from shared.model.tokens import Code, Connector, Key, Outcome, Reading, Run, Status
 from shared.settings import Settings
-from shared.storage.device_rows import DEVICE_INSPECTION
-from shared.storage.rows import CHECK_RUN, TOKEN_STATUS, Row, StatusSource
+from shared.storage.columns import Row
+from shared.storage.device_rows import DEVICE_INSPECTION, InspectionRow
+from shared.storage.reading import reader
+from shared.storage.rows import CHECK_RUN, TOKEN_STATUS, RunRow, StatusRow, StatusSource
 from shared.storage.store import Store, StoreError
 from shared.token_inspection import Look
 from shared.words import kind, listed
@@ -60,7 +60,7 @@ class Checked(NamedTuple):
     @property
     def inspections(self) -> list[InspectionRow]:
         """The counts that were taken now."""
-        return list(map(inspection_row, self.inspection_rows))
+        return list(map(reader(InspectionRow), self.inspection_rows))
 
 
 async def check_tenant(session: Session, access: Access, *, devices: bool) -> Checked:
@@ -181,8 +181,8 @@ def _as_rows(
     )
     status_rows = [TOKEN_STATUS.row(StatusSource(one, guidance)) for one in statuses]
     return Checked(
-        statuses=list(map(status_row, status_rows)),
-        run=run_row(CHECK_RUN.row(run)),
+        statuses=list(map(reader(StatusRow), status_rows)),
+        run=reader(RunRow)(CHECK_RUN.row(run)),
         guidance=guidance,
         status_rows=status_rows,
         inspection_rows=[DEVICE_INSPECTION.row(one) for one in counted.values()],

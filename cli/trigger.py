@@ -8,8 +8,9 @@ import typer
 from cli import COULD_NOT_TELL, WELL, CommandError, program, view
 from cli.command import command
 from cli.progress import until
-from cli.rows import InspectionRow, RunRow
 from cli.session import Session
+from shared.storage.device_rows import InspectionRow
+from shared.storage.rows import RunRow
 from shared.words import count, moment, next_tick
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from cli.decode import run_row, status_row
-from cli.judgement import Filters, Judged, summary
-from cli.rows import ChangeRow, RunRow, StatusRow, worst_first
+from cli.judgement import Filters, Judged, action, summary, worst_first
 from shared.guidance.guidance import Guidance
 from shared.model.tokens import Health
+from shared.storage.reading import reader
+from shared.storage.rows import ChangeRow, RunRow, StatusRow
 from shared.words import ago, count, duration, kind, moment
 
 type Row = Mapping[str, Any]
@@ -53,7 +53,7 @@ class Wrong(NamedTuple):
 def wrong(row: StatusRow, guidance: Guidance) -> list[Wrong]:
     """Return the problems of a token, worst first."""
     found = [
-        Wrong(finding.severity, finding.summary, row.action(finding, guidance))
+        Wrong(finding.severity, finding.summary, action(row, finding, guidance))
         for finding in row.findings
         if not finding.superseded
     ]
@@ -76,7 +76,7 @@ def print_judged(console: Console, judged: Judged, filters: Filters, guidance: G
 
 def print_tokens(console: Console, rows: Iterable[Row], guidance: Guidance, now: datetime) -> None:
     """Print rows of `TokenStatus` as the table returns them; see `print_statuses`."""
-    print_statuses(console, worst_first(map(status_row, rows)), guidance, now)
+    print_statuses(console, worst_first(map(reader(StatusRow), rows)), guidance, now)
 
 
 def print_statuses(console: Console, rows: Sequence[StatusRow], guidance: Guidance, now: datetime) -> None:
@@ -150,7 +150,7 @@ def connectors(row: RunRow) -> str:
 
 def print_run(console: Console, row: Row) -> None:
     """Print one row of `CheckRun` as the table returns it, in full."""
-    run = run_row(row)
+    run = reader(RunRow)(row)
     _, style = _OUTCOMES.get(run.outcome, ("", "bold red"))
     started = f"{run.started_on:%Y-%m-%d %H:%M:%S} UTC" if run.started_on else "at a time not known"
     console.print(
@@ -159,8 +159,8 @@ def print_run(console: Console, row: Row) -> None:
     counts = (f"{run.counts.get(health, 0)} {health}" for health in sorted(Health, reverse=True))
     console.print(Text(f"{count(run.tokens or 0, 'token')}: {', '.join(counts)}"))
     for name, result in run.connectors.items():
-        read = f"not read: {result.error}" if result.error else f"{result.tokens} read"
-        console.print(Text(f"{kind(name)}: {read}"))
+        text = f"not read: {result.error}" if result.error else f"{result.tokens} read"
+        console.print(Text(f"{kind(name)}: {text}"))
     for error in (run.store_error, run.publish_error):
         if error:
             console.print(Text(error, style="red"))

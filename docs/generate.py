@@ -15,9 +15,11 @@ from typing import Any, Final, NamedTuple
 from docs.alerts import alerts
 from docs.costs import bills, cost, further_costs, grants
 from docs.markdown import escaped, table
+from shared.publishing.rows import FINDINGS, RUNS
 from shared.settings import SETTINGS, Setting
+from shared.storage.columns import Table
 from shared.storage.device_rows import DEVICE_INSPECTION
-from shared.storage.rows import CHECK_RUN, FINDINGS, RUNS, TOKEN_HISTORY, TOKEN_STATUS, Table
+from shared.storage.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS
 
 DOCS: Final = Path(__file__).parent
 ROOT: Final = DOCS.parent

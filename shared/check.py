@@ -15,7 +15,7 @@ from shared.judging.judge import Judgement, first_status, judge
 from shared.model.tokens import Connector, Failure, Health, Key, Outcome, Reading, Run, Status, Token
 from shared.publishing.monitor import Monitor, PublishError
 from shared.settings import Settings
-from shared.storage.rows import Row
+from shared.storage.columns import Row
 from shared.storage.store import Inspections, Loaded, Store, StoreError
 from shared.text import bounded
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import duckdb
 from aiohttp import web
 
-from shared.storage.rows import FINDINGS, RUNS
+from shared.publishing.rows import FINDINGS, RUNS
 from simulator import bearer
 from simulator.rules import insert
 from simulator.server import Server

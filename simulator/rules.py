@@ -17,7 +17,8 @@ import duckdb_kql
 import msgspec
 from duckdb import DuckDBPyConnection
 
-from shared.storage.rows import FINDINGS, RUNS, ColumnType
+from shared.publishing.rows import FINDINGS, RUNS
+from shared.storage.columns import ColumnType
 
 INFRA: Final = Path(__file__).parents[1] / "infra"
 

@@ -12,7 +12,6 @@ import msgspec
 from azure.core.credentials_async import AsyncTokenCredential
 
 from cli import CommandError
-from cli.decode import clean
 from cli.doctor.lines import NotTriedError
 from cli.places import Places
 from shared.clients import open_graph
@@ -20,6 +19,7 @@ from shared.clouds import CLOUDS
 from shared.graph.client import Graph
 from shared.graph.credential import GRAPH_APP_ID, GraphCredential
 from shared.graph.pages import GraphError, decoded
+from shared.storage.reading import clean
 
 _PRINCIPALS: Final = "/v1.0/servicePrincipals"
 

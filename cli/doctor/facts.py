@@ -16,9 +16,9 @@ from cli.doctor.lines import NotTriedError
 from cli.doctor.reads import Account
 from cli.places import Places
 from cli.records import default_credential, open_records
-from cli.rows import RunRow
 from cli.session import Session
 from shared.graph.connectors import EVENTS_ROLE, ROLE
+from shared.storage.rows import RunRow
 
 _ARM: Final = "Azure Resource Manager"
 _SECONDS: Final = 90

@@ -19,13 +19,13 @@ from cli.places import Places
 from cli.publishing import PUBLISHER
 from cli.records import Records
 from cli.refusals import tables_refused
-from cli.rows import RunRow
 from cli.sign_in import claims, default_token
 from shared.clouds import CLOUDS
 from shared.http import azure_errors
 from shared.model.tokens import Outcome, Run
+from shared.publishing.rows import RUNS, RunSource
 from shared.storage.device_rows import DEVICE_INSPECTION
-from shared.storage.rows import CHECK_RUN, RUNS, TOKEN_HISTORY, TOKEN_STATUS, RunSource
+from shared.storage.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS, RunRow
 from shared.text import bounded
 from shared.words import listed
 

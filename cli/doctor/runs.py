@@ -12,10 +12,10 @@ from cli.doctor.facts import Facts, known
 from cli.doctor.identity import has
 from cli.doctor.lines import Line, NotTriedError, Words, failed, passed, unknown
 from cli.judgement import LATE
-from cli.rows import RunRow
 from shared import __version__
 from shared.graph.connectors import ROLE
 from shared.settings import BY_NAME
+from shared.storage.rows import RunRow
 from shared.words import ago, count, kind, listed, moment
 
 _HOUR: Final = timedelta(hours=1)

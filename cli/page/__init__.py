@@ -10,9 +10,10 @@ from cli.judgement import Filters, Judged, judge
 from cli.page.file import check_file, write_file
 from cli.page.monitor import DAYS as RUN_DAYS
 from cli.page.render import Picture, render
-from cli.rows import ChangeRow, InspectionRow, RunRow
 from cli.session import Session
 from shared.guidance.guidance import Guidance
+from shared.storage.device_rows import InspectionRow
+from shared.storage.rows import ChangeRow, RunRow
 
 if TYPE_CHECKING:
     from cli.records import Records

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from cli.rows import StatusRow
 from shared.model.tokens import Health
+from shared.storage.rows import StatusRow
 from shared.words import ago, kind, span
 
 YEAR: Final = timedelta(days=365)

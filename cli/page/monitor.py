@@ -5,7 +5,7 @@ from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from cli.rows import RunRow
+from shared.storage.rows import RunRow
 from shared.words import count
 
 DAYS: Final = 7

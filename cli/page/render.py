@@ -19,11 +19,12 @@ from cli.judgement import Filters, Freshness, Judged, summary
 from cli.page import monitor as runs_section
 from cli.page.timeline import timeline
 from cli.page.tokens import TokenEntry, token_entry
-from cli.rows import ChangeRow, InspectionRow, RunRow
 from cli.view import connectors
 from shared import __version__
 from shared.guidance.guidance import Guidance
 from shared.model.tokens import Health
+from shared.storage.device_rows import InspectionRow
+from shared.storage.rows import ChangeRow, RunRow
 from shared.words import count, duration, kind, moment, moment_if_known, span
 
 GENERATOR: Final = "ADE Token Monitor"

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from cli.page.drawing import SHAPES, YEAR, Drawing, Expiry, columns, lanes
-from cli.rows import StatusRow
 from shared.model.tokens import Health
+from shared.storage.rows import StatusRow
 from shared.words import count, listed, span
 
 MOST_LANES: Final = 24

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from cli.rows import ChangeRow, FindingRow, InspectionRow, StatusRow
+from cli.judgement import action, token_of
 from cli.view import doubt
 from shared.guidance.catalogue import Entry
 from shared.guidance.guidance import Guidance
 from shared.model.tokens import Health
+from shared.storage.device_rows import InspectionRow
+from shared.storage.rows import ChangeRow, StatusRow, StoredFinding
 from shared.words import count, counted, moment
 
 type Pairs = list[tuple[str, str]]
@@ -20,7 +22,7 @@ _CHANGES: Final = 12
 class FindingEntry(NamedTuple):
     """A finding, with its entry in the catalogue."""
 
-    finding: FindingRow
+    finding: StoredFinding
     action: str | None
     guide: Entry | None
     explanation: Pairs
@@ -74,14 +76,14 @@ def _expiry(row: StatusRow) -> str:
     return f"expired {row.expires_on:%Y-%m-%d}" if row.expired else f"expires {row.expires_on:%Y-%m-%d}{left}"
 
 
-def _finding(row: StatusRow, finding: FindingRow, guidance: Guidance) -> FindingEntry:
-    token = row.token
+def _finding(row: StatusRow, finding: StoredFinding, guidance: Guidance) -> FindingEntry:
+    token = token_of(row)
     guide = guidance.entry(finding.code, token.connector, token) if token else None
     facts = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in finding.facts.items() if value is not None)
     explanation = [("Found", facts)] if facts else []
     if guide:
         explanation += [("Meaning", guide.meaning), ("Likely cause", guide.cause)]
-    return FindingEntry(finding, row.action(finding, guidance), guide, explanation)
+    return FindingEntry(finding, action(row, finding, guidance), guide, explanation)
 
 
 def _facts(row: StatusRow) -> Pairs:

@@ -11,8 +11,9 @@ from azure.monitor.ingestion.aio import LogsIngestionClient
 from shared.guidance.guidance import Guidance
 from shared.http.azure_errors import described, status_of
 from shared.model.tokens import Connector, Failure, Key, Outcome, Run, Status
+from shared.publishing.rows import CLOSING, DEVICES, FINDINGS, RUNS, RunSource, finding_rows
 from shared.settings import Settings
-from shared.storage.rows import CLOSING, DEVICES, FINDINGS, RUNS, Row, RunSource, Table, finding_rows
+from shared.storage.columns import Row, Table
 
 MOST_BYTES: Final = 1_000_000
 """One call takes 1 MB. https://learn.microsoft.com/azure/azure-monitor/fundamentals/service-limits"""

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
-import msgspec
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient, TableServiceClient
@@ -21,17 +20,9 @@ from shared.http.answers import PAGE_ROWS
 from shared.http.azure_errors import described, status_of
 from shared.model.counts import Inspection
 from shared.model.tokens import Change, Connector, Key, Run, Status
+from shared.storage.columns import decoded, key, newest_first
 from shared.storage.device_rows import DEVICE_INSPECTION
-from shared.storage.rows import (
-    CHECK_RUN,
-    LONGEST_TEXT,
-    TOKEN_HISTORY,
-    TOKEN_STATUS,
-    ChangeSource,
-    StatusSource,
-    key,
-    newest_first,
-)
+from shared.storage.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS, ChangeSource, StatusSource
 from shared.storage.transactions import Operation, Transactions, split
 
 _CHANGES_AT_ONCE: Final = 16
@@ -126,7 +117,7 @@ class Store:
             async for entity in self._inspections.list_entities(select=[*_KEYS, "Memory"], results_per_page=PAGE_ROWS):
                 place = _keys(entity)
                 loaded.etags[place] = str(entity.metadata["etag"])
-                inspection = _decoded(entity.get("Memory"), Inspection)
+                inspection = decoded(entity.get("Memory"), Inspection)
                 if inspection and _place((Connector.ADE, inspection.token_id)) == place:
                     loaded.known[inspection.token_id] = inspection
         except AzureError as error:
@@ -322,18 +313,8 @@ def _keys(entity: Mapping[str, object]) -> Place:
 
 def _remembered(place: Place, memory: object) -> Status | None:
     """The status that a row remembers; None where it cannot be read."""
-    status = _decoded(memory, Status)
+    status = decoded(memory, Status)
     return status if status and _place(status.key) == place else None
-
-
-def _decoded[T](memory: object, kind: type[T]) -> T | None:
-    """Return what a row remembers; None where it cannot be read, or is longer than any column."""
-    if isinstance(memory, str) and len(memory) > LONGEST_TEXT:
-        return None
-    try:
-        return msgspec.json.decode(str(memory), type=kind)
-    except (msgspec.MsgspecError, RecursionError):
-        return None
 
 
 def _refused(table: str, done: str, error: AzureError) -> StoreError:

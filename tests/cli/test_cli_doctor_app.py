@@ -6,7 +6,7 @@ from doctoring import GRANT, OTHER, TRIGGER, Patient
 
 from shared.graph.connectors import EVENTS_ROLE, ROLE
 from shared.model.tokens import GraphToken
-from shared.storage.rows import json_text
+from shared.storage.columns import json_text
 from simulator import arm, bearer, directory, faults
 from simulator.bearer import PRINCIPAL_ID
 from simulator.ingestion import RULE_ID

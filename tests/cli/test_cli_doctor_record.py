@@ -6,10 +6,11 @@ import pytest
 from cli_scene import DAY, HOUR, MINUTE
 from doctoring import TRIGGER, Patient
 
-from cli.decode import run_row
 from cli.doctor.runs import missed
 from shared import __version__
 from shared.model.tokens import Connector, Failure
+from shared.storage.reading import reader
+from shared.storage.rows import RunRow
 from simulator import arm, faults
 
 
@@ -87,7 +88,7 @@ NOW = datetime(2026, 11, 23, 12, 17, tzinfo=UTC)
 
 
 def started(on):
-    return run_row({"StartedOn": on, "Connectors": "{}"})
+    return reader(RunRow)({"StartedOn": on, "Connectors": "{}"})
 
 
 def runs(*starts):

@@ -6,9 +6,10 @@ import pytest
 from cli_scene import CHECKED, DAY, HOUR, MINUTE, ade, now, push, tenant, vpp
 from rich.cells import cell_len
 
-from cli.decode import run_row, status_row
 from cli.judgement import Freshness, judge
 from shared.model.tokens import Connector, Failure, Health
+from shared.storage.reading import reader
+from shared.storage.rows import RunRow, StatusRow
 from simulator.tenant import default_tenant
 
 HEALTHY = ade("Contoso HQ")
@@ -61,7 +62,7 @@ def test_data_of_more_than_two_hours_is_judged_with_a_warning(scene):
 
 
 def row(connector="ade", key="1", *, ago=CHECKED, health="healthy", findings="[]", **columns):
-    return status_row(
+    return reader(StatusRow)(
         {
             "PartitionKey": connector,
             "RowKey": key,
@@ -163,7 +164,7 @@ def test_a_check_that_failed_is_told(scene):
 
 
 def run(ago, outcome):
-    return run_row({"StartedOn": NOW - ago, "Outcome": outcome, "Connectors": "{}"})
+    return reader(RunRow)({"StartedOn": NOW - ago, "Outcome": outcome, "Connectors": "{}"})
 
 
 def test_a_failure_of_long_ago_is_no_news():

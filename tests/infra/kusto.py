@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from shared.storage.rows import FINDINGS, RUNS
+from shared.publishing.rows import FINDINGS, RUNS
 
 SERVICE_COLUMNS = (
     "TenantId: string, Type: string, _ResourceId: string, _SubscriptionId: string, _ItemId: string,"

@@ -12,7 +12,7 @@ from deployment import EXAMPLES, INFRA, deployment, replaced, variant
 from shared.clouds import CLOUDS
 from shared.guidance.guidance import Guidance
 from shared.model.tokens import Connector
-from shared.storage.rows import FINDINGS, RUNS
+from shared.publishing.rows import FINDINGS, RUNS
 from simulator.rules import EXAMPLE_DEPLOYMENT, EXAMPLE_INSTANT, RULES, RULES_BY_CONNECTOR, SUMMARY
 
 pytestmark = compiler.needed

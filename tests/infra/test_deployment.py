@@ -9,7 +9,8 @@ import compiler
 import pytest
 from deployment import EXAMPLES, INFRA, Deployment, azd, deployment, variant
 
-from shared.storage.rows import CHECK_RUN, FINDINGS, RUNS, TOKEN_HISTORY, TOKEN_STATUS
+from shared.publishing.rows import FINDINGS, RUNS
+from shared.storage.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS
 
 pytestmark = compiler.needed
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from shared.model.tokens import Connector, Failure, Health, Outcome, Run
-from shared.storage.rows import CHECK_RUN, iso
+from shared.storage.columns import iso
+from shared.storage.rows import CHECK_RUN
 from tests.infra.desk import (
     APP,
     EVENTS_ROLE_ID,

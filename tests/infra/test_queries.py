@@ -13,7 +13,8 @@ from duckdb import DuckDBPyConnection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.storage.rows import FINDINGS, NONE, RUNS, iso
+from shared.publishing.rows import FINDINGS, NONE, RUNS
+from shared.storage.columns import iso
 from simulator.rules import (
     EXAMPLE_DEPLOYMENT,
     EXAMPLE_INSTANT,

@@ -13,7 +13,8 @@ import pytest
 from duckdb import DuckDBPyConnection
 from test_queries import complaints
 
-from shared.storage.rows import FINDINGS, RUNS, iso
+from shared.publishing.rows import FINDINGS, RUNS
+from shared.storage.columns import iso
 from simulator.rules import EXAMPLE_DEPLOYMENT, SUMMARY, AlertEngine, create_tables, firing, insert
 
 MONDAY = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)

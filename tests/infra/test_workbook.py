@@ -23,7 +23,7 @@ from msgspec.structs import replace
 
 from shared.guidance.guidance import Guidance
 from shared.model.tokens import Connector, Failure, Finding, Health, Outcome, Run, Status
-from shared.storage.rows import CLOSING, DEVICES, FINDINGS, RUNS, RunSource, finding_rows
+from shared.publishing.rows import CLOSING, DEVICES, FINDINGS, RUNS, RunSource, finding_rows
 from shared.text import without_links
 from simulator.host import run_worker
 from simulator.rules import EXAMPLE_DEPLOYMENT, RULES, create_tables, firing, insert

@@ -22,8 +22,8 @@ import deployment
 from shared.check import check
 from shared.clients import open_clients
 from shared.inspection import inspect
+from shared.publishing.rows import FINDINGS, RUNS
 from shared.settings import Settings
-from shared.storage.rows import FINDINGS, RUNS
 from simulator.host import WorkerResult, run_worker
 from simulator.rules import FREQUENCY, RULES, RULES_BY_CONNECTOR, AlertEngine, Event, Rule, firing
 from simulator.server import Recorded, Server

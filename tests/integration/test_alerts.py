@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from support import DAY, HOUR, MINUTE, NOW, STREAM_FINDINGS, STREAM_RUNS, Alerts, ade, rules, tenant, vpp
 
-from shared.storage.rows import FINDINGS
+from shared.publishing.rows import FINDINGS
 from simulator import faults
 from simulator.graph import ADE, VPP
 from simulator.mail import subject

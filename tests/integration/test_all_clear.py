@@ -18,7 +18,8 @@ from shared.graph.wire import Item as WireItem
 from shared.guidance.guidance import Guidance
 from shared.judging.judge import judge
 from shared.model.tokens import Connector, Failure, Health, Key, Reading, Status
-from shared.storage.rows import FINDINGS, RUNS, finding_rows, iso
+from shared.publishing.rows import FINDINGS, RUNS, finding_rows
+from shared.storage.columns import iso
 from simulator.rules import EXAMPLE_DEPLOYMENT, RULES, WINDOW, AlertEngine, create_tables, insert
 from simulator.tenant import TOPIC, Item, Tenant, ade_token, push_certificate, vpp_token
 from tests.all_clear import DAY, AllClears, condition

@@ -5,7 +5,8 @@ import json
 from support import NOW
 
 from docs.costs import PRICES, SIZES, Sizes, costs, examples, total, total_with_free_logs
-from shared.storage.rows import FINDINGS, RUNS, TOKEN_HISTORY, TOKEN_STATUS
+from shared.publishing.rows import FINDINGS, RUNS
+from shared.storage.rows import TOKEN_HISTORY, TOKEN_STATUS
 from simulator.tenant import many
 
 

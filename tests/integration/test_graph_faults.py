@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from support import DAY, HOUR, NOW, ade, counting, push, silent, tenant, vpp
 
-from shared.storage.rows import FINDINGS, RUNS
+from shared.publishing.rows import FINDINGS, RUNS
 from simulator import bearer, faults
 from simulator.graph import ADE, APNS, VPP, error
 from simulator.tenant import Tenant, many

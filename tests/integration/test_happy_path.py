@@ -21,7 +21,8 @@ import support
 from support import DAY, HOUR, MINUTE, NOW, ade, push, tenant, vpp
 
 from shared import __version__
-from shared.storage.rows import CHECK_RUN, FINDINGS, RUNS, TOKEN_HISTORY, TOKEN_STATUS
+from shared.publishing.rows import FINDINGS, RUNS
+from shared.storage.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS
 from simulator import bearer
 from simulator.graph import ADE, APNS, VPP
 from simulator.host import ROOT, run_worker

@@ -7,8 +7,8 @@ import pytest
 from inspecting import HQ, PLATFORMS, asked, further, lists, of, owning, remembered, some, spread, the_row
 from support import DAY, HOUR, NOW, counting
 
+from shared.publishing.rows import FINDINGS, RUNS
 from shared.storage.device_rows import DEVICE_INSPECTION
-from shared.storage.rows import FINDINGS, RUNS
 from simulator import bearer, faults
 from simulator.azurite import TABLES
 from simulator.devices import PROFILE_SECRET, default_profiles, device, enrollment_event, profile

@@ -29,7 +29,7 @@ from msgraph.graph_request_adapter import GraphRequestAdapter
 from msgraph_core import GraphClientFactory
 from support import held
 
-from shared.storage.rows import FINDINGS, RUNS
+from shared.publishing.rows import FINDINGS, RUNS
 from simulator import bearer, faults
 from simulator.azurite import SimulatorError
 from simulator.graph import ADE, APNS, VPP

@@ -14,7 +14,8 @@ from support import DAY, HOUR, MINUTE, NOW, ade, held, push, tenant, vpp
 from shared.clients import open_clients
 from shared.guidance.guidance import Guidance
 from shared.settings import Settings
-from shared.storage.rows import TOKEN_STATUS, key
+from shared.storage.columns import key
+from shared.storage.rows import TOKEN_STATUS
 from shared.storage.store import Store, StoreError
 from simulator import faults
 from simulator.graph import ADE

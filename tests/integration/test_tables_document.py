@@ -13,7 +13,7 @@ import duckdb_kql
 import httpx
 import pytest
 
-from shared.storage.rows import FINDINGS, RUNS
+from shared.publishing.rows import FINDINGS, RUNS
 from simulator import bearer, faults
 from simulator.devices import fixed_id
 from simulator.graph import VPP

@@ -31,8 +31,8 @@ from shared.model.tokens import (
     Token,
     Unreadable,
 )
+from shared.publishing.rows import FINDINGS, finding_rows
 from shared.settings import Settings
-from shared.storage.rows import FINDINGS, finding_rows
 from simulator.rules import EXAMPLE_DEPLOYMENT, Event, Rule, create_tables, firing, insert
 
 ADE, APNS, VPP = Connector.ADE, Connector.APNS, Connector.VPP

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from docs import generate
+from shared.publishing.rows import FINDINGS, RUNS
 from shared.settings import SETTINGS, Settings, SettingsError
 from shared.storage.device_rows import DEVICE_INSPECTION
-from shared.storage.rows import CHECK_RUN, FINDINGS, RUNS, TOKEN_HISTORY, TOKEN_STATUS
+from shared.storage.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS
 
 REQUIRED = {
     "TABLES_ENDPOINT": "https://contoso.table.core.windows.net",

@@ -28,7 +28,7 @@ from msgspec.structs import replace
 from shared.guidance.catalogue import CATALOGUE
 from shared.guidance.guidance import Guidance
 from shared.model.tokens import Code, Finding
-from shared.storage.rows import FINDINGS, RUNS, finding_rows
+from shared.publishing.rows import FINDINGS, RUNS, finding_rows
 from simulator.host import ROOT
 from simulator.mail import payload, subject
 from simulator.rules import (

@@ -1,5 +1,6 @@
 """The rows of every table: their columns as the design has them, their keys, and that no text can break one."""
 
+import dataclasses
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -26,22 +27,23 @@ from shared.model.tokens import (
     Run,
     Status,
 )
-from shared.storage import rows
-from shared.storage.device_rows import DEVICE_INSPECTION, inspection_memory
+from shared.publishing import rows
+from shared.publishing.rows import FINDINGS, RUNS, RunSource
+from shared.storage.columns import RawText, days_left, key, newest_first, value_type
+from shared.storage.device_rows import DEVICE_INSPECTION, InspectionRow, inspection_memory
+from shared.storage.reading import columns_of, reader
 from shared.storage.rows import (
     CHECK_RUN,
-    FINDINGS,
-    RUNS,
     TOKEN_HISTORY,
     TOKEN_STATUS,
+    ChangeRow,
     ChangeSource,
-    RunSource,
+    RunRow,
+    StatusRow,
     StatusSource,
-    changes_json,
-    days_left,
+    StoredFinding,
     findings_json,
-    key,
-    newest_first,
+    plain_changes,
 )
 from tests.unit.builders import (
     ADE,
@@ -231,7 +233,7 @@ def full_rows():
     status = replace(amiss(), token=replace(AMISS, topic="t"), known_serial_number="s", known_topic="t")
     change = status.change
     assert change is not None
-    run = replace(RUN, store_error="a.", publish_error="b.")
+    run = replace(RUN, store_error="a.", publish_error="b.", past_due=True)
     return [
         (TOKEN_STATUS, status_row(status)),
         (TOKEN_HISTORY, history_row(replace(change, old_health=HEALTHY))),
@@ -251,6 +253,56 @@ def test_a_row_of_everything_has_every_column_in_order_and_of_its_type(table, ro
         value = row[column.name]
         assert isinstance(value, expected), column.name
         assert isinstance(value, bool) is (column.type == "boolean"), column.name
+
+
+# --- reading
+
+
+READ = {TOKEN_STATUS: StatusRow, TOKEN_HISTORY: ChangeRow, CHECK_RUN: RunRow, DEVICE_INSPECTION: InspectionRow}
+STORED = [(READ[table], row) for table, row in full_rows() if table in READ]
+WRONG = {str: b"\x1b[2J", RawText: 3, int: True, bool: 1, datetime: "tomorrow", Health: "splendid"}
+
+
+def fields_of(row):
+    return {one.name: one for one in dataclasses.fields(row) if one.init and one.metadata}
+
+
+@pytest.mark.parametrize(("kind", "row"), STORED, ids=lambda value: getattr(value, "__name__", ""))
+def test_what_the_app_writes_is_read_again(kind, row):
+    read = reader(kind)(row)
+    assert read.problems == ()
+    for name, one in fields_of(kind).items():
+        written, value = row[one.metadata["name"]], getattr(read, name)
+        if isinstance(value, (str, int, datetime)):
+            assert (str(value) if isinstance(value, Health) else value) == written, name
+        else:
+            assert value, name
+    assert "Memory" not in columns_of(kind)
+    assert "Examples" not in columns_of(kind)
+
+
+@pytest.mark.parametrize(("kind", "row"), STORED, ids=lambda value: getattr(value, "__name__", ""))
+def test_one_wrong_value_loses_one_value_and_is_named(kind, row):
+    whole = reader(kind)(row)
+    for name, one in fields_of(kind).items():
+        column = one.metadata["name"]
+        read = reader(kind)({**row, column: WRONG.get(value_type(one.type), '{"a":')})
+        lost = [other for other in fields_of(kind) if getattr(read, other) != getattr(whole, other)]
+        assert lost == [name], column
+        if value_type(one.type) not in {str, RawText}:  # any value is a text
+            assert [problem.split()[0] for problem in read.problems] == [column]
+    nothing = reader(kind)({})
+    assert {problem.split()[0] for problem in nothing.problems} == {
+        one.metadata["name"] for one in fields_of(kind).values() if one.metadata["required"]
+    }
+
+
+def test_texts_that_are_read_are_bounded_and_have_no_control_characters():
+    odd = {"TokenName": "x\x1b[2J", "Findings": '[{"code":"a\\u001b","severity":"new","facts":{"b\\u0007":"c\\n"}}]'}
+    read = reader(StatusRow)({**status_row(amiss()), **odd, "Summary": "y" * 40_000})
+    assert (read.name, len(read.summary)) == ("x\ufffd[2J", 8_000)
+    assert read.findings == (StoredFinding(code="a\ufffd", severity=UNKNOWN, facts={"b\ufffd": "c\ufffd"}),)
+    assert reader(StatusRow)({"Findings": "[" * 20_000}).problems[0] == "Health is missing"
 
 
 # --- TokenStatus
@@ -681,7 +733,7 @@ def test_changes_are_json_of_field_old_and_new_and_a_finding_an_object():
             FieldChange(field="finding", old=FindingState(code="sync_stale", severity=WARNING)),
         ),
     )
-    assert msgspec.json.decode(changes_json(change)) == [
+    assert plain_changes(change.fields) == [
         {"field": "health", "old": "warning", "new": "critical"},
         {"field": "finding", "old": None, "new": {"code": "expiring", "severity": "critical", "tier": "7"}},
         {"field": "finding", "old": {"code": "sync_stale", "severity": "warning", "tier": None}, "new": None},
