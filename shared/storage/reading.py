@@ -58,9 +58,9 @@ def _take(kind: Any) -> Callable[[Any], object]:  # noqa: ANN401 # a type, or a 
 def _value(field: Field[Any], take: Callable[[Any], object], entity: Entity, problems: list[str]) -> object:
     column, missing, required = (field.metadata[name] for name in ("name", "missing", "required"))
     found = entity.get(column)
-    if found is None and required:
-        problems.append(f"{column} is missing")
-    if found not in (None, ""):
+    if found is None or found == "":
+        problems += [f"{column} is missing"] if required else []
+    else:
         try:
             return take(found)
         except ValueError as reason:

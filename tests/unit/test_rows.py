@@ -291,10 +291,9 @@ def test_one_wrong_value_loses_one_value_and_is_named(kind, row):
         assert lost == [name], column
         if value_type(one.type) not in {str, RawText}:  # any value is a text
             assert [problem.split()[0] for problem in read.problems] == [column]
-    nothing = reader(kind)({})
-    assert {problem.split()[0] for problem in nothing.problems} == {
-        one.metadata["name"] for one in fields_of(kind).values() if one.metadata["required"]
-    }
+    required = {one.metadata["name"] for one in fields_of(kind).values() if one.metadata["required"]}
+    for nothing in ({}, dict.fromkeys(row, "")):
+        assert {problem.split()[0] for problem in reader(kind)(nothing).problems} == required
 
 
 def test_texts_that_are_read_are_bounded_and_have_no_control_characters():
