@@ -7,9 +7,11 @@ and the app's next complete run, which has no such finding, resolves it. No tabl
 import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 from uuid import uuid4
 
+import msgspec
 import typer
 
 from cli import WELL, CommandError, program, view
@@ -33,12 +35,23 @@ NAME: Final = "TEST"
 FINDING: Final = "test"
 """What identifies the finding. No token of Graph has such a connector, so no alert of a real token is the same."""
 
-RULE: Final = "token_critical"
-SEVERITY: Final = 1
-EVERY: Final = timedelta(minutes=15)
-"""The alert rule that fires: its name, severity and frequency. `infra/alert-rules.json`."""
 
-SEEN_WITHIN: Final = timedelta(minutes=20)
+class _Rule(msgspec.Struct):
+    """An alert rule, as far as the test depends on it."""
+
+    name: str
+    severity: int
+    frequency: timedelta
+
+
+RULE: Final = "token_critical"
+"""The alert rule that fires."""
+_RULES: Final = msgspec.json.decode(
+    (Path(__file__).parents[1] / "infra" / "alert-rules.json").read_bytes(), type=list[_Rule]
+)
+SEVERITY, EVERY = next((rule.severity, rule.frequency) for rule in _RULES if rule.name == RULE)
+
+SEEN_WITHIN: Final = EVERY + timedelta(minutes=5)
 """One evaluation of the rule, and the time that rows need to arrive."""
 RESOLVED_WITHIN: Final = 3 * EVERY
 """After the run that ends it: two evaluations without the finding, and the time that rows need to arrive."""

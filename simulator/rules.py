@@ -35,9 +35,6 @@ https://learn.microsoft.com/azure/azure-monitor/fundamentals/service-limits#aler
 MAXIMUM_OPEN: Final = 5_000
 """Alerts of one rule that are open at a time; same page."""
 
-FREQUENCY: Final = timedelta(minutes=15)
-"""Between two evaluations of a stateful rule."""
-
 STATELESS_FREQUENCY: Final = timedelta(days=1)
 """Between two evaluations of a stateless rule: the longest that Azure offers."""
 
@@ -143,6 +140,9 @@ def _rule(definition: _Definition, *, by_connector: bool) -> Rule:
 
 
 _DEFINITIONS: Final = msgspec.json.decode((INFRA / "alert-rules.json").read_bytes(), type=list[_Definition])
+
+FREQUENCY: Final = next(one.frequency for one in _DEFINITIONS if not one.stateless)
+"""The time between two evaluations of a stateful rule."""
 
 RULES: Final = tuple(_rule(one, by_connector=False) for one in _DEFINITIONS if not one.stateless)
 """The stateful rules of the deployment, one alert for each token and condition."""
