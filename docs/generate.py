@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from docs.alerts import alerts
 from docs.costs import bills, cost, further_costs, grants
 from docs.markdown import escaped, table
+from docs.project import addressed
 from shared.publishing.rows import FINDINGS, RUNS
 from shared.settings import SETTINGS, Setting
 from shared.storage.columns import Table
@@ -207,20 +208,26 @@ PAGES: Final[dict[Path, Callable[[], str]]] = {
             **{f"columns {of.name}": partial(_log_columns, of) for of in (FINDINGS, RUNS)},
         },
     ),
-    DOCS / "deployment.md": blocks(
-        DOCS / "deployment.md",
-        {
-            "parameters": parameters,
-            "network": network,
-            "thresholds": thresholds,
-            "api-versions": api_versions,
-            "grants": grants,
-            "costs FlexConsumption": partial(bills, app_service=False),
-            "costs AppService": partial(bills, app_service=True),
-            "further costs": further_costs,
-        },
+    DOCS / "deployment.md": addressed(
+        blocks(
+            DOCS / "deployment.md",
+            {
+                "parameters": parameters,
+                "network": network,
+                "thresholds": thresholds,
+                "api-versions": api_versions,
+                "grants": grants,
+                "costs FlexConsumption": partial(bills, app_service=False),
+                "costs AppService": partial(bills, app_service=True),
+                "further costs": further_costs,
+            },
+        )
     ),
-    ROOT / "README.md": blocks(ROOT / "README.md", {"settings": settings, "cost": cost}),
+    ROOT / "README.md": addressed(blocks(ROOT / "README.md", {"settings": settings, "cost": cost})),
+    **{
+        ROOT / "infra" / name: addressed(blocks(ROOT / "infra" / name, {}))
+        for name in ("main.bicep", "subscription.bicep", "createUiDefinition.json", "examples/government.bicepparam")
+    },
     ROOT / "local.settings.sample.json": local_settings,
     ROOT / "infra" / "columns.json": columns_json,
     ROOT / "infra" / "defaults.json": defaults,

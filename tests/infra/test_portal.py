@@ -9,6 +9,10 @@ from urllib.parse import unquote
 import pytest
 from expressions import evaluate
 
+import shared
+from docs import generate, project
+from docs.project import repository
+
 ROOT = Path(__file__).parents[2]
 FORM = json.loads((ROOT / "infra" / "createUiDefinition.json").read_text("utf-8"))["parameters"]
 TEMPLATE = json.loads((ROOT / "infra" / "azuredeploy.json").read_text("utf-8"))
@@ -175,17 +179,38 @@ def test_the_link_in_the_readme_leads_to_template_and_form():
     readme = (ROOT / "README.md").read_text("utf-8")
     (link,) = re.findall(r"https://portal\.azure\.com/#create/Microsoft\.Template/uri/\S+?(?=\))", readme)
     template, _, form = link.partition("/uri/")[2].partition("/createUIDefinitionUri/")
-    root = "https://raw.githubusercontent.com/ade-token-monitor/ade-token-monitor/main/infra"
+    root = f"https://raw.githubusercontent.com/{repository()}/v{shared.__version__}/infra"
     assert unquote(template) == f"{root}/azuredeploy.json"
     assert unquote(form) == f"{root}/createUiDefinition.json"
 
 
-def test_the_project_has_one_address():
-    """In the form, the template, the workflows and the documents."""
-    texts = [
-        path.read_text("utf-8", errors="replace")
-        for pattern in ("*.md", "docs/*.md", "infra/**/*.*", "azure.yaml", ".github/workflows/*")
-        for path in ROOT.glob(pattern)
-    ]
-    found = set(re.findall(r"github(?:usercontent)?\.com/([\w-]+/ade-token-monitor)", " ".join(texts)))
-    assert found == {"ade-token-monitor/ade-token-monitor"}
+def test_the_form_deploys_the_package_of_its_own_release():
+    name = f"ade-token-monitor-{shared.__version__}.zip"
+    released = f"https://github.com/{repository()}/releases/download/v{shared.__version__}/{name}"
+    assert FIELDS["packageUrl"]["defaultValue"] == released
+
+
+def test_a_fork_sets_its_address_in_one_place(tmp_path, monkeypatch):
+    """`make template` then writes it everywhere: what is not generated names the old address nowhere."""
+    old = repository()
+    monkeypatch.setattr(project, "SETTING", tmp_path / "project.json")
+    project.SETTING.write_text('{ "repository": "contoso/tokens.fork" }')
+    texts = {path.relative_to(ROOT): render() for path, render in generate.PAGES.items()}
+    for pattern in (
+        "*.md",
+        "*.y*ml",
+        "docs/*",
+        "infra/**/*.*",
+        ".github/**/*.*",
+        ".ci/*",
+        "cli/**/*.py",
+        "shared/**/*.py",
+    ):
+        for path in ROOT.glob(pattern):
+            if path.is_file() and path.suffix != ".pyc":
+                texts.setdefault(path.relative_to(ROOT), path.read_text("utf-8", errors="replace"))
+    named = {path for path, text in texts.items() if re.search(old.replace("/", "(/|%2F)"), text)}
+    assert named == {Path("infra/project.json"), Path("infra/azuredeploy.json")}  # the second is compiled afterwards
+    link = "https%3A%2F%2Fraw.githubusercontent.com%2Fcontoso%2Ftokens.fork%2Fv"
+    assert texts[Path("README.md")].count(link) == 2
+    assert "github.com/contoso/tokens.fork && cd tokens.fork" in texts[Path("docs/deployment.md")]

@@ -166,9 +166,11 @@ def test_a_tag_that_is_not_the_version_is_no_release(tag, code):
 
 
 def test_workflows_pin_one_commit_of_an_action_and_may_only_read_unless_a_job_says_otherwise():
-    used = {line for workflow in WORKFLOWS.values() for line in re.findall(r"uses: (.+)", workflow)}
+    example = (ROOT / "docs" / "deployment.md").read_text("utf-8")
+    used = {line for text in (*WORKFLOWS.values(), example) for line in re.findall(r"uses: (.+)", text)}
     assert len(used) == len({line.partition("@")[0] for line in used})
-    assert [line for line in used if not re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
+    pinned = re.compile(r"(actions/[\w-]+|azure/login)@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+    assert [line for line in used if not pinned.fullmatch(line)] == []
     for workflow in WORKFLOWS.values():
         assert re.findall(r"^permissions:\n((?:  .*\n)+)", workflow, re.MULTILINE) == ["  contents: read\n"]
 
