@@ -22,6 +22,7 @@ from shared.model.tokens import (
     Finding,
     FindingState,
     GraphToken,
+    Health,
     Outcome,
     Run,
     Status,
