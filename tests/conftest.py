@@ -5,11 +5,28 @@ from collections import Counter
 import anyio
 import pytest
 from httpcore._backends.anyio import AnyIOStream
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
-# How long an example takes says nothing here: the machine may be busy with the other tests.
-settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("project")
+# Examples have no deadline, because the machine can be busy with the other tests.
+RELAXED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
+settings.register_profile("few", max_examples=50, **RELAXED)
+settings.register_profile("many", max_examples=300, **RELAXED)
+settings.load_profile("few")
+
+
+def pytest_generate_tests(metafunc):
+    """Runs each property without settings of its own a second time, with many examples, among the exhaustive tests."""
+    own = getattr(metafunc.function, "_hypothesis_internal_use_settings", None)
+    if is_hypothesis_test(metafunc.function) and own == settings.default:
+        metafunc.fixturenames.append("examples")
+        profiles = ["few", pytest.param("many", marks=pytest.mark.exhaustive)]
+        metafunc.parametrize("examples", profiles, scope="module")
+
+
+def pytest_runtest_setup(item):
+    """Gives a property the examples of its profile, because Hypothesis reads the settings when it decorates a test."""
+    if profile := getattr(item, "callspec", None) and item.callspec.params.get("examples"):
+        item.obj._hypothesis_internal_use_settings = settings.get_profile(profile)
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects

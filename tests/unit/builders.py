@@ -211,6 +211,11 @@ def codes(status: Status) -> list[str]:
     return [finding.code for finding in status.findings]
 
 
+def found(status: Status) -> list[str]:
+    """Return each finding as its code, its tier, if it has one, and its severity."""
+    return [" ".join(filter(None, (one.code, one.tier, str(one.severity)))) for one in status.findings]
+
+
 def held(status: Status, code: str) -> Finding:
     finding = status.finding(code)
     assert finding is not None, f"{code} does not hold, but {codes(status)}"

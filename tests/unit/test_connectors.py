@@ -31,11 +31,11 @@ def without(connector, name):
     return {key: value for key, value in WIRE[connector].items() if key != name}
 
 
-# --- whole payloads
+# --- complete payloads
 
 
-def test_an_ade_token_is_read_whole():
-    assert decoded(ADE, WIRE[ADE]) == Token(
+COMPLETE = [
+    Token(
         connector=ADE,
         id="ade00000-0000-4000-8000-000000000001",
         name="Contoso iPads",
@@ -46,11 +46,8 @@ def test_an_ade_token_is_read_whole():
         last_modified=datetime(2026, 8, 15, 6, 7, 0, 123456, tzinfo=UTC),
         sync_error_code=0,
         synced_devices=40,
-    )
-
-
-def test_the_push_certificate_is_read_whole_under_its_own_constant_id_and_name():
-    assert decoded(APNS, WIRE[APNS]) == Token(
+    ),
+    Token(
         connector=APNS,
         id=PUSH_CERTIFICATE_ID,
         name=PUSH_CERTIFICATE_NAME,
@@ -59,11 +56,8 @@ def test_the_push_certificate_is_read_whole_under_its_own_constant_id_and_name()
         expires_on=datetime(2027, 6, 11, 6, 7, tzinfo=UTC),
         topic="com.apple.mgmt.External.1",
         serial_number="0A1B2C",
-    )
-
-
-def test_a_location_token_is_read_whole():
-    assert decoded(VPP, WIRE[VPP]) == Token(
+    ),
+    Token(
         connector=VPP,
         id="99900000-0000-4000-8000-000000000001",
         name="Contoso apps",
@@ -75,28 +69,26 @@ def test_a_location_token_is_read_whole():
         last_modified=datetime(2026, 11, 23, 5, 8, tzinfo=UTC),
         sync_status="completed",
         state="valid",
-    )
+    ),
+]
 
 
-@pytest.mark.parametrize("connector", Connector)
-def test_properties_that_nobody_asked_for_are_no_matter(connector):
-    assert decoded(connector, wire(connector, token="secret", more={"a": [1]})) == decoded(connector, WIRE[connector])
+@pytest.mark.parametrize("token", COMPLETE, ids=lambda token: token.connector)
+def test_a_payload_is_decoded_completely_and_more_properties_are_ignored(token):
+    connector = token.connector
+    assert decoded(connector, WIRE[connector]) == token
+    assert decoded(connector, wire(connector, token="secret", more={"a": [1]})) == token
 
 
 # --- what is asked for
 
 
 @pytest.mark.parametrize("connector", Connector)
-def test_no_secret_is_asked_for(connector):
-    asked = SOURCES[connector].address.partition("?$select=")[2].split(",")
-    assert not {"token", "certificate"} & set(asked)
-    assert tuple(asked) == SOURCES[connector].properties
-    assert len(asked) == len(set(asked)) > 1
-
-
-@pytest.mark.parametrize("connector", Connector)
-def test_everything_that_is_read_is_asked_for_and_nothing_else(connector):
-    assert set(SOURCES[connector].properties) == set(WIRE[connector])
+def test_a_request_selects_each_property_that_is_read_and_no_secret(connector):
+    selected = SOURCES[connector].address.partition("?$select=")[2].split(",")
+    assert not {"token", "certificate"} & set(selected)
+    assert tuple(selected) == SOURCES[connector].properties
+    assert sorted(selected) == sorted(WIRE[connector])
 
 
 def test_each_connector_is_asked_for_where_graph_keeps_it():
@@ -132,15 +124,10 @@ PROPERTIES = [(connector, name) for connector in Connector for name in WIRE[conn
 
 
 @pytest.mark.parametrize(("connector", "name"), PROPERTIES)
-def test_a_null_is_unreadable_where_the_judgement_needs_a_value(connector, name):
-    token = decoded(connector, wire(connector, **{name: None}))
-    assert unreadable(token) == ({} if name in NULL_IS_FINE[connector] else {name: "null"})
-
-
-@pytest.mark.parametrize(("connector", "name"), PROPERTIES)
-def test_a_missing_property_is_unreadable_where_the_judgement_needs_a_value(connector, name):
-    token = decoded(connector, without(connector, name))
-    assert unreadable(token) == ({} if name in MISSING_IS_FINE[connector] else {name: "missing"})
+def test_a_null_or_missing_property_is_unreadable_where_the_judgement_needs_a_value(connector, name):
+    null, missing = decoded(connector, wire(connector, **{name: None})), decoded(connector, without(connector, name))
+    assert unreadable(null) == ({} if name in NULL_IS_FINE[connector] else {name: "null"})
+    assert unreadable(missing) == ({} if name in MISSING_IS_FINE[connector] else {name: "missing"})
 
 
 @pytest.mark.parametrize("value", [[], {}, {"a": 1}, 1.5, False, -7.0])
@@ -154,18 +141,6 @@ def test_a_value_of_another_type_is_unreadable_whatever_the_property_and_loses_n
     # Without the last sync or its status, nothing is known about the last success either.
     syncs = {"last_successful_sync"} if name in {"lastSyncStatus", "lastSyncDateTime"} else set()
     assert told <= {one.field, "unreadable"} | syncs
-
-
-@pytest.mark.parametrize("connector", Connector)
-def test_every_value_may_be_of_another_type_at_once(connector):
-    token = decoded(connector, {name: [1] for name in WIRE[connector]} | {"id": "x"})
-    assert set(unreadable(token)) == set(WIRE[connector]) - {"id"}
-
-
-@pytest.mark.parametrize(("connector", "name"), PROPERTIES)
-def test_an_unreadable_value_says_which_field_of_the_token_it_would_have_filled(connector, name):
-    for one in decoded(connector, wire(connector, **{name: [1]})).unreadable:
-        assert one.field in Token.__struct_fields__
 
 
 # --- instants
@@ -219,35 +194,24 @@ def test_year_1_is_never_for_a_sync_and_unreadable_for_an_expiry(text):
     "value",
     [
         "",
-        " ",
         "soon",
         "2026-11-23",
-        "2026-11-23T06:07Z",
         "2026-11-23T06:07:00",
         "2026-11-23 06:07:00Z",
-        " 2026-11-23T06:07:00Z",
         "2026-11-23T06:07:00Z ",
         "2026-02-29T00:00:00Z",
-        "2026-13-01T00:00:00Z",
-        "2026-11-23T25:00:00Z",
-        "2026-11-23T06:07:61Z",
         "2016-12-31T23:59:60Z",
         "2026-11-23T24:00:00Z",
         "2026-11-23T06:07:00,5Z",
-        "2026-11-23T06:07:00.Z",
         "2026-11-23T06:07:00+0100",
         "2026-11-23T06:07:00\u221208:00",
-        "2026-11-23T06:07:00+25:00",
         "2026-W48-1T06:07:00Z",
         "0000-01-01T00:00:00Z",
         "10000-01-01T00:00:00Z",
-        "-2026-11-23T06:07:00Z",
         "\uff12\uff10\uff12\uff16-11-23T06:07:00Z",
         "/Date(1764000000000)/",
         1_764_000_000,
-        1.5,
         True,
-        [],
         {},
     ],
 )
@@ -302,16 +266,12 @@ TEXTS = [
 
 
 @pytest.mark.parametrize(("connector", "name", "field"), TEXTS)
-def test_a_text_of_100_kb_is_kept_in_512_characters_with_a_mark(connector, name, field):
-    value = getattr(decoded(connector, wire(connector, **{name: "x" * 100_000})), field)
-    assert (len(value), value[-1]) == (LONGEST, "…")
-
-
-@pytest.mark.parametrize(("connector", "name", "field"), TEXTS)
-def test_a_text_of_512_characters_is_kept_whole(connector, name, field):
-    assert (
-        getattr(decoded(connector, wire(connector, **{name: "\U0001f600" * LONGEST})), field) == "\U0001f600" * LONGEST
+def test_a_text_is_kept_up_to_512_characters_and_else_cut_with_a_mark(connector, name, field):
+    long, kept = (
+        getattr(decoded(connector, wire(connector, **{name: text})), field)
+        for text in ("x" * 100_000, "\U0001f600" * LONGEST)
     )
+    assert (len(long), long[-1], kept) == (LONGEST, "…", "\U0001f600" * LONGEST)
 
 
 def test_what_could_not_be_read_is_shown_in_512_characters_and_without_control_characters():
@@ -456,11 +416,7 @@ def test_an_id_is_kept_as_it_is_however_odd_and_a_long_one_ends_in_its_hash():
     long = decoded(ADE, wire(ADE, id="x" * 100_000)).id
     assert len(long) == LONGEST
     assert long.startswith("x" * 400)
-
-
-def test_two_long_ids_that_differ_only_at_their_end_are_two():
-    one, two = (decoded(VPP, wire(VPP, id="x" * 100_000 + end)).id for end in "ab")
-    assert one != two
+    assert decoded(ADE, wire(ADE, id="x" * 100_000 + "y")).id != long
 
 
 # --- anything at all
@@ -562,11 +518,6 @@ async def test_no_push_certificate_is_a_complete_empty_reading_and_any_other_404
     error = GraphError("GET /x", "Graph does not know it", "Wait.", status=status, code=code)
     reading = await read(Pages(error=error), APNS, 5)
     assert (reading.tokens, reading.failure is None) == ((), read_whole)
-
-
-async def test_the_push_certificate_is_a_reading_of_one():
-    reading = await read(Pages([WIRE[APNS]]), APNS, 5)
-    assert [token.id for token in reading.tokens] == [PUSH_CERTIFICATE_ID]
 
 
 async def test_a_list_that_is_empty_is_a_complete_reading():

@@ -5,10 +5,7 @@ import json
 import pytest
 
 from docs import generate
-from shared.publishing.rows import FINDINGS, RUNS
 from shared.settings import SETTINGS, Settings, SettingsError
-from shared.storage.device_rows import DEVICE_INSPECTION
-from shared.storage.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS
 
 REQUIRED = {
     "TABLES_ENDPOINT": "https://contoso.table.core.windows.net",
@@ -55,28 +52,6 @@ def test_the_readme_explains_every_setting_of_the_sample():
 # Columns
 
 
-@pytest.mark.parametrize(
-    "table", [TOKEN_STATUS, TOKEN_HISTORY, CHECK_RUN, DEVICE_INSPECTION, FINDINGS, RUNS], ids=lambda table: table.name
-)
-def test_the_page_of_tables_names_every_column(table):
-    page = (generate.DOCS / "tables.md").read_text("utf-8")
-    block = page.partition(f"<!-- columns {table.name} -->")[2].partition(f"<!-- /columns {table.name} -->")[0]
-    assert [column.name for column in table.columns if block.count(f"| `{column.name}` |") != 1] == []
-
-
-def test_every_table_of_table_storage_has_its_keys_on_the_page():
-    page = (generate.DOCS / "tables.md").read_text("utf-8")
-    assert (page.count("| `PartitionKey` | Edm.String |"), page.count("| `RowKey` | Edm.String |")) == (4, 4)
-
-
-def test_the_columns_for_bicep_are_those_that_are_sent():
-    columns = json.loads((generate.ROOT / "infra" / "columns.json").read_text("utf-8"))
-    assert {name: [(one["name"], one["type"]) for one in listed] for name, listed in columns.items()} == {
-        table.name: [(column.name, column.type) for column in table.columns] for table in (FINDINGS, RUNS)
-    }
-    assert all(one["description"] and "`" not in one["description"] for listed in columns.values() for one in listed)
-
-
 # Blocks
 
 
@@ -100,9 +75,3 @@ def test_a_page_without_its_markers_is_told_apart_from_a_stale_one(monkeypatch, 
         assert generate.main(arguments) == 1
         assert capsys.readouterr().err == "page.md must hold the lines <!-- a --> and <!-- /a -->.\n"
     assert page.read_text() == text
-
-
-def test_a_stale_file_outside_of_docs_is_named_with_its_path(monkeypatch, capsys):
-    monkeypatch.setattr(generate, "PAGES", {generate.ROOT / "infra" / "columns.json": str})
-    assert generate.main(["--check"]) == 1
-    assert capsys.readouterr().err == "infra/columns.json is not current: run `make docs`.\n"

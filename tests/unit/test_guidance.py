@@ -19,24 +19,13 @@ from shared.clouds import CLOUDS
 from shared.guidance.catalogue import CATALOGUE, with_defaults
 from shared.guidance.changes import sentence
 from shared.guidance.guidance import Guidance
-from shared.model.tokens import (
-    PUSH_CERTIFICATE_NAME,
-    Change,
-    Code,
-    Connector,
-    FieldChange,
-    Finding,
-    FindingState,
-    Health,
-    Status,
-    Token,
-)
+from shared.model.tokens import Change, Code, Connector, FieldChange, Finding, FindingState, Health, Token
+from tests.unit.builders import ADE, APNS, NOW, VPP, a_status
+from tests.unit.strategies import statuses
 
 ROOT = Path(__file__).parents[2]
 ACTIONS = Path(__file__).with_name("actions.json")
 TEXTS = (ROOT / "shared" / "guidance" / "guidance.json").read_text("utf-8")
-NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)
-ADE, APNS, VPP = Connector.ADE, Connector.APNS, Connector.VPP
 
 CONNECTORS = {
     Code.EXPIRED: {ADE, APNS, VPP},
@@ -102,31 +91,8 @@ def a_finding(code, **fields):
     )
 
 
-def a_status(token, *findings, **fields):
-    common = {
-        "token": token,
-        "label": token.name,
-        "health": Health.worst(finding.severity for finding in findings),
-        "health_since": NOW,
-        "findings": findings,
-        "first_seen": NOW - timedelta(days=9),
-        "checked_on": NOW,
-        "run_id": "run",
-        "changed_on": NOW,
-    }
-    return Status(**common | fields)
-
-
 def summary(token, *findings, guidance=None, **fields):
     return (guidance or Guidance()).summary(a_status(token, *findings, **fields), findings[0])
-
-
-def in_(**span):
-    return NOW + timedelta(**span)
-
-
-def ago(**span):
-    return NOW - timedelta(**span)
 
 
 def frozen_actions():
@@ -162,12 +128,8 @@ def test_every_finding_has_an_entry_for_each_connector_that_can_have_it_and_for_
     assert {code: set(topic.entries) for code, topic in CATALOGUE.findings.items()} == CONNECTORS, (
         "every code of tokens.Code has an entry in shared/guidance/guidance.json for each connector that it applies to"
     )
-
-
-@pytest.mark.parametrize("code", Code)
-def test_a_severity_is_told_of_each_connector_that_can_have_the_finding(code):
-    told = {connector for severity in CATALOGUE.findings[code].severities for connector in severity.connectors}
-    assert told == CONNECTORS[code]
+    severities = {code: topic.severities for code, topic in CATALOGUE.findings.items()}
+    assert {code: {one for each in some for one in each.connectors} for code, some in severities.items()} == CONNECTORS
 
 
 @pytest.mark.parametrize(("code", "connector"), PAIRS)
@@ -232,15 +194,11 @@ def test_every_source_was_checked_in_the_year_before_the_release():
     today = datetime.now(UTC).date()
     released = today if dated == "Unreleased" else date.fromisoformat(dated)
     assert all(source.checked <= today for source in CATALOGUE.sources.values())
+    checked = min(source.checked for source in CATALOGUE.sources.values())
+    assert [bool(outdated(checked + timedelta(days=days))) for days in (365, 366)] == [False, True]
     assert outdated(released) == [], (
         "compare the steps with these pages, and date them in shared/guidance/guidance.json"
     )
-
-
-def test_a_source_is_outdated_after_a_year():
-    checked = min(source.checked for source in CATALOGUE.sources.values())
-    assert outdated(checked + timedelta(days=365)) == []
-    assert outdated(checked + timedelta(days=366)) != []
 
 
 def test_a_limit_named_in_the_texts_is_the_default_of_its_setting():
@@ -249,20 +207,8 @@ def test_a_limit_named_in_the_texts_is_the_default_of_its_setting():
     assert with_defaults("{EXPIRY_WARNING_DAYS} days, {SYNC_STALE_WARNING_HOURS} hours") == "60, 30, 14 days, 36 hours"
 
 
-@pytest.mark.parametrize(("code", "connector"), [
-    (Code.DEVICES_WITHOUT_PROFILE, ADE), (Code.ENROLLMENT_FAILING, ADE),
-])  # fmt: skip
-def test_a_content_token_is_among_the_causes_of_devices_that_do_not_enroll(code, connector):
-    entry = Guidance().entry(code, connector)
-    assert re.search(r"expired content \(VPP\) token, or one without Company Portal licenses left", entry.cause)
-    assert any("Company Portal has licenses left" in step.text for step in entry.steps)
-
-
-def test_all_errors_of_the_console_are_there():
+def test_each_of_the_consoles_errors_has_names_of_its_own():
     assert len(TITLES) == 11
-
-
-def test_no_name_means_two_errors():
     names = [{name.casefold() for name in (error.title, *error.aliases)} for error in CATALOGUE.sync_errors.values()]
     assert sum(map(len, names)) == len(set().union(*names))
 
@@ -303,34 +249,11 @@ def test_the_type_of_the_token_decides_between_business_and_school_and_another_t
     assert {part for part in known if part in told} == set().union(*(portal[connector] for portal in portals))
 
 
-@pytest.mark.parametrize("code", [Code.EXPIRED, Code.EXPIRING, Code.SYNC_STALE])
-def test_whoever_renews_an_enrollment_token_reads_what_must_not_go_wrong(code):
-    steps = " ".join(step.text for step in Guidance().entry(code, ADE).steps)
-    assert "Don't delete the token" in steps
-    assert "This step invalidates the token that Intune uses now" in steps
-    assert "Managed Apple Account" in steps
-    assert "Assign scope tags" in steps
-    assert "at most every 15 minutes" in steps
-
-
 @pytest.mark.parametrize("code", [Code.EXPIRED, Code.EXPIRING, Code.INVALID, Code.REMOVED])
 def test_nobody_is_told_to_create_a_push_certificate(code):
     entry = Guidance().entry(code, APNS)
     assert "enew (never create)" in entry.action
     assert any("Never select Create a Certificate" in step.text for step in entry.steps)
-
-
-def test_an_expired_push_certificate_is_renewed_within_apples_grace_and_then_apple_is_asked():
-    actions = [
-        Guidance().action(a_token(APNS), a_finding(Code.EXPIRED, tier=tier)) for tier in (None, "0", "30", "360")
-    ]
-    assert ["Within 30 days" in action for action in actions] == [True, True, False, False]
-    assert ["contact Apple Support" in action for action in actions] == [False, False, True, True]
-
-
-def test_a_changed_topic_never_means_to_enroll_anew():
-    action = Guidance().action(a_token(APNS), a_finding(Code.PUSH_TOPIC_CHANGED))
-    assert action.startswith("Don't enroll devices again: renew the old certificate")
 
 
 # Actions
@@ -357,8 +280,10 @@ def test_an_action_stays_in_its_bounds_with_the_longest_name_and_number():
 
 @pytest.mark.parametrize(("code", "connector"), PAIRS)
 def test_an_action_stays_the_same_from_run_to_run(code, connector):
-    first = a_token(connector, name="A", id="a", expires_on=ago(days=1), sync_error_code=7)
-    later = a_token(connector, name="B", id="b", expires_on=in_(days=9), last_successful_sync=NOW, sync_error_code=7)
+    first = a_token(connector, name="A", id="a", expires_on=NOW - timedelta(days=1), sync_error_code=7)
+    later = a_token(
+        connector, name="B", id="b", expires_on=NOW + timedelta(days=9), last_successful_sync=NOW, sync_error_code=7
+    )
     assert Guidance().action(first, a_finding(code)) == Guidance().action(
         later, Finding(code=code, severity=Health.WARNING, since=NOW, until=NOW, caused_by="x", facts={"code": 1})
     )
@@ -396,11 +321,8 @@ def test_a_name_of_one_of_the_consoles_errors_brings_its_meaning_steps_and_actio
     assert (entry.title, entry.meaning, len(entry.steps)) == (title, written.meaning, len(written.steps))
     assert guidance.action(token, a_finding(Code.SYNC_ERROR)) == entry.action
     assert "(code 5)" in summary(token, a_finding(Code.SYNC_ERROR), guidance=guidance)
-
-
-def test_another_name_of_an_error_does_the_same():
-    entry = Guidance({9: "expired_cursor"}).entry(Code.SYNC_ERROR, ADE, a_token(sync_error_code=9))
-    assert entry.title == "Cursor expired"
+    other = a_token(sync_error_code=6)
+    assert guidance.entry(Code.SYNC_ERROR, ADE, other) == Guidance().entry(Code.SYNC_ERROR, ADE, other)
 
 
 def test_a_name_that_the_catalogue_does_not_know_is_shown_and_no_more():
@@ -409,13 +331,6 @@ def test_a_name_that_the_catalogue_does_not_know_is_shown_and_no_more():
     assert guidance.entry(Code.SYNC_ERROR, ADE, token).steps == Guidance().entry(Code.SYNC_ERROR, ADE, token).steps
     assert "reports Sync error '{manager} moved' (code 5)," in summary(
         token, a_finding("sync_error"), guidance=guidance
-    )
-
-
-def test_a_name_for_another_code_changes_nothing():
-    token = a_token(sync_error_code=6)
-    assert Guidance({5: "Access denied"}).entry(Code.SYNC_ERROR, ADE, token) == Guidance().entry(
-        Code.SYNC_ERROR, ADE, token
     )
 
 
@@ -428,13 +343,16 @@ def test_a_location_token_has_no_code_to_name():
 
 
 def test_an_unknown_error_with_a_stale_sync_suggests_a_replaced_token():
-    token = a_token(sync_error_code=7, expires_on=in_(days=90), last_successful_sync=ago(days=4))
+    token = a_token(
+        sync_error_code=7, expires_on=NOW + timedelta(days=90), last_successful_sync=NOW - timedelta(days=4)
+    )
     told = summary(token, a_finding(Code.SYNC_ERROR), a_finding(Code.SYNC_STALE))
     assert told.endswith("probably the token was replaced or revoked at Apple (selecting Download Token does that).")
 
 
 @pytest.mark.parametrize(
-    ("last", "told"), [(ago(days=3), False), (ago(days=3) + timedelta(seconds=1), True), (None, False)]
+    ("last", "told"),
+    [(NOW - timedelta(days=3), False), (NOW - timedelta(days=3) + timedelta(seconds=1), True), (None, False)],
 )
 def test_a_success_after_the_error_began_suggests_a_wrong_value_in_a_profile(last, told):
     status = a_status(a_token(sync_error_code=7, last_successful_sync=last), a_finding(Code.SYNC_ERROR))
@@ -446,27 +364,24 @@ def test_a_success_after_the_error_began_suggests_a_wrong_value_in_a_profile(las
     ([Code.SYNC_ERROR], {}),
     ([Code.SYNC_ERROR, Code.SYNC_STALE, Code.EXPIRED], {}),
     ([Code.SYNC_ERROR, Code.SYNC_STALE], {7: "Access denied"}),
+    ([Code.SYNC_ERROR, Code.SYNC_STALE], {}),
 ])  # fmt: skip
 def test_nothing_is_suggested_where_something_is_known(findings, names):
-    status = a_status(a_token(sync_error_code=7), *map(a_finding, findings))
+    connector = VPP if not names and len(findings) == 2 else ADE
+    status = a_status(a_token(connector, sync_error_code=7), *map(a_finding, findings))
     assert Guidance(names).probable_cause(status) is None
-
-
-def test_nothing_is_suggested_of_a_location_token():
-    status = a_status(a_token(VPP), a_finding(Code.SYNC_ERROR), a_finding(Code.SYNC_STALE))
-    assert Guidance().probable_cause(status) is None
 
 
 # Summaries
 
 
 @pytest.mark.parametrize(("expires_on", "told"), [
-    (in_(days=1, hours=23), "expires in 1 day, on 2026-11-25"),
-    (in_(days=2), "expires in 2 days, on 2026-11-25"),
-    (in_(hours=5), "expires in 5 hours, on 2026-11-23"),
-    (in_(hours=1), "expires in 1 hour, on 2026-11-23"),
-    (in_(minutes=1), "expires in 1 minute, on 2026-11-23"),
-    (in_(seconds=59), "expires in less than a minute, on 2026-11-23"),
+    (NOW + timedelta(days=1, hours=23), "expires in 1 day, on 2026-11-25"),
+    (NOW + timedelta(days=2), "expires in 2 days, on 2026-11-25"),
+    (NOW + timedelta(hours=5), "expires in 5 hours, on 2026-11-23"),
+    (NOW + timedelta(hours=1), "expires in 1 hour, on 2026-11-23"),
+    (NOW + timedelta(minutes=1), "expires in 1 minute, on 2026-11-23"),
+    (NOW + timedelta(seconds=59), "expires in less than a minute, on 2026-11-23"),
     (datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), "expires in 2,912,116 days, on 9999-12-31"),
 ])  # fmt: skip
 def test_an_expiry_ahead_is_told_in_days_then_hours_then_minutes(expires_on, told):
@@ -475,11 +390,11 @@ def test_an_expiry_ahead_is_told_in_days_then_hours_then_minutes(expires_on, tol
 
 @pytest.mark.parametrize(("expires_on", "told"), [
     (NOW, "expired today, on 2026-11-23"),
-    (ago(hours=6), "expired today, on 2026-11-23"),
-    (ago(hours=7), "expired 7 hours ago, on 2026-11-22"),
-    (ago(days=1), "expired 1 day ago, on 2026-11-22"),
-    (ago(days=40), "expired 40 days ago, on 2026-10-14"),
-    (in_(days=4), "has expired, says Intune, although its date is 2026-11-27"),
+    (NOW - timedelta(hours=6), "expired today, on 2026-11-23"),
+    (NOW - timedelta(hours=7), "expired 7 hours ago, on 2026-11-22"),
+    (NOW - timedelta(days=1), "expired 1 day ago, on 2026-11-22"),
+    (NOW - timedelta(days=40), "expired 40 days ago, on 2026-10-14"),
+    (NOW + timedelta(days=4), "has expired, says Intune, although its date is 2026-11-27"),
     (None, "has expired on a date that is not known"),
 ])  # fmt: skip
 def test_an_expiry_behind_is_told_with_what_it_broke(expires_on, told):
@@ -491,7 +406,7 @@ def test_an_expiry_behind_is_told_with_what_it_broke(expires_on, told):
     ("terms_not_accepted", ADE, "cannot sync, because Apple's terms are not accepted in Apple Business; last successful sync 92 days ago; new devices do not reach Intune"),
     ("sync_error", VPP, "failed at its last sync, last successful sync 92 days ago"),
     ("sync_stale", VPP, "is not in sync with Apple, last successful sync 92 days ago; new licenses may be missing in Intune"),
-    ("never_synced", ADE, "has never synced; known since 2026-11-14"),
+    ("never_synced", ADE, "has never synced; known since 2026-08-25"),
     ("not_set_up", ADE, "is not set up: Intune has no token from Apple for it"),
     ("invalid", VPP, "cannot be used, its state is invalid; app licenses are no longer assigned"),
     ("invalid", APNS, "could not be uploaded: The certificate does not match the request; a renewal may not have taken effect"),
@@ -505,8 +420,10 @@ def test_an_expiry_behind_is_told_with_what_it_broke(expires_on, told):
     ("of_a_later_release", VPP, "has the finding 'of_a_later_release', which this release does not know"),
 ])  # fmt: skip
 def test_a_summary_names_the_token_and_what_is_wrong(code, connector, told):
-    token = a_token(connector, last_successful_sync=ago(days=92), topic="com.apple.mgmt.1", serial_number="0A1B")
-    assert summary(token, a_finding(code), observed_on=ago(hours=1)) == f"'Contoso' {told}."
+    token = a_token(
+        connector, last_successful_sync=NOW - timedelta(days=92), topic="com.apple.mgmt.1", serial_number="0A1B"
+    )
+    assert summary(token, a_finding(code), observed_on=NOW - timedelta(hours=1)) == f"'Contoso' {told}."
 
 
 def test_a_token_whose_devices_alone_were_not_inspected_was_seen_now_and_nothing_else_is_said():
@@ -523,7 +440,7 @@ def test_values_that_could_not_be_read_are_listed_up_to_three():
 
 
 def test_a_finding_that_another_one_explains_says_so():
-    token = a_token(last_successful_sync=ago(days=4))
+    token = a_token(last_successful_sync=NOW - timedelta(days=4))
     assert "; explained by 'Terms not accepted'." in summary(
         token, a_finding("sync_stale", caused_by="terms_not_accepted")
     )
@@ -532,9 +449,9 @@ def test_a_finding_that_another_one_explains_says_so():
 
 @pytest.mark.parametrize(("last", "told"), [
     (NOW, "less than a minute ago"),
-    (in_(minutes=5), "just now"),
-    (in_(minutes=6), "on 2026-11-23"),
-    (ago(days=1), "1 day ago"),
+    (NOW + timedelta(minutes=5), "just now"),
+    (NOW + timedelta(minutes=6), "on 2026-11-23"),
+    (NOW - timedelta(days=1), "1 day ago"),
     (None, "no successful sync on record"),
 ])  # fmt: skip
 def test_the_last_success_is_told_as_it_is(last, told):
@@ -546,8 +463,8 @@ def test_a_summary_stays_short_with_a_name_of_512_characters(code, connector):
     token = a_token(
         connector,
         name="n" * 503 + " 1a2b3c4d",
-        expires_on=in_(days=1),
-        last_successful_sync=ago(days=4),
+        expires_on=NOW + timedelta(days=1),
+        last_successful_sync=NOW - timedelta(days=4),
         sync_error_code=7,
         topic="com.apple.mgmt.1",
         serial_number="0A1B",
@@ -558,23 +475,15 @@ def test_a_summary_stays_short_with_a_name_of_512_characters(code, connector):
     assert "not known" not in told
 
 
-def test_facts_that_are_missing_are_said_to_be_unknown():
-    told = summary(a_token(), a_finding(Code.DEVICES_DROPPED, facts={}))
-    assert told == "'Contoso' fell from something not known to something not known devices after a sync."
-
-
 # Headlines
 
 
 def test_a_healthy_token_says_when_it_expires_and_when_it_last_synced():
-    token = a_token(name="Contoso ABM", expires_on=in_(days=210, hours=3), last_successful_sync=ago(hours=3))
+    token = a_token(
+        name="Contoso ABM", expires_on=NOW + timedelta(days=210, hours=3), last_successful_sync=NOW - timedelta(hours=3)
+    )
     told = Guidance().headline(a_status(token))
     assert told == "'Contoso ABM' is healthy: it expires in 210 days and last synced 3 hours ago."
-
-
-def test_a_healthy_push_certificate_does_not_speak_of_syncs():
-    token = a_token(APNS, name=PUSH_CERTIFICATE_NAME, expires_on=in_(days=1))
-    assert Guidance().headline(a_status(token)) == f"'{PUSH_CERTIFICATE_NAME}' is healthy: it expires in 1 day."
 
 
 @pytest.mark.parametrize("health", [health for health in Health if health is not Health.HEALTHY])
@@ -586,7 +495,7 @@ def test_a_token_that_is_not_healthy_is_never_called_so(health):
 @pytest.mark.parametrize(("others", "told"), [(0, ""), (1, "; and 1 more finding"), (2, "; and 2 more findings")])
 def test_a_headline_is_the_worst_finding_and_the_number_of_the_others(others, told):
     findings = [a_finding(Code.EXPIRING), *[a_finding(Code.SYNC_STALE)] * others]
-    headline = Guidance().headline(a_status(a_token(expires_on=in_(days=3)), *findings))
+    headline = Guidance().headline(a_status(a_token(expires_on=NOW + timedelta(days=3)), *findings))
     assert headline == f"'Contoso' expires in 3 days, on 2026-11-26{told}."
 
 
@@ -618,97 +527,27 @@ def expiring(tier, severity=Health.WARNING):
     (a_change(FieldChange(field="topic", old="one", new="two")), "changed its push topic from 'one' to 'two'"),
     (a_change(FieldChange(field="apple_id", new="d@e.f"), FieldChange(field="name", old="Y", new="X")), "changed its Apple ID from none to 'd@e.f'; it was renamed from 'Y'"),
     (a_change(FieldChange(field="of_a_later_release", old="a", new="b")), "changed"),
+    (a_change(FieldChange(field="health", old="warning", new="healthy"), FieldChange(field="finding", old=expiring("30")), FieldChange(field="expiry", old="2026-12-01T00:00:00Z", new="2027-12-01T00:00:00Z"), new=Health.HEALTHY), "was renewed: it now expires on 2027-12-01; it went from warning to healthy: expiring (30) ended"),
 ])  # fmt: skip
 def test_a_change_is_told_in_one_sentence(change, told):
     assert sentence(change) == f"'X' {told}."
 
 
-def test_a_renewal_that_heals_tells_both():
-    change = a_change(
-        FieldChange(field="health", old="warning", new="healthy"),
-        FieldChange(field="finding", old=expiring("30")),
-        FieldChange(field="expiry", old="2026-12-01T00:00:00Z", new="2027-12-01T00:00:00Z"),
-        new=Health.HEALTHY,
-    )
-    assert sentence(change) == (
-        "'X' was renewed: it now expires on 2027-12-01; it went from warning to healthy: expiring (30) ended."
-    )
-
-
 # Whatever a row of another release can hold
 
-texts = st.text(max_size=600)
-codes = st.sampled_from([*Code]) | texts
-instants = st.datetimes(timezones=st.just(UTC))
-numbers = st.integers(-(2**31), 2**31 - 1)
-findings = st.builds(
-    Finding,
-    code=codes,
-    severity=st.sampled_from(Health),
-    tier=st.none() | st.sampled_from(["0", "30", "²"]) | texts,
-    since=instants,
-    until=st.none() | instants,
-    caused_by=st.none() | codes,
-    facts=st.dictionaries(
-        st.sampled_from(["code", "old", "new", "state", "reason", "before", "now"]) | texts,
-        st.none() | st.booleans() | numbers | texts,
-        max_size=4,
-    ),
-)
-tokens = st.builds(
-    Token,
-    connector=st.sampled_from(Connector),
-    id=texts,
-    name=texts,
-    type=st.none() | st.sampled_from(["dep", "appleSchoolManager"]) | texts,
-    expires_on=st.none() | instants,
-    last_successful_sync=st.none() | instants,
-    sync_error_code=st.none() | st.integers(0, 9) | numbers,
-    topic=st.none() | texts,
-)
-statuses = st.builds(
-    Status,
-    token=tokens,
-    label=texts,
-    health=st.sampled_from(Health),
-    health_since=instants,
-    findings=st.lists(findings, max_size=4).map(tuple),
-    first_seen=instants,
-    observed_on=st.none() | instants,
-    checked_on=instants,
-    run_id=texts,
-    changed_on=instants,
-    change=st.none(),
-    known_topic=st.none() | texts,
-)
-states = st.builds(FindingState, code=codes, severity=st.sampled_from(Health), tier=st.none() | texts)
-values = st.none() | texts | states | instants.map(datetime.isoformat)
-fields = st.sampled_from(["first_seen", "health", "finding", "expiry", "apple_id", "topic", "name"]) | texts
-changes = st.builds(
-    Change,
-    changed_on=instants,
-    run_id=texts,
-    token_name=texts,
-    old_health=st.none() | st.sampled_from(Health),
-    health=st.sampled_from(Health),
-    fields=st.lists(st.builds(FieldChange, field=fields, old=values, new=values), max_size=5).map(tuple),
-)
-names = st.dictionaries(st.integers(0, 9) | numbers, st.sampled_from(TITLES) | texts, max_size=5)
+
+NAMES = st.dictionaries(st.integers(-1, 9), st.sampled_from([*TITLES, "{x}", "x" * 600]), max_size=5)
 
 
-@given(statuses, names)
-def test_any_status_has_words(status, named):
+@given(st.sampled_from(Connector).flatmap(statuses), NAMES)
+def test_any_status_and_any_change_have_sentences(status, named):
     guidance = Guidance(named)
     assert guidance.headline(status).endswith(".")
     for finding in status.findings:
         assert guidance.summary(status, finding).endswith(".")
         assert len(guidance.action(status.token, finding)) <= 200
         assert guidance.entry(finding.code, status.token.connector, status.token).steps
-
-
-@given(changes)
-def test_any_change_has_a_sentence(change):
-    assert sentence(change).endswith(".")
+    assert status.change is None or sentence(status.change).endswith(".")
 
 
 @pytest.mark.parametrize("connector", Connector)
@@ -722,21 +561,10 @@ def test_a_finding_that_is_not_the_connectors_gets_the_general_entry(connector):
 # docs/alerts.md
 
 
-def test_the_page_is_current():
-    assert generate.stale() == [], "docs/ is not what the code says: run `make docs`"
-
-
 def test_every_finding_and_error_has_an_anchor():
     page = generate.alerts()
     for anchor in (*Code, *CATALOGUE.sync_errors, "sync-errors", "sync-error-names"):
         assert page.count(f'<a id="{anchor}"></a>') == 1
-
-
-def test_every_action_of_the_catalogue_is_on_the_page():
-    page = generate.alerts()
-    for code, connector in PAIRS:
-        entry = Guidance().entry(code, connector)
-        assert all(markdown.escaped(action) in page for action in (entry.action, *entry.actions.values()))
 
 
 def test_text_cannot_break_a_table():

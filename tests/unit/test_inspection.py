@@ -10,13 +10,11 @@ import pytest
 
 from shared.graph import device_reader
 from shared.graph.device_reader import DeviceReader
-from shared.graph.devices import Event
 from shared.graph.pace import CALLS, SECONDS, Pace
 from shared.graph.pages import GraphError, Pages
-from shared.model.counts import Counts, Events, Inspected, Inspection, Pause
-from shared.model.tokens import Code, Finding
-from shared.token_inspection import LONGEST_PAUSE, Look, due
-from tests.unit.builders import ADE, DAY, HOUR, IDS, MINUTE, NOTHING, NOW, SECOND, WARNING, a_status, ade, settings, vpp
+from shared.model.counts import Counts, Inspected, Inspection, Pause
+from shared.token_inspection import Look, due
+from tests.unit.builders import ADE, DAY, HOUR, IDS, MINUTE, NOTHING, NOW, a_status, ade, settings
 from tests.unit.test_devices import entry
 
 ROOT = "https://graph.microsoft.com"
@@ -38,73 +36,48 @@ def a_pause(*, position=f"{ROOT}{LIST}?$skiptoken=2", began_on=NOW - HOUR, pages
 # --- who is due
 
 
-def waiting(*inspections, now=NOW, every=DAY):
+def waiting(*inspections, every=DAY):
     """The ids of those that are due of tokens with these inspections."""
     known = {one.token_id: one for one in inspections}
-    return [status.token.id for status in due([a_status(ade(id=of)) for of in known], known, now, every)]
-
-
-def test_a_token_is_due_again_after_the_hours_of_the_setting_and_not_before():
-    one = inspection(on=NOW)
-    assert waiting(one, now=NOW + DAY - SECOND) == []
-    assert waiting(one, now=NOW + DAY) == [one.token_id]
-    assert waiting(one, now=NOW + HOUR, every=HOUR) == [one.token_id]
-
-
-def test_with_no_hours_between_a_token_is_due_at_every_run():
-    assert waiting(inspection(on=NOW), now=NOW, every=NOTHING) == [IDS[ADE]]
-
-
-def test_a_timer_that_fires_a_little_earlier_than_the_day_before_does_not_miss_the_hour():
-    fired = NOW + timedelta(milliseconds=400)
-    assert waiting(inspection(on=fired), now=NOW + DAY + timedelta(milliseconds=20)) == [IDS[ADE]]
-
-
-def test_an_inspection_of_the_future_does_not_keep_a_token_from_being_due():
-    assert waiting(inspection(on=NOW + HOUR)) == []
-    assert waiting(inspection(on=NOW + 2 * DAY)) == [IDS[ADE]]
+    return [status.token.id for status in due([a_status(ade(id=of)) for of in known], known, NOW, every)]
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("fields", "every", "expected"),
     [
-        {"on": NOW - MINUTE, "pause": a_pause(), "complete": False},
-        {"on": None, "tried_on": NOW - MINUTE},
-        {"on": NOW - 30 * HOUR, "tried_on": NOW - MINUTE, "complete": False, "error": "Graph failed."},
+        ({"on": NOW - DAY + MINUTE}, DAY, False),
+        ({"on": NOW - DAY}, DAY, True),
+        ({"on": NOW - DAY + timedelta(milliseconds=400)}, DAY, True),  # a timer can fire a little early
+        ({"on": NOW - HOUR}, HOUR, True),
+        ({"on": NOW}, NOTHING, True),
+        ({"on": NOW + HOUR}, DAY, False),
+        ({"on": NOW + 2 * DAY}, DAY, True),
+        ({"on": NOW - MINUTE, "pause": a_pause(), "complete": False}, DAY, True),
+        ({"on": None, "tried_on": NOW - MINUTE}, DAY, True),
+        ({"on": NOW - 30 * HOUR, "tried_on": NOW - MINUTE, "complete": False, "error": "Graph failed."}, DAY, True),
     ],
-    ids=["left unfinished", "never complete", "failed"],
 )
-def test_what_the_last_run_did_not_complete_is_due_at_the_next(fields):
-    assert waiting(inspection(**fields)) == [IDS[ADE]]
+def test_a_token_is_due_after_the_configured_hours_or_if_its_last_inspection_is_not_complete(fields, every, expected):
+    assert waiting(inspection(**fields), every=every) == ([IDS[ADE]] if expected else [])
 
 
-def test_a_token_that_was_never_looked_at_is_due_and_goes_first():
-    known = {"b": inspection("b", on=NOW - 40 * HOUR)}
-    statuses = [a_status(ade(id=of)) for of in ("b", "a")]
-    assert [status.token.id for status in due(statuses, known, NOW, DAY)] == ["a", "b"]
-
-
-def test_the_one_whose_last_turn_is_longest_ago_goes_first():
-    assert waiting(inspection("a", on=NOW - 26 * HOUR), inspection("b", on=NOW - 30 * HOUR)) == ["b", "a"]
-
-
-def test_a_token_that_always_fails_does_not_go_before_those_that_wait_for_their_turn():
-    failing = inspection("a", on=NOW - 90 * HOUR, tried_on=NOW - HOUR, complete=False)
-    assert waiting(failing, inspection("b", on=NOW - 26 * HOUR)) == ["b", "a"]
-
-
-def test_of_two_that_wait_since_the_same_run_the_unfinished_one_goes_first():
-    known = [
-        inspection("a", on=NOW - DAY),
-        inspection("b", on=NOW - DAY, pause=a_pause()),
-        inspection("c", on=NOW - DAY),
-    ]
-    assert waiting(*known) == ["b", "a", "c"]
-
-
-def test_removed_tokens_and_those_of_other_connectors_are_not_inspected():
-    removed = a_status(ade(), Finding(code=Code.REMOVED, severity=WARNING, since=NOW))
-    assert due([removed, a_status(vpp())], {}, NOW, DAY) == []
+@pytest.mark.parametrize(
+    ("inspections", "expected"),
+    [
+        ([inspection("a", on=NOW - 26 * HOUR), inspection("b", on=NOW - 30 * HOUR)], "ba"),
+        (
+            [
+                inspection("a", on=NOW - 90 * HOUR, tried_on=NOW - HOUR, complete=False),
+                inspection("b", on=NOW - 26 * HOUR),
+            ],
+            "ba",
+        ),
+        ([inspection("a"), inspection("b", pause=a_pause()), inspection("c")], "bac"),
+    ],
+    ids=["longest ago", "one that always fails", "unfinished"],
+)
+def test_the_token_that_waits_longest_since_its_last_attempt_is_inspected_first(inspections, expected):
+    assert waiting(*inspections) == list(expected)
 
 
 # --- how fast
@@ -145,10 +118,6 @@ async def test_nobody_waits_for_a_turn_that_comes_after_the_end():
     with pytest.raises(TimeoutError, match="Graph throttled the app"):
         await pace.turn()
     assert clock() - begun < 0.1
-
-
-async def test_after_the_end_it_is_over():
-    assert Pace(asyncio.get_running_loop().time() - 1).over
 
 
 # --- reading
@@ -228,58 +197,6 @@ async def test_a_complete_look_remembers_what_it_counted_and_of_when():
     assert last.defaults == {"ios": "Phones", "macOS": None, "tvOS": None}, "visionOS is not there, which is not null"
 
 
-async def test_the_events_of_the_tenant_are_kept_beside_it():
-    told = Events(since=NOW - DAY, by_category={"authentication": 2})
-    assert (await looked(FakeGraph(answers()), events=told)).last.events == told
-
-
-REFUSALS = {
-    ("$select",): [False, True],
-    ("$top",): [False, False, True],
-    ("$select", "$top"): [False, False, False, True],
-}
-
-
-@pytest.mark.parametrize(("refused", "tried"), REFUSALS.items())
-async def test_select_and_large_pages_are_done_without_where_graph_refuses_them(refused, tried):
-    class Strict(FakeGraph):
-        async def _get(self, url, _asked="", **_options):
-            answer = await super()._get(url)
-            if url.partition("?")[0].endswith("Identities") and any(option in url for option in refused):
-                raise error(400)
-            return answer
-
-    graph = Strict(answers())
-    reader = reader_of(graph)
-    assert (await looked(graph, reader=reader)).complete
-    asked = [address for address in graph.asked if address.startswith(LIST)]
-    assert [not any(option in address for option in refused) for address in asked] == tried
-    graph.asked.clear()
-    assert (await looked(graph, reader=reader)).complete
-    assert len([address for address in graph.asked if address.startswith(LIST)]) == 1, "the next token need not try"
-
-
-async def test_a_list_that_is_refused_in_every_form_fails():
-    found = await looked(FakeGraph(answers(**{LIST: error(400)})))
-    assert (found.complete, found.last, found.pause) == (False, None, None)
-
-
-@pytest.mark.parametrize("status", [400, 403, 404, 500, 501, 503, None])
-@pytest.mark.parametrize(
-    ("refused", "what"),
-    [(f"{TOKEN}/enrollmentProfiles", "the enrollment profiles"), (f"{TOKEN}?", "the default profiles")],
-)
-async def test_profiles_that_graph_does_not_tell_are_a_note_and_take_nothing_from_the_devices(refused, what, status):
-    graph = FakeGraph(answers(**{refused: error(status, retry_after=0.01)}))
-    found = await looked(graph, reader=reader_of(graph))
-    assert (found.complete, found.last.counts.devices) == (True, 1)
-    assert (found.last.profiles is None, found.last.defaults is None) == (what[4] == "e", what[4] == "d")
-    assert (
-        found.error == f"Graph does not return {what}: GET /x: Graph failed{f' (HTTP {status})' * bool(status)}. Wait."
-    )
-    assert graph.asked[0].startswith(LIST), "the devices go first"
-
-
 @pytest.mark.parametrize("answer", [b"{}", b'{"id":"x"}', b'{"value":[]}'])
 async def test_an_answer_without_default_profiles_is_not_taken_for_there_being_none(answer):
     found = await looked(FakeGraph(answers(**{f"{TOKEN}?": answer})))
@@ -342,15 +259,6 @@ async def test_a_hostile_token_id_stays_one_part_of_the_address():
     assert {address[: len(beginning)] for address in graph.asked} == {beginning}
 
 
-async def test_entries_that_graph_does_not_document_are_told_and_more_than_half_of_them_are_a_failure():
-    found = await looked(FakeGraph(answers(**{LIST: page(entry(), 5)})))
-    assert (found.complete, found.last.counts.unreadable) == (True, 1)
-    assert found.error == "1 entries of the list are not what Graph documents."
-    found = await looked(FakeGraph(answers(**{LIST: page(entry(), 5, 6)})), inspection())
-    assert (found.complete, found.last, found.pause) == (False, inspection().last, None)
-    assert "2 of 3 entries are not what Graph documents" in found.error
-
-
 # --- what did not come to its end
 
 SECOND_PAGE = f"{LIST}?$skiptoken=2"
@@ -377,13 +285,6 @@ async def test_a_failure_in_the_middle_leaves_the_last_complete_inspection_and_k
     assert (again.last.on, again.last.counts.devices) == (NOW, 3)
 
 
-async def test_a_page_that_names_another_host_fails_and_the_page_is_not_counted():
-    hostile = json.dumps({"value": [entry()], "@odata.nextLink": "https://evil.example/x"}).encode()
-    found = await looked(FakeGraph(three_pages(**{SECOND_PAGE: hostile})))
-    assert "its next page lies elsewhere" in found.error
-    assert (found.pause.position, found.pause.counts.devices) == (f"{ROOT}{SECOND_PAGE}", 1)
-
-
 @pytest.mark.parametrize("status", [400, 404, 410])
 async def test_a_position_that_graph_no_longer_takes_starts_over(status):
     before = inspection(pause=a_pause(position=f"{ROOT}{THIRD_PAGE}", devices=999))
@@ -392,38 +293,11 @@ async def test_a_position_that_graph_no_longer_takes_starts_over(status):
     assert (found.complete, found.last.on, found.last.counts.devices) == (True, NOW, 3)
 
 
-@pytest.mark.parametrize(
-    "position", ["https://evil.example/x", f"{ROOT}{LIST}", "", "nonsense", f"{ROOT}:444{LIST}?$skiptoken=2"]
-)
-async def test_a_stored_position_that_no_page_may_name_is_not_asked_for_and_starts_over(position):
-    graph = FakeGraph(three_pages())
-    found = await looked(graph, inspection(pause=a_pause(position=position, devices=999)))
-    assert (found.complete, found.last.counts.devices) == (True, 3)
-    assert not any("evil" in address or "444" in address for address in graph.asked)
-
-
-@pytest.mark.parametrize("status", [500, 502])
-async def test_a_position_at_which_graph_fails_is_left_and_the_next_run_starts_over(status):
-    before = inspection(pause=a_pause(position=f"{ROOT}{THIRD_PAGE}"))
-    found = await looked(FakeGraph(three_pages(**{THIRD_PAGE: error(status)})), before)
-    assert (found.complete, found.pause, found.last) == (False, None, before.last)
-
-
 @pytest.mark.parametrize("status", [None, 401, 403])
 async def test_a_failure_that_says_nothing_of_the_position_keeps_it(status):
     pause = a_pause(position=f"{ROOT}{THIRD_PAGE}", devices=2)
     found = await looked(FakeGraph(three_pages(**{THIRD_PAGE: error(status)})), inspection(pause=pause))
     assert found.pause == pause
-
-
-async def test_an_inspection_that_was_begun_too_long_ago_is_begun_anew():
-    async def began(ago):
-        pause = a_pause(position=f"{ROOT}{THIRD_PAGE}", began_on=NOW - ago, devices=2)
-        return (await looked(FakeGraph(three_pages()), inspection(pause=pause))).last.on
-
-    assert await began(LONGEST_PAUSE) == NOW - LONGEST_PAUSE
-    assert await began(LONGEST_PAUSE + SECOND) == NOW
-    assert await began(-SECOND) == NOW
 
 
 async def test_what_is_counted_goes_by_the_clock_of_the_run_that_began():
@@ -473,25 +347,6 @@ async def test_how_long_list_and_count_have_disagreed_is_remembered():
 # --- one request
 
 
-async def test_a_throttled_request_is_asked_again_after_the_rest_that_graph_wants():
-    graph = FakeGraph(answers(**{LIST: [error(429, retry_after=0.2), page(entry())]}))
-    clock = asyncio.get_running_loop().time
-    begun = clock()
-    reader = reader_of(graph)
-    found = await asyncio.gather(*(looked(graph, reader=reader) for _ in range(3)))
-    assert all(one.complete for one in found)
-    assert clock() - begun >= 0.2
-
-
-async def test_a_service_that_is_not_there_makes_nobody_wait_but_the_one_who_asked():
-    graph = FakeGraph(answers(**{LIST: [error(503, retry_after=0.2), page(entry())]}))
-    reader = reader_of(graph)
-    waits = asyncio.ensure_future(looked(graph, reader=reader))
-    await asyncio.sleep(0.05)
-    assert (await asyncio.wait_for(looked(graph, reader=reader), 0.1)).complete
-    assert (await waits).complete
-
-
 async def test_a_throttle_that_does_not_end_is_told_after_four_tries(monkeypatch):
     monkeypatch.setattr(device_reader, "_REST", 0.01)
     graph = FakeGraph(answers(**{LIST: error(429)}))
@@ -500,41 +355,9 @@ async def test_a_throttle_that_does_not_end_is_told_after_four_tries(monkeypatch
     assert len([address for address in graph.asked if address.startswith(LIST)]) == 4
 
 
-async def test_a_rest_beyond_the_runs_end_ends_the_look_at_once_and_keeps_the_place():
-    graph = FakeGraph(three_pages(**{THIRD_PAGE: error(429, retry_after=3_600)}))
-    found = await asyncio.wait_for(looked(graph), 1)
-    assert (found.complete, found.pause.position) == (False, f"{ROOT}{THIRD_PAGE}")
-
-
 async def test_a_service_that_is_away_for_long_is_told_and_not_waited_for():
     graph = FakeGraph(answers(**{LIST: error(503, retry_after=61)}))
     assert not (await asyncio.wait_for(looked(graph), 1)).complete
 
 
-async def test_an_answer_that_does_not_come_is_a_failure_of_its_token(monkeypatch):
-    class Silent(FakeGraph):
-        async def _get(self, _url, _asked="", **_options):
-            await asyncio.sleep(60)
-
-    monkeypatch.setattr(device_reader, "ANSWER_SECONDS", 0.05)
-    found = await asyncio.wait_for(looked(Silent({})), 1)
-    assert "no whole answer within 0.05 seconds" in found.error
-
-
 # --- events
-
-
-async def test_events_are_read_from_an_instant_on_and_those_of_apple_are_kept():
-    def event(on, kind):
-        return {"eventDateTime": on.isoformat(), "enrollmentType": kind, "failureCategory": "authentication"}
-
-    path = "/beta/deviceManagement/troubleshootingEvents"
-    told = page(event(NOW, "appleBulkWithUser"), event(NOW, "userEnrollment"), 5, then=f"{path}?page=2")
-    more = page(event(NOW - DAY, "appleBulkWithUser"), event(NOW, "appleBulkWithoutUser"))
-    graph = FakeGraph({path: told, f"{path}?page=2": more})
-    found = await reader_of(graph).events(NOW - DAY)
-    assert [(type(one), one.enrollment_type) for one in found] == [
-        (Event, "appleBulkWithUser"),
-        (Event, "appleBulkWithoutUser"),
-    ]
-    assert graph.asked[0].startswith(f"{path}?$filter=eventDateTime%20ge%202026-11-22T06:07:00Z&$top=")

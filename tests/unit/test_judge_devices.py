@@ -228,13 +228,6 @@ def test_a_finding_of_an_inspection_begins_stays_and_ends_in_the_history():
     assert history(ended) == [("health", "warning", "healthy"), ("finding", (WITHOUT, WARNING, None), None)]
 
 
-def test_what_was_found_stands_until_the_next_inspection():
-    inspection = found(waiting=3)
-    assert [codes(one) for one in each(*(at(hour * HOUR, ade(), inspections=[inspection]) for hour in range(5)))] == [
-        [WITHOUT]
-    ] * 5
-
-
 @pytest.mark.parametrize("code", DEVICE_FINDINGS)
 def test_a_summary_tells_numbers_and_no_serial_number(code):
     examples = dict.fromkeys(("waiting", "failed", "blocked", "not_contacted"), ("C02SECRET",))
@@ -316,11 +309,6 @@ def test_a_token_that_was_never_inspected_as_a_whole_is_unread_once_it_is_known_
     assert held(status, Code.UNREAD).facts == {"reason": "its devices were never inspected as a whole"}
 
 
-def test_an_inspection_of_a_far_future_is_none():
-    assert codes(*fresh_by(-48 * HOUR).statuses) == [WITHOUT]
-    assert codes(*fresh_by(-48 * HOUR - SECOND).statuses) == [Code.UNREAD, WITHOUT]
-
-
 def test_a_token_leaves_unread_once_an_inspection_is_complete_again():
     late, well = each(
         at(NOTHING, ade(), inspections=[found(NOW - 3 * DAY, waiting=3)]),
@@ -355,10 +343,6 @@ def test_the_reason_of_an_inspection_that_does_not_run_says_so():
     token = ade(last_successful_sync=NOW)
     (judgement,) = judged(at(NOTHING, token, inspections=[]), remembered=[a_status(token)])
     assert judgement.devices_error.endswith("inspect_devices has never inspected it; verify that it runs")
-
-
-def test_a_reason_is_bounded():
-    assert len(fresh_by(NOTHING, inspection=found(NOW - 3 * DAY, error="x" * 100_000)).devices_error) < 1_200
 
 
 def test_tokens_that_were_removed_or_that_nobody_watches_make_no_inspection_late():

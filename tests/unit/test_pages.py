@@ -57,12 +57,6 @@ async def test_a_list_is_read_to_its_end_empty_pages_included():
         await pages.next(encoded)
 
 
-async def test_a_list_goes_on_from_a_stored_position():
-    server = Server({f"{ROOT}/beta/things?page=2": body(3)})
-    pages = listing(server, f"{ROOT}/beta/things?page=2", 7)
-    assert (pages.number, await read(pages), pages.number) == (7, [3], 8)
-
-
 FOREIGN = [
     "https://evil.example/beta/things",
     "https://graph.microsoft.com.evil.example/beta/things",
@@ -146,15 +140,6 @@ async def test_pages_that_do_not_end_end_over_all_runs_together():
     assert await read(listing(Server(more), last, MOST_PAGES - 2)) == [1, 2]
     with pytest.raises(GraphError, match="do not end"):
         await read(listing(Server(more), last, MOST_PAGES - 1))
-
-
-async def test_a_page_that_did_not_come_can_be_asked_for_again():
-    server = Server({f"{ROOT}{PATH}": GraphError("GET", "Graph failed", "Wait.", status=500)})
-    pages = listing(server)
-    with pytest.raises(GraphError, match="Graph failed"):
-        await pages.next(encoded)
-    server.pages[f"{ROOT}{PATH}"] = body(1)
-    assert (await read(pages), pages.number) == ([1], 1)
 
 
 def test_an_item_that_is_not_of_the_shape_is_none_and_the_others_stay():

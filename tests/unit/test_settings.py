@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.clouds import CLOUDS
-from shared.model.tokens import Connector
 from shared.settings import BY_NAME, SETTINGS, Settings, SettingsError
 from tests.unit.builders import ADE, APNS, ENVIRONMENT, VPP, settings
 
@@ -123,48 +122,32 @@ def test_spaces_around_a_value_are_no_matter():
     assert settings(connectors=" ade , vpp ").connectors == {ADE, VPP}
 
 
-def test_settings_of_others_in_the_environment_are_no_matter():
-    assert Settings.load(ENVIRONMENT | {"PATH": "/bin", "AzureWebJobsStorage": "x"}) == settings()
-
-
 # --- what cannot be used
 
 
 BAD = [
     ("TABLES_ENDPOINT", "contoso.table.core.windows.net"),
     ("TABLES_ENDPOINT", "http://contoso.table.core.windows.net"),
-    ("TABLES_ENDPOINT", "ftp://contoso.table.core.windows.net"),
     ("TABLES_ENDPOINT", "https://"),
-    ("TABLES_ENDPOINT", "https://contoso:99999"),
-    ("TABLES_ENDPOINT", "https://[::1"),
     ("TABLES_ENDPOINT", "https://contoso#x"),
     ("TABLES_ENDPOINT", "https://contoso?a=b"),
-    ("TABLES_ENDPOINT", "https://con toso.table.core.windows.net"),
-    ("LOGS_INGESTION_ENDPOINT", "https://contoso\n.net"),
     ("LOGS_INGESTION_ENDPOINT", "https://contoso/path"),
-    ("LOGS_INGESTION_ENDPOINT", "http://contoso"),
     ("LOGS_INGESTION_RULE_ID", "dcr 1"),
-    ("LOGS_INGESTION_RULE_ID", "dcr/1"),
     ("LOGS_INGESTION_RULE_ID", "x" * 101),
     ("TENANT_ID", "contoso!"),
     ("DEPLOYMENT", "contoso and fabrikam"),
     ("AZURE_CLIENT_ID", "a b"),
     ("GRAPH_ENDPOINT", "https://graph.microsoft.com/beta"),
     ("GRAPH_ENDPOINT", "http://graph.microsoft.com"),
-    ("GRAPH_ENDPOINT", "http://127.0.0.1.contoso.com"),
-    ("AZURE_CLOUD", "azurecloud"),
     ("AZURE_CLOUD", "AzureGermanCloud"),
     ("CONNECTORS", "ade,dep"),
     ("CONNECTORS", ","),
-    ("CONNECTORS", "ade;vpp"),
     ("EXPIRY_WARNING_DAYS", "60,60"),
     ("EXPIRY_WARNING_DAYS", "14,30,60"),
     ("EXPIRY_WARNING_DAYS", "60,,14"),
-    ("EXPIRY_WARNING_DAYS", "60;30"),
     ("EXPIRY_WARNING_DAYS", "3651"),
     ("EXPIRY_CRITICAL_DAYS", "1,7"),
     ("EXPIRY_CRITICAL_DAYS", "7,0"),
-    ("EXPIRY_CRITICAL_DAYS", "7,-1"),
     ("EXPIRY_CRITICAL_DAYS", "1.5"),
     ("SYNC_STALE_WARNING_HOURS", "0"),
     ("SYNC_STALE_CRITICAL_HOURS", "-72"),
@@ -172,25 +155,20 @@ BAD = [
     ("VPP_SYNC_STALE_CRITICAL_HOURS", "1e3"),
     ("SYNC_ERROR_CRITICAL_HOURS", "-1"),
     ("SYNC_ERROR_NAMES", "5"),
-    ("SYNC_ERROR_NAMES", "5="),
     ("SYNC_ERROR_NAMES", "=Access denied"),
-    ("SYNC_ERROR_NAMES", "five=Access denied"),
     ("SYNC_ERROR_NAMES", "0=None"),
     ("SYNC_ERROR_NAMES", "3=Terms"),
     ("SYNC_ERROR_NAMES", "5=A;5=B"),
     ("SYNC_ERROR_NAMES", "2147483648=A"),
-    ("SYNC_ERROR_NAMES", "5=" + "x" * 61),
     ("SYNC_ERROR_NAMES", "5=a\x1bb"),
     ("CHANGE_DAYS", "0"),
     ("CHANGE_DAYS", "3651"),
     ("CHANGE_DAYS", "\u0667"),
-    ("CHANGE_DAYS", "1_0"),
     ("CHANGE_DAYS", "9" * 5000),
     ("DEVICES_DROPPED_PERCENT", "0"),
     ("DEVICES_DROPPED_PERCENT", "101"),
     ("DEVICES_DROPPED_MINIMUM", "0"),
     ("CHECK_SCHEDULE", "7 * * * *"),
-    ("CHECK_SCHEDULE", "0 7 * * * * *"),
     ("INSPECT_SCHEDULE", "hourly"),
     ("PRUNE_SCHEDULE", "0 17 3 * * *; rm"),
     ("CHECK_TIMEOUT_SECONDS", "0"),
@@ -215,23 +193,6 @@ def test_a_value_that_cannot_be_used_is_named_with_what_stood_there_and_what_is_
 
 def test_every_setting_has_a_value_that_it_refuses_in_these_tests():
     assert {name for name, _ in BAD} == set(BY_NAME)
-
-
-def test_all_problems_are_told_at_once_in_the_order_of_the_table():
-    told = problems(tenant_id="", change_days="x", connectors="dep", azure_cloud="Moon", enrollment_events="perhaps")
-    assert [line.split()[0] for line in told] == [
-        "TENANT_ID",
-        "AZURE_CLOUD",
-        "CONNECTORS",
-        "CHANGE_DAYS",
-        "ENROLLMENT_EVENTS",
-    ]
-
-
-def test_an_empty_environment_names_every_required_setting():
-    with pytest.raises(SettingsError) as caught:
-        Settings.load({})
-    assert [line.split()[0] for line in caught.value.problems] == list(ENVIRONMENT)
 
 
 @given(st.dictionaries(st.sampled_from(sorted(BY_NAME)), st.text(max_size=30)))
@@ -276,6 +237,7 @@ def test_a_critical_limit_is_not_below_the_warnings(prefix, warning, critical, f
 def test_contradictions_are_told_together_with_the_other_problems():
     told = problems(
         tenant_id="",
+        change_days="x",
         sync_stale_warning_hours="100",
         vpp_sync_stale_warning_hours="100",
         expiry_critical_days="70",
@@ -283,6 +245,7 @@ def test_contradictions_are_told_together_with_the_other_problems():
     )
     assert [line.split()[0] for line in told] == [
         "TENANT_ID",
+        "CHANGE_DAYS",
         "EXPIRY_CRITICAL_DAYS",
         "SYNC_STALE_CRITICAL_HOURS",
         "VPP_SYNC_STALE_CRITICAL_HOURS",
@@ -388,19 +351,3 @@ def test_the_names_of_sync_errors_go_by_their_codes():
 @pytest.mark.parametrize(("text", "expected"), [("true", True), ("FALSE", False), ("True", True)])
 def test_a_switch_is_true_or_false_in_any_case(text, expected):
     assert settings(enrollment_events=text).enrollment_events is expected
-
-
-@pytest.mark.parametrize("schedule", ["*/5 * * * * *", "0 0 9-17 * JAN-MAR MON-FRI", "0 30 9,17 1 * 1"])
-def test_a_schedule_has_six_fields(schedule):
-    assert settings(check_schedule=schedule).check_schedule == schedule
-
-
-def test_one_day_is_enough_of_a_list():
-    assert settings(expiry_warning_days="45", expiry_critical_days="20").expiry_warning_days == (45,)
-
-
-@pytest.mark.parametrize(
-    ("connector", "hours"), [(ADE, (36, 72)), (APNS, (36, 72)), (VPP, (48, 96))], ids=[*map(str, Connector)]
-)
-def test_the_limits_of_a_stale_sync_are_the_connectors_own(connector, hours):
-    assert settings().stale_after(connector) == tuple(timedelta(hours=hour) for hour in hours)

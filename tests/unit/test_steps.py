@@ -138,10 +138,6 @@ def test_the_steps_of_an_expiry_outlast_it_until_the_renewal_and_stay_out_of_the
     assert renewed.findings == ()
 
 
-def test_a_token_that_is_first_seen_expired_has_no_steps_of_its_expiry():
-    assert [one.code for one in last(*expiring(10)).findings] == ["expired"]
-
-
 def test_an_expiry_that_moves_later_ends_every_step_and_begins_those_that_still_hold():
     status = last(*expiring(0, 2), *expiring(3, expires_on=EXPIRY + 2 * DAY))
     assert conditions(status, Code.EXPIRING) == ["expires 2026-12-04 (14 days or less)"]
@@ -230,12 +226,6 @@ def test_another_code_is_the_same_sync_error_and_only_a_sync_that_ends_well_ends
     assert [conditions(one, Code.SYNC_ERROR) for one in syncing] == [*[["sync error, status failed"]] * 2, []]
 
 
-def test_a_token_that_is_invalid_stays_so_when_it_expires():
-    token = {"state": "invalid", "expires_on": NOW + HOUR}
-    statuses = each(at(NOTHING, vpp(**token)), at(2 * HOUR, vpp(**token)), at(3 * HOUR, vpp()))
-    assert [conditions(one, Code.INVALID) for one in statuses] == [["invalid"], ["invalid"], []]
-
-
 # --- causes
 
 
@@ -322,12 +312,6 @@ def test_a_condition_that_begins_again_takes_the_name_of_then():
         for hour, (name, code) in enumerate([("Old", 3), ("Old", 0), ("New", 3)])
     ]
     assert held(last(*named), Code.TERMS_NOT_ACCEPTED).name == "New"
-
-
-def test_a_name_that_is_given_to_a_code_changes_no_step():
-    before = judged(at(NOTHING, ade(sync_error_code=17)))[-1].statuses
-    status = last(at(HOUR, ade(sync_error_code=17)), remembered=before, sync_error_names="17=Access denied")
-    assert held(status, Code.SYNC_ERROR).steps == held(before[0], Code.SYNC_ERROR).steps
 
 
 def test_a_finding_that_an_older_release_remembers_without_steps_is_seen_for_the_first_time():

@@ -20,10 +20,6 @@ def test_a_transaction_holds_at_most_100_operations_of_one_partition():
     assert all(len({operation.keys[0] for operation in one}) == 1 for one in cut)
 
 
-def test_nothing_is_sent_where_there_is_nothing_to_do():
-    assert list(split([])) == []
-
-
 @given(
     st.lists(
         st.tuples(

@@ -56,12 +56,6 @@ def test_a_finding_that_another_explains_asks_for_nothing_of_its_own():
     assert text.count("→") == 1
 
 
-def test_health_is_told_by_a_sign_and_a_word_and_not_by_colour_alone():
-    text = shown([row(health=health) for health in ("critical", "unknown", "warning", "info", "healthy")])
-    for told in ("✖ critical", "? unknown", "▲ warning", "i info", "● healthy"):
-        assert told in text
-
-
 @pytest.mark.parametrize("name", ["[bold red]Contoso[/]", "[link=x]Contoso[/link]", "[/]", "\\[x]"])
 def test_markup_in_a_name_is_text(name):
     assert name in shown([row(name)])
