@@ -82,10 +82,9 @@ def _refused(error: AzureError, endpoint: str, rule_id: str) -> CommandError:
 async def assignment(places: Places, credential: AsyncTokenCredential) -> str:
     """Return the command that assigns to the reader the role that sending takes."""
     who = await account(credential, scope(places))
-    return (
-        f'az role assignment create --role "{PUBLISHER}" --assignee-object-id {who.object_id} '
-        f"--assignee-principal-type {who.kind} --scope {await _rule(places, credential)}"
-    )
+    assignee = f"--assignee-object-id {who.object_id} --assignee-principal-type {who.kind}"
+    rule_id = await _rule(places, credential)
+    return f'az role assignment create --role "{PUBLISHER}" {assignee} --scope {rule_id}'
 
 
 async def _rule(places: Places, credential: AsyncTokenCredential) -> str:
