@@ -130,7 +130,13 @@ async def _send(session: Session, credential: "AsyncTokenCredential", *, at_once
     sent = datetime.now(UTC)
     with session.working("Sending a finding of the token TEST"):
         made = row(sent, places.required("TENANT_ID"), places.required("DEPLOYMENT"), str(uuid4()))
-        await publishing.send_or_explain(places, credential, FINDINGS.name, made)
+        try:
+            await publishing.send(places, credential, FINDINGS.name, made)
+        except CommandError as problem:
+            if not problem.role:
+                raise
+            remedy = f"{problem.remedy}\n{await publishing.assignment(places, credential)}"
+            raise CommandError(problem.sentence, remedy) from problem
     return sent
 
 

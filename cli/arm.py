@@ -14,14 +14,14 @@ from urllib.parse import quote, urlsplit
 
 from azure.core import AsyncPipelineClient
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ServiceRequestError
 from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, AsyncRetryPolicy, UserAgentPolicy
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from cli import CommandError
 from cli.places import Places
-from cli.refusals import signed_out
+from cli.refusals import first_line, signed_out
 from shared import __version__
 from shared.clouds import CLOUDS
 from shared.http.answers import azure_session
@@ -159,28 +159,22 @@ class Arm:
             raise signed_out(error) from error
         except AzureError as error:
             what = "cannot be reached" if isinstance(error, ServiceRequestError) else "did not answer as it should"
-            said = bounded((str(error).splitlines() or ["no message"])[0], 200).rstrip(".")
-            raise ArmError(
-                f"Azure Resource Manager {what} ({said}).", "Check the network, proxy and VPN, and ARM_ENDPOINT if set."
-            ) from error
-        text = response.text()
+            said = f"Azure Resource Manager {what} ({first_line(str(error))})."
+            raise ArmError(said, "Check the network, proxy and VPN, and ARM_ENDPOINT if set.") from error
         if response.status_code >= 300:
-            raise self._refused(response.status_code, text)
+            raise self._refused(HttpResponseError(response=response))
         try:
-            answer = json.loads(text) if text.strip() else {}
+            answer = json.loads(response.text().strip() or "{}")
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
             raise ArmError("Azure Resource Manager's answer is no JSON object.", "Try again in a minute.")
         return answer
 
-    def _refused(self, status: int, text: str) -> ArmError:
-        try:
-            said = json.loads(text)["error"]
-            code, message = str(said.get("code", "")), str(said.get("message", ""))
-        except (ValueError, LookupError, TypeError, AttributeError):
-            code, message = "", ""
-        why = ": ".join(bounded(one, 300) for one in (code, message) if one)
+    def _refused(self, error: HttpResponseError) -> ArmError:
+        status = error.status_code
+        parts = (error.error.code, error.error.message) if error.error else ()
+        why = ": ".join(bounded(one, 300) for one in parts if one)
         answer = f"Azure Resource Manager answered HTTP {status}{f' ({why.rstrip(".")})' if why else ''}"
         match status:
             case 401:

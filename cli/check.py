@@ -8,13 +8,12 @@ import typer
 from rich.text import Text
 
 from cli import COULD_NOT_TELL, view
-from cli.command import ByClient, ByCredential, DeviceCode, command, graph_sign_in
+from cli.command import command
 from cli.judgement import Filters, Judged, judge
 from cli.session import Session
 
 if TYPE_CHECKING:
     from cli.graph_access import Access
-    from cli.sign_in import GraphSignIn
     from cli.tenant import Checked
 
 _TOKENS: Final = "Intune's Apple tokens (enrollment program tokens, the MDM push certificate and VPP tokens)"
@@ -27,7 +26,7 @@ _SYMPTOMS: Final = {
 """The symptoms of `Counts.examples`, in words."""
 
 
-@command("FUNCTION_APP_ID", "TENANT_ID", "GRAPH_ENDPOINT", "AZURE_CLOUD", "ARM_ENDPOINT")
+@command("FUNCTION_APP_ID", "TENANT_ID", "GRAPH_ENDPOINT", "AZURE_CLOUD", "ARM_ENDPOINT", reads_graph=True)
 def check(
     session: Session,
     devices: Annotated[
@@ -36,9 +35,6 @@ def check(
     report: Annotated[
         Path | None, typer.Option("--report", metavar="FILE", help="Also write the page of `report` into FILE.")
     ] = None,
-    credential: ByCredential = "browser",
-    device_code: DeviceCode = False,
-    client_id: ByClient = None,
 ) -> int:
     """Check the tokens of your tenant now, and store nothing.
 
@@ -57,9 +53,7 @@ def check(
 
     if report:
         page.check_file(report, "--report")
-    judged, checked, text = asyncio.run(
-        _check(session, graph_sign_in(credential, device_code, client_id), devices=devices, writes=report is not None)
-    )
+    judged, checked, text = asyncio.run(_check(session, devices=devices, writes=report is not None))
     view.print_judged(session.out, judged, Filters(), checked.guidance, session.now)
     if devices:
         _print_devices(session, checked)
@@ -69,16 +63,14 @@ def check(
     return COULD_NOT_TELL if len(judged.unread) == len(checked.run.connectors) else judged.code
 
 
-async def _check(
-    session: Session, sign_in: "GraphSignIn", *, devices: bool, writes: bool
-) -> tuple[Judged, "Checked", str]:
+async def _check(session: Session, *, devices: bool, writes: bool) -> tuple[Judged, "Checked", str]:
     """Return the judgement, what it is made from, and the page if it `writes` one."""
     from cli import page
     from cli.graph_access import open_access
     from cli.tenant import check_tenant
 
     reads = f"{_TOKENS} and their lists of devices" if devices else _TOKENS
-    async with open_access(session, sign_in, reads=reads) as access:
+    async with open_access(session, reads=reads) as access:
         checked = await check_tenant(session, access, devices=devices)
         notes = (*checked.messages, *_notes(access, checked))
     judged = judge(checked.statuses, [checked.run], session.now, also=notes, checked_on=session.now)

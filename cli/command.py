@@ -10,33 +10,21 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Literal
+from typing import Annotated, Any, Concatenate, Literal
 
 import typer
 from rich.text import Text
 
 from cli import COULD_NOT_TELL, CommandError, missing_package, program
 from cli.places import ABOUT, option
-from cli.session import Session
+from cli.session import GRAPH_CLIENT_ID, GraphSignIn, Session
 from shared.text import bounded
-
-if TYPE_CHECKING:
-    from cli.sign_in import GraphSignIn
 
 type Work[**P] = Callable[Concatenate[Session, P], int]
 type Command = Callable[..., None]
 
 Form = Annotated[Literal["table", "json", "csv"], typer.Option("--format", "-f", help="The form of the output.")]
 Days = Annotated[int | None, typer.Option("--days", "-d", min=1, max=3650, help="Only the last DAYS days.")]
-DeviceCode = Annotated[bool, typer.Option("--device-code", help="Short for --credential device-code.")]
-ByCredential = Annotated[
-    Literal["browser", "device-code", "default"],
-    typer.Option("--credential", help="How to sign in to Graph; default uses the sign-in of the other commands."),
-]
-ByClient = Annotated[
-    str | None,
-    typer.Option("--client-id", metavar="ID", help="The public client to sign in to Graph with. Default: Microsoft's."),
-]
 
 
 def help_text(function: Callable[..., object]) -> str:
@@ -64,27 +52,49 @@ def _common(
     return Session(given={"TABLES_ENDPOINT": tables_endpoint}, environment=env, quiet=quiet, debug=debug)
 
 
-def command[**P](*places: str) -> Callable[[Work[P]], Command]:
+def _graph_sign_in(
+    *,
+    credential: Annotated[
+        Literal["browser", "device-code", "default"],
+        typer.Option("--credential", help="How to sign in to Graph; default uses the sign-in of the other commands."),
+    ] = "browser",
+    device_code: Annotated[bool, typer.Option("--device-code", help="Short for --credential device-code.")] = False,
+    client_id: Annotated[
+        str | None,
+        typer.Option(
+            "--client-id", metavar="ID", help="The public client to sign in to Graph with. Default: Microsoft's."
+        ),
+    ] = None,
+) -> GraphSignIn:
+    """Return how the options ask to sign in to Graph."""
+    return GraphSignIn("device-code" if device_code else credential, client_id or GRAPH_CLIENT_ID)
+
+
+def command[**P](*places: str, reads_graph: bool = False) -> Callable[[Work[P]], Command]:
     """Return a decorator that makes a command of a function.
 
     The function takes a session and its own options, and returns the exit code. The command also takes the common
-    options and one for each of `places`. A CommandError becomes its two sentences; so does any other error, and never
-    an exit code that means something else.
+    options, one for each of `places`, and with `reads_graph` those of the sign-in to Graph. A CommandError becomes its
+    two sentences; so does any other error, and never an exit code that means something else.
     """
 
     def decorated(function: Work[P]) -> Command:
-        own = list(inspect.signature(function).parameters.values())[1:]
+        own = _options(function)[1:]
         place_options = [_place_option(name) for name in places]
-        common = list(inspect.signature(_common).parameters.values())
+        graph = _options(_graph_sign_in) if reads_graph else []
+        common = _options(_common)
 
         @functools.wraps(function)
         def run(**values: Any) -> None:  # noqa: ANN401 # the values of the options
             named = {name: values.pop(one.name) for name, one in zip(places, place_options, strict=True)}
             session = _common(**{one.name: values.pop(one.name) for one in common})
             session.given.update(named)
+            session.graph_sign_in = _graph_sign_in(**{one.name: values.pop(one.name) for one in graph})
             raise typer.Exit(guarded(session, functools.partial(function, session, **values)))
 
-        parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*own, *place_options, *common)]
+        parameters = [
+            one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*own, *graph, *place_options, *common)
+        ]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # Typer reads the options here
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return run
@@ -92,17 +102,14 @@ def command[**P](*places: str) -> Callable[[Work[P]], Command]:
     return decorated
 
 
+def _options(function: Callable[..., object]) -> list[inspect.Parameter]:
+    return list(inspect.signature(function).parameters.values())
+
+
 def _place_option(name: str) -> inspect.Parameter:
-    about = f"{ABOUT[name].about[0].upper()}{ABOUT[name].about[1:]}. Default: the variable {name}, then azd's."
+    about = f"{ABOUT[name][0].upper()}{ABOUT[name][1:]}. Default: the variable {name}, then azd's."
     annotation = Annotated[str | None, typer.Option(option(name), metavar="VALUE", help=about)]
     return inspect.Parameter(name.lower(), inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-
-
-def graph_sign_in(credential: str, device_code: bool, client_id: str | None) -> "GraphSignIn":
-    """Return how the options ask to sign in to Graph."""
-    from cli.sign_in import CLIENT_ID, GraphSignIn, How
-
-    return GraphSignIn(How.DEVICE_CODE if device_code else How(credential), client_id or CLIENT_ID)
 
 
 def guarded(session: Session, work: Callable[[], int]) -> int:

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from cli import COULD_NOT_TELL, WELL, CommandError, export, view
-from cli.command import ByClient, ByCredential, DeviceCode, command, graph_sign_in
+from cli.command import command
 from cli.progress import counting
 from cli.session import Session
 from shared.model.tokens import Connector, Failure, Token
@@ -19,21 +19,17 @@ from shared.words import ago, count, moment
 if TYPE_CHECKING:
     from cli.device_search import Listed, Search
     from cli.graph_access import Access
-    from cli.sign_in import GraphSignIn
     from shared.graph.pages import GraphError
 
 _LONGEST_SERIAL: Final = 64
 _MOST_FAILURES: Final = 5
 
 
-@command("TENANT_ID", "GRAPH_ENDPOINT", "AZURE_CLOUD")
+@command("TENANT_ID", "GRAPH_ENDPOINT", "AZURE_CLOUD", reads_graph=True)
 def device(
     session: Session,
     serial: Annotated[str, typer.Argument(help="The device's serial number, as Apple writes it.")],
     form: Annotated[Literal["table", "json"], typer.Option("--format", "-f", help="The form of the output.")] = "table",
-    credential: ByCredential = "browser",
-    device_code: DeviceCode = False,
-    client_id: ByClient = None,
 ) -> int:
     """Find the ADE token that lists a device.
 
@@ -54,7 +50,7 @@ def device(
             f"This is not a serial number: {bounded(serial, 80)!r}.",
             f"Expected: 1 to {_LONGEST_SERIAL} visible characters.",
         )
-    done, lost = asyncio.run(_search(session, graph_sign_in(credential, device_code, client_id), wanted))
+    done, lost = asyncio.run(_search(session, wanted))
     if form == "json":
         session.write(export.json_text(_object(done, lost)))
     else:
@@ -62,12 +58,12 @@ def device(
     return WELL if done.found else COULD_NOT_TELL
 
 
-async def _search(session: Session, sign_in: "GraphSignIn", serial: str) -> "tuple[Search, Failure | None]":
+async def _search(session: Session, serial: str) -> "tuple[Search, Failure | None]":
     from cli.device_search import search
     from cli.graph_access import open_access
 
     reads = "the ADE tokens and their lists of devices"
-    async with open_access(session, sign_in, reads=reads, app_settings=False) as access:
+    async with open_access(session, reads=reads, app_settings=False) as access:
         with session.working("Reading the ADE tokens from Graph"):
             tokens, lost = await _tokens(access)
         with counting(session, f"Searching the lists of {count(len(tokens), 'ADE token')}", len(tokens)) as step:

@@ -7,16 +7,16 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from cli.judgement import Judged, action
 from shared.guidance.guidance import Guidance
 from shared.model.tokens import Health
-from shared.storage.rows import ChangeRow, RunRow, StatusRow, StoredFinding, plain_changes
+from shared.storage.rows import ChangeRow, RunRow, StatusRow, plain_changes
 
-type Value = str | int | float | bool | None
+type Object = dict[str, Any]
 
 _FORMULA: Final = re.compile(r"((?:^|[;,|\t\r\n])[\s\"\ufeff]*)(?=[=+\-@\t\r\n＝＋－＠])")  # noqa: RUF001 # some languages use the wide signs
 """The place before a sign that a spreadsheet takes for the beginning of a formula.
@@ -24,37 +24,60 @@ _FORMULA: Final = re.compile(r"((?:^|[;,|\t\r\n])[\s\"\ufeff]*)(?=[=+\-@\t\r\n�
 Spreadsheets strip blanks and quotation marks before it, and split cells at the list separator of their own language.
 """
 
-
-def iso(instant: datetime | None) -> str | None:
-    """An instant as other programs read it: `2026-11-23T06:07:00Z`."""
-    if instant is None:
-        return None
-    return instant.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+_STATUS: Final = (
+    "connector id name type apple_id health health_since summary expires_on days_left last_successful_sync "
+    "last_sync_error_code synced_devices first_seen observed_on checked_on changed_on run_id problems"
+)
+_FINDING: Final = "code severity tier since until caused_by summary"
+_CHANGE: Final = "changed_on connector id name old_health health sentence run_id problems"
+_RUN: Final = "run_id started_on duration_ms outcome tokens store_error publish_error past_due version problems"
 
 
 def json_text(document: object) -> str:
-    """JSON for people and programs."""
+    """Return JSON for people and programs."""
     return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
 
 
-def csv_text(columns: Sequence[str], lines: Iterable[Sequence[Value]]) -> str:
-    """Return CSV with a header. Text that looks like a formula gets an apostrophe in front; numbers stay."""
+def iso(instant: datetime | None) -> str | None:
+    """Return an instant as other programs read it: `2026-11-23T06:07:00Z`."""
+    return None if instant is None else instant.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _object(row: object, names: str) -> Object:
+    """Return the attributes of a row with these names, as JSON has them."""
+    return {name: _plain(getattr(row, name)) for name in names.split()}
+
+
+def _plain(value: object) -> object:
+    match value:
+        case datetime():
+            return iso(value)
+        case Health():
+            return str(value)
+        case Mapping():
+            return dict(value)
+        case tuple():
+            return list(value)
+    return value
+
+
+def csv_text(columns: str, rows: Iterable[Object]) -> str:
+    """Return these columns as CSV with a header. Text that looks like a formula gets an apostrophe; numbers stay."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
-    writer.writerow(columns)
-    for line in lines:
-        writer.writerow(_cell(value) for value in line)
+    writer.writerow(columns.split())
+    writer.writerows([_cell(row[column]) for column in columns.split()] for row in rows)
     return out.getvalue()
 
 
-def _cell(value: Value) -> Value:
+def _cell(value: object) -> object:
     if isinstance(value, bool):
         return str(value).lower()
     return _FORMULA.sub(r"\1'", value) if isinstance(value, str) else value
 
 
-def status_document(judged: Judged, guidance: Guidance) -> dict[str, Any]:
-    """`status --format json`."""
+def status_document(judged: Judged, guidance: Guidance) -> Object:
+    """Return what `status --format json` prints."""
     return {
         "checked_on": iso(judged.checked_on),
         "freshness": judged.freshness.value,
@@ -67,164 +90,55 @@ def status_document(judged: Judged, guidance: Guidance) -> dict[str, Any]:
     }
 
 
-def _token(row: StatusRow, guidance: Guidance) -> dict[str, Any]:
-    return {
-        "connector": row.connector,
-        "id": row.id,
-        "name": row.name,
-        "type": row.type,
-        "apple_id": row.apple_id,
-        "health": str(row.health),
-        "health_since": iso(row.health_since),
-        "summary": row.summary,
-        "expires_on": iso(row.expires_on),
-        "days_left": row.days_left,
-        "last_successful_sync": iso(row.last_successful_sync),
-        "last_sync_error_code": row.last_sync_error_code,
-        "synced_devices": row.synced_devices,
-        "first_seen": iso(row.first_seen),
-        "observed_on": iso(row.observed_on),
-        "checked_on": iso(row.checked_on),
-        "changed_on": iso(row.changed_on),
-        "run_id": row.run_id,
-        "problems": list(row.problems),
-        "findings": [_finding(row, finding, guidance) for finding in row.findings],
-    }
+def _token(row: StatusRow, guidance: Guidance) -> Object:
+    findings = [
+        {**_object(one, _FINDING), "action": action(row, one, guidance), "facts": dict(one.facts)}
+        for one in row.findings
+    ]
+    return {**_object(row, _STATUS), "findings": findings}
 
 
-def _finding(row: StatusRow, finding: StoredFinding, guidance: Guidance) -> dict[str, Any]:
-    return {
-        "code": finding.code,
-        "severity": str(finding.severity),
-        "tier": finding.tier,
-        "since": iso(finding.since),
-        "until": iso(finding.until),
-        "caused_by": finding.caused_by,
-        "summary": finding.summary,
-        "action": action(row, finding, guidance),
-        "facts": dict(finding.facts),
-    }
+def status_csv(rows: Iterable[StatusRow], guidance: Guidance) -> str:
+    """Return what `status --format csv` prints: a line for each token, its findings worst first, in one cell."""
+
+    def line(row: StatusRow) -> Object:
+        token = _token(row, guidance)
+        return {
+            **token,
+            "token": row.label,
+            "findings": " ".join(one["code"] for one in token["findings"]),
+            "summary": "; ".join((row.summary, *row.problems)),
+            "action": next((one["action"] for one in token["findings"] if one["action"]), None),
+        }
+
+    columns = (
+        "connector token id health findings summary action expires_on days_left last_successful_sync "
+        "last_sync_error_code synced_devices type apple_id health_since checked_on"
+    )
+    return csv_text(columns, map(line, rows))
 
 
-STATUS_COLUMNS: Final = (
-    "connector",
-    "token",
-    "id",
-    "health",
-    "findings",
-    "summary",
-    "action",
-    "expires_on",
-    "days_left",
-    "last_successful_sync",
-    "last_sync_error_code",
-    "synced_devices",
-    "type",
-    "apple_id",
-    "health_since",
-    "checked_on",
-)
+def change_object(row: ChangeRow) -> Object:
+    """Return one entry of `history --format json`."""
+    return {**_object(row, _CHANGE), "changes": plain_changes(row.fields)}
 
 
-def status_lines(rows: Iterable[StatusRow], guidance: Guidance) -> Iterator[Sequence[Value]]:
-    """`status --format csv`: a line for each token, its findings worst first and separated by blanks."""
-    for row in rows:
-        actions = filter(None, (action(row, finding, guidance) for finding in row.findings))
-        yield (
-            row.connector,
-            row.label,
-            row.id,
-            str(row.health),
-            " ".join(finding.code for finding in row.findings),
-            "; ".join((row.summary, *row.problems)),
-            next(actions, None),
-            iso(row.expires_on),
-            row.days_left,
-            iso(row.last_successful_sync),
-            row.last_sync_error_code,
-            row.synced_devices,
-            row.type,
-            row.apple_id,
-            iso(row.health_since),
-            iso(row.checked_on),
-        )
+def history_csv(rows: Iterable[ChangeRow]) -> str:
+    """Return what `history --format csv` prints: a line for each change."""
+    lines = ({**change_object(row), "token": row.name} for row in rows)
+    return csv_text("changed_on connector token id old_health health sentence", lines)
 
 
-def change_object(row: ChangeRow) -> dict[str, Any]:
-    """One entry of `history --format json`."""
-    return {
-        "changed_on": iso(row.changed_on),
-        "connector": row.connector,
-        "id": row.id,
-        "name": row.name,
-        "old_health": None if row.old_health is None else str(row.old_health),
-        "health": str(row.health),
-        "sentence": row.sentence,
-        "changes": plain_changes(row.fields),
-        "run_id": row.run_id,
-        "problems": list(row.problems),
-    }
+def run_object(row: RunRow) -> Object:
+    """Return one entry of `runs --format json`."""
+    results = {name: _object(one, "error" if one.error else "tokens") for name, one in row.connectors.items()}
+    counts = {str(health): row.counts.get(health) for health in sorted(Health, reverse=True)}
+    return {**_object(row, _RUN), "connectors": results, "counts": counts}
 
 
-HISTORY_COLUMNS: Final = ("changed_on", "connector", "token", "id", "old_health", "health", "sentence")
-
-
-def history_lines(rows: Iterable[ChangeRow]) -> Iterator[Sequence[Value]]:
-    """`history --format csv`: a line for each change."""
-    for row in rows:
-        old = None if row.old_health is None else str(row.old_health)
-        yield iso(row.changed_on), row.connector, row.name, row.id, old, str(row.health), row.sentence
-
-
-def run_object(row: RunRow) -> dict[str, Any]:
-    """One entry of `runs --format json`."""
-    return {
-        "run_id": row.run_id,
-        "started_on": iso(row.started_on),
-        "duration_ms": row.duration_ms,
-        "outcome": row.outcome,
-        "connectors": {
-            name: {"error": one.error} if one.error else {"tokens": one.tokens} for name, one in row.connectors.items()
-        },
-        "tokens": row.tokens,
-        "counts": {str(health): row.counts.get(health) for health in sorted(Health, reverse=True)},
-        "store_error": row.store_error,
-        "publish_error": row.publish_error,
-        "past_due": row.past_due,
-        "version": row.version,
-        "problems": list(row.problems),
-    }
-
-
-RUN_COLUMNS: Final = (
-    "started_on",
-    "outcome",
-    "duration_ms",
-    "tokens",
-    "critical",
-    "unknown",
-    "warning",
-    "info",
-    "healthy",
-    "errors",
-    "past_due",
-    "version",
-    "run_id",
-)
-
-
-def run_lines(rows: Iterable[RunRow]) -> Iterator[Sequence[Value]]:
-    """`runs --format csv`: a line for each run."""
-    for row in rows:
-        counts = (row.counts.get(health) for health in sorted(Health, reverse=True))
-        yield (
-            iso(row.started_on),
-            row.outcome,
-            row.duration_ms,
-            row.tokens,
-            *counts,
-            " ".join(row.errors),
-            row.past_due,
-            row.version,
-            row.run_id,
-        )
+def runs_csv(rows: Iterable[RunRow]) -> str:
+    """Return what `runs --format csv` prints: a line for each run."""
+    objects = ((row, run_object(row)) for row in rows)
+    lines = ({**one, **one["counts"], "errors": " ".join(row.errors)} for row, one in objects)
+    columns = "started_on outcome duration_ms tokens critical unknown warning info healthy errors past_due version"
+    return csv_text(f"{columns} run_id", lines)

@@ -11,8 +11,8 @@ from cli import CommandError
 from cli.arm import open_arm
 from cli.places import Places
 from cli.records import default_credential
-from cli.session import Session
-from cli.sign_in import CLIENT_ID, GraphSignIn, How, graph_credential
+from cli.session import GRAPH_CLIENT_ID, Session
+from cli.sign_in import graph_credential
 from shared.clients import Clients, open_clients
 from shared.clouds import CLOUDS
 from shared.graph.connectors import INTUNE_ROLE, ROLE
@@ -38,14 +38,11 @@ class Access(NamedTuple):
 
 
 @asynccontextmanager
-async def open_access(
-    session: Session, sign_in: GraphSignIn, *, reads: str, app_settings: bool = True
-) -> AsyncIterator[Access]:
+async def open_access(session: Session, *, reads: str, app_settings: bool = True) -> AsyncIterator[Access]:
     """Open the clients; the person signs in to Graph at once.
 
     Args:
         session: the command's.
-        sign_in: how to sign in.
         reads: what the command reads, for the person who is asked to sign in.
         app_settings: whether to read the deployed app's settings, if the app is known.
 
@@ -56,21 +53,22 @@ async def open_access(
     async with default_credential() as credential:
         known, because = await _app_settings(session, credential) if app_settings else ({}, None)
         settings = load(session.places, known)
-        _announce(session, sign_in, reads)
+        _announce(session, reads)
         async with (
-            graph_credential(session, sign_in, credential, settings.graph_audience) as graph,
+            graph_credential(session, credential, settings.graph_audience) as graph,
             open_clients(settings, graph_credential=graph) as clients,
         ):
             yield Access(settings, because, clients)
 
 
-def _announce(session: Session, sign_in: GraphSignIn, reads: str) -> None:
+def _announce(session: Session, reads: str) -> None:
     """Print what is read and which permission it takes, before somebody signs in."""
     if session.quiet:
         return
     session.warn(f"This command reads {reads} from Microsoft Graph. It stores and publishes nothing.")
-    if sign_in.how is not How.DEFAULT:
-        client = "Microsoft Graph Command Line Tools" if sign_in.client_id == CLIENT_ID else sign_in.client_id
+    how, client_id = session.graph_sign_in
+    if how != "default":
+        client = "Microsoft Graph Command Line Tools" if client_id == GRAPH_CLIENT_ID else client_id
         # https://learn.microsoft.com/entra/identity/enterprise-apps/grant-admin-consent
         session.warn(
             f"It asks for one permission, {ROLE}, for the client {client}. If your tenant has not consented to it yet, "

@@ -61,7 +61,7 @@ def history(
             of = {"connector": named.connector, "id": named.id, "name": named.name, "health": health}
             session.write(export.json_text({**of, "changes": [export.change_object(one) for one in changes]}))
         case "csv":
-            session.write(export.csv_text(export.HISTORY_COLUMNS, export.history_lines(changes)))
+            session.write(export.history_csv(changes))
         case _:
             _print(session, named, changes, days)
     return WELL

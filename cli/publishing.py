@@ -3,16 +3,16 @@
 from typing import Final
 
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ServiceRequestError
+from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError
 from azure.monitor.ingestion.aio import LogsIngestionClient
 
 from cli import CommandError
 from cli.arm import open_arm
 from cli.places import Places
 from cli.refusals import signed_out
-from cli.sign_in import claims, default_token
+from cli.sign_in import account, default_token
 from shared.clouds import CLOUDS
-from shared.http.azure_errors import described
+from shared.http.azure_errors import described, status_of
 from shared.storage.columns import Row
 from shared.text import bounded
 
@@ -30,21 +30,6 @@ def scope(places: Places) -> str:
     return f"{CLOUDS[places.checked('AZURE_CLOUD', 'AzureCloud')].logs}/.default"
 
 
-async def send(places: Places, credential: AsyncTokenCredential, table: str, row: Row) -> None:
-    """Send one row of that table.
-
-    Raises:
-        CommandError: if the rule's address is not known, or cannot be used.
-        AzureError: if the row was refused.
-
-    """
-    endpoint, rule_id = (places.required(f"LOGS_INGESTION_{name}") for name in ("ENDPOINT", "RULE_ID"))
-    async with LogsIngestionClient(
-        endpoint, credential, credential_scopes=[scope(places)], permit_redirects=False
-    ) as client:
-        await client.upload(rule_id, f"Custom-{table}", [row])
-
-
 async def require_access(places: Places, credential: AsyncTokenCredential) -> None:
     """Verify that everything that sending takes is known, and that somebody is signed in.
 
@@ -57,52 +42,49 @@ async def require_access(places: Places, credential: AsyncTokenCredential) -> No
     await default_token(credential, scope(places))
 
 
-async def send_or_explain(places: Places, credential: AsyncTokenCredential, table: str, row: Row) -> None:
-    """Send one row as `send` does.
+async def send(places: Places, credential: AsyncTokenCredential, table: str, row: Row) -> None:
+    """Send one row of that table.
 
     Raises:
         CommandError: if it was not sent, with the reason and the remedy.
 
     """
+    endpoint, rule_id = (places.required(f"LOGS_INGESTION_{name}") for name in ("ENDPOINT", "RULE_ID"))
+    client = LogsIngestionClient(endpoint, credential, credential_scopes=[scope(places)], permit_redirects=False)
     try:
-        await send(places, credential, table, row)
+        async with client:
+            await client.upload(rule_id, f"Custom-{table}", [row])
     except AzureError as error:
-        raise await _described(places, credential, error) from error
+        raise _refused(error, bounded(endpoint, 200), rule_id) from error
 
 
-async def _described(places: Places, credential: AsyncTokenCredential, error: AzureError) -> CommandError:
-    status = error.status_code if isinstance(error, HttpResponseError) else None
-    endpoint = bounded(places.required("LOGS_INGESTION_ENDPOINT"), 200)
+def _refused(error: AzureError, endpoint: str, rule_id: str) -> CommandError:
+    status, role = status_of(error), ""
     match status:
         case 401 | 403:
-            return await _not_allowed(places, credential, status)
+            role = PUBLISHER
+            why = f"you may not send rows to the data collection rule (HTTP {status}). The app's own right can differ"
+            remedy = f"An Owner or User Access Administrator of the rule can assign the role {PUBLISHER} to you, which "
+            remedy += "can take 30 minutes to work."
         case None if isinstance(error, ClientAuthenticationError):
             return signed_out(error)
         case None:
             what = "cannot be reached" if isinstance(error, ServiceRequestError) else "did not answer as expected"
-            remedy = "Check LOGS_INGESTION_ENDPOINT, the network, proxy and VPN."
-            return CommandError(f"Nothing was sent: {endpoint} {what}.", remedy)
+            why, remedy = f"{endpoint} {what}", "Check LOGS_INGESTION_ENDPOINT, the network, proxy and VPN."
         case 404:
-            rule_id = places.required("LOGS_INGESTION_RULE_ID")
-            return CommandError(
-                f"Nothing was sent: there is no data collection rule {rule_id} at {endpoint}.",
-                "LOGS_INGESTION_ENDPOINT and LOGS_INGESTION_RULE_ID are outputs of the deployment.",
-            )
+            why = f"there is no data collection rule with the immutable id {rule_id} at {endpoint}"
+            remedy = "LOGS_INGESTION_ENDPOINT and LOGS_INGESTION_RULE_ID are outputs of the deployment."
         case _:
-            return CommandError(f"Nothing was sent: {described(error, right=PUBLISHER)}.", "Try again in a minute.")
+            why, remedy = described(error, right=PUBLISHER), "Try again in a minute."
+    return CommandError(f"Nothing was sent: {why}.", remedy, status=status, role=role)
 
 
-async def _not_allowed(places: Places, credential: AsyncTokenCredential, status: int) -> CommandError:
-    who = claims(await default_token(credential, scope(places)))
-    kind = "ServicePrincipal" if who.get("idtyp") == "app" else "User"
-    assignee = (
-        f"--assignee-object-id {who['oid']} --assignee-principal-type {kind}" if who.get("oid") else "--assignee YOU"
-    )
-    return CommandError(
-        f"Nothing was sent: you may not send rows to the data collection rule (HTTP {status}).",
-        "An Owner or User Access Administrator of the rule can assign the role, which can take 30 minutes to work:\n"
-        f'az role assignment create --role "{PUBLISHER}" {assignee} --scope {await _rule(places, credential)}',
-    )
+async def assignment(places: Places, credential: AsyncTokenCredential) -> str:
+    """Return the command that assigns to the reader the role that sending takes."""
+    who = await account(credential, scope(places))
+    assignee = f"--assignee-object-id {who.object_id} --assignee-principal-type {who.kind}"
+    rule_id = await _rule(places, credential)
+    return f'az role assignment create --role "{PUBLISHER}" {assignee} --scope {rule_id}'
 
 
 async def _rule(places: Places, credential: AsyncTokenCredential) -> str:

@@ -65,7 +65,7 @@ def signed_out(error: AzureError) -> CommandError:
 
 
 def _silent(error: AzureError, endpoint: str, source: str) -> CommandError:
-    said = _first_line(str(error))
+    said = first_line(str(error))
     if isinstance(error, ServiceRequestError):
         return CommandError(
             f"{_account(endpoint)} cannot be reached ({said}).",
@@ -79,10 +79,11 @@ def _attempts(error: AzureError) -> str:
     text = str(error)
     tried = dict(re.findall(r"^\s*(\w+Credential): (.+)$", text, re.MULTILINE))
     attempt = tried.get("AzureCliCredential") or next(reversed(tried.values()), text)
-    return _first_line(attempt)
+    return first_line(attempt)
 
 
-def _first_line(text: str) -> str:
+def first_line(text: str) -> str:
+    """Return the first line of an error's text, bounded, without its full stop."""
     lines = text.strip().splitlines()
     return bounded(lines[0].strip().rstrip("."), _LONGEST) if lines else "no message"
 

@@ -47,7 +47,7 @@ def runs(
         case "json":
             session.write(export.json_text({"runs": [export.run_object(row) for row in rows]}))
         case "csv":
-            session.write(export.csv_text(export.RUN_COLUMNS, export.run_lines(rows)))
+            session.write(export.runs_csv(rows))
         case _:
             view.print_runs(session.out, rows)
             outcomes = Counter(row.outcome for row in rows)

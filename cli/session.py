@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rich.console import Console
 from rich.text import Text
@@ -28,9 +28,20 @@ if TYPE_CHECKING:
 _SOON: Final = 2.0
 """Seconds after which a log shows that something takes a while; a terminal shows it at once."""
 
+GRAPH_CLIENT_ID: Final = "14d82eec-204b-4c2f-b7e8-296a70dab67e"
+"""Microsoft's Graph command line tools, a public client that every tenant knows."""
+
 _NARROWEST: Final = 60
 _PIPED: Final = 120
 """Columns of output to a file or another program, unless `COLUMNS` sets another number."""
+
+
+class GraphSignIn(NamedTuple):
+    """How a person signs in to Graph."""
+
+    how: str = "browser"
+    """`browser`, `device-code`, or `default` for the sign-in of the other commands."""
+    client_id: str = GRAPH_CLIENT_ID
 
 
 class Session:
@@ -58,6 +69,7 @@ class Session:
         self._environment = environment
         self.quiet = quiet
         self.debug = debug
+        self.graph_sign_in = GraphSignIn()
         self.now = datetime.now(UTC)
         """When the command began; its output is as of then."""
 

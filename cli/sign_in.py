@@ -10,8 +10,7 @@ import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from azure.core.credentials import AccessToken
@@ -27,14 +26,11 @@ from azure.identity import (
 
 from cli import CommandError
 from cli.places import Places
-from cli.refusals import signed_out
-from cli.session import Session
+from cli.refusals import first_line, signed_out
+from cli.session import GraphSignIn, Session
 from shared.graph.connectors import ROLE
 from shared.http.answers import ACCEPTED, OTHER_BYTES, AnswerTooLongError, Body
 from shared.text import bounded
-
-CLIENT_ID: Final = "14d82eec-204b-4c2f-b7e8-296a70dab67e"
-"""Microsoft's Graph command line tools, a public client that every tenant knows."""
 
 _PERMISSIONS: Final = frozenset({ROLE, ROLE.replace(".Read.", ".ReadWrite.")})
 _AUTHORITIES: Final = {
@@ -42,6 +38,10 @@ _AUTHORITIES: Final = {
     "AzureUSGovernment": AzureAuthorityHosts.AZURE_GOVERNMENT,
     "AzureChinaCloud": AzureAuthorityHosts.AZURE_CHINA,
 }
+_CONSENT: Final = (
+    f"An administrator of the tenant has to consent once to {ROLE} for this client, or for another that --client-id "
+    "names."
+)
 _BROWSER_SECONDS: Final = 300
 _PIECE: Final = 64 * 1024
 
@@ -50,30 +50,24 @@ _NOT_CONSENTED: Final = ("AADSTS65001", "AADSTS65004", "AADSTS90094")
 https://learn.microsoft.com/entra/identity-platform/reference-error-codes"""
 
 
-class How(StrEnum):
-    """How somebody signs in to Graph."""
+class Account(NamedTuple):
+    """Who is signed in, as a token names it."""
 
-    BROWSER = "browser"
-    DEVICE_CODE = "device-code"
-    DEFAULT = "default"
-    """With the sign-in of the other commands."""
+    is_person: bool
+    name: str
+    tenant_id: str
+    object_id: str
 
-
-class GraphSignIn(NamedTuple):
-    """The options of the command line."""
-
-    how: How = How.BROWSER
-    client_id: str = CLIENT_ID
-
-
-class _Credential(Protocol):
-    def get_token(self, *scopes: str, claims: str | None = None) -> AccessToken: ...
+    @property
+    def kind(self) -> str:
+        """Its type, as `az role assignment create` names it."""
+        return "User" if self.is_person else "ServicePrincipal"
 
 
 class _Person(AsyncTokenCredential):
     """A person's sign-in, which the SDK offers only without async; it requests one permission, whoever calls."""
 
-    def __init__(self, credential: _Credential, scope: str) -> None:
+    def __init__(self, credential: DeviceCodeCredential | InteractiveBrowserCredential, scope: str) -> None:
         self._credential = credential
         self._scope = scope
 
@@ -88,15 +82,15 @@ class _Person(AsyncTokenCredential):
         return await asyncio.to_thread(self._credential.get_token, self._scope, claims=claims)
 
     async def close(self) -> None:
-        """Do nothing: nothing stays open."""
+        await asyncio.to_thread(self._credential.close)
 
     async def __aexit__(self, *_: object) -> None:
-        """Do nothing: nothing stays open."""
+        await self.close()
 
 
 @asynccontextmanager
 async def graph_credential(
-    session: Session, sign_in: GraphSignIn, default: AsyncTokenCredential, audience: str
+    session: Session, default: AsyncTokenCredential, audience: str
 ) -> AsyncIterator[AsyncTokenCredential]:
     """Sign in to read what the monitor reads; the person is asked at once.
 
@@ -104,33 +98,41 @@ async def graph_credential(
         CommandError: if nobody signs in, or the sign-in lacks the permission.
 
     """
-    if sign_in.how is How.DEFAULT:
-        token = await default_token(default, f"{audience}/.default")
-        _same_tenant(session.places, token)
-        if not _PERMISSIONS & permissions(token):
-            raise CommandError(
-                f"The default sign-in has no permission {ROLE} for Graph; the Azure CLI's never has.",
-                "Leave out --credential default and sign in with a browser, or with --device-code.",
-            )
+    if session.graph_sign_in.how == "default":
+        _verify(
+            session,
+            await default_token(default, f"{audience}/.default"),
+            f"The default sign-in has no permission {ROLE} for Graph; the Azure CLI's never has.",
+            "Leave out --credential default and sign in with a browser, or with --device-code.",
+        )
         yield default
         return
-    credential = _made(session, sign_in)
-    try:
-        scope = f"{audience}/{ROLE}"
+    async with _Person(_made(session), f"{audience}/{ROLE}") as person:
         try:
-            token = await asyncio.to_thread(credential.get_token, scope)
+            token = await person.get_token()
         except AzureError as error:
-            raise _not_signed_in(error, sign_in) from error
-        _same_tenant(session.places, token)
-        if not _PERMISSIONS & permissions(token):
-            raise CommandError(
-                f"This sign-in has no permission {ROLE} for Graph.",
-                "An administrator of the tenant has to consent to it once, for this client or for another that "
-                "--client-id names.",
-            )
-        yield _Person(credential, scope)
-    finally:
-        await asyncio.to_thread(credential.close)
+            raise _not_signed_in(error, session.graph_sign_in) from error
+        _verify(session, token, f"This sign-in has no permission {ROLE} for Graph.", _CONSENT)
+        yield person
+
+
+def _verify(session: Session, token: AccessToken, lacking: str, remedy: str) -> None:
+    """Verify that the token is of the monitor's tenant, beside whose memory others' tokens would look removed.
+
+    Raises:
+        CommandError: if it is not, or lacks the permission: the sentence `lacking` with its `remedy`.
+
+    """
+    wanted, found = session.places.value("TENANT_ID"), claims(token)
+    actual = str(found.get("tid") or "")
+    if wanted and actual and actual.casefold() != wanted.casefold():
+        raise CommandError(
+            f"This sign-in is of the tenant {bounded(actual, 100)}, and the monitor's is {bounded(wanted, 100)}.",
+            "Sign in to the monitor's tenant: `az login --tenant TENANT_ID`, or with --device-code.",
+        )
+    roles: Iterable[object] = found.get("roles") or ()  # a person's permissions are delegated, an application's roles
+    if not _PERMISSIONS & {*map(str, roles), *str(found.get("scp") or "").split()}:
+        raise CommandError(lacking, remedy)
 
 
 async def default_token(credential: AsyncTokenCredential, scope: str) -> AccessToken:
@@ -156,38 +158,30 @@ def claims(token: AccessToken) -> dict[str, Any]:
     return payload_claims if isinstance(payload_claims, dict) else {}
 
 
-def permissions(token: AccessToken) -> frozenset[str]:
-    """Return the permissions in a token: a person's are delegated, an application's are roles."""
-    of = claims(token)
-    roles: Iterable[object] = of.get("roles") or ()
-    return frozenset([*map(str, roles), *str(of.get("scp") or "").split()])
-
-
-def _same_tenant(places: Places, token: AccessToken) -> None:
-    """Refuse another tenant's sign-in: beside the monitor's memory, every known token would look removed.
+async def account(credential: AsyncTokenCredential, scope: str) -> Account:
+    """Return who is signed in with the sign-in of the other commands.
 
     Raises:
-        CommandError: if the token is of another tenant than the monitor's.
+        CommandError: if nobody is.
 
     """
-    wanted, actual = places.value("TENANT_ID"), str(claims(token).get("tid") or "")
-    if wanted and actual and actual.casefold() != wanted.casefold():
-        raise CommandError(
-            f"This sign-in is of the tenant {bounded(actual, 100)}, and the monitor's is {bounded(wanted, 100)}.",
-            "Sign in to the monitor's tenant: `az login --tenant TENANT_ID`, or with --device-code.",
-        )
+    found = claims(await default_token(credential, scope))
+    name = found.get("upn") or found.get("unique_name") or found.get("appid") or "an account without a name"
+    texts = (bounded(str(text or "unknown"), 100) for text in (name, found.get("tid"), found.get("oid")))
+    return Account(found.get("idtyp") != "app", *texts)
 
 
-def _made(session: Session, sign_in: GraphSignIn) -> DeviceCodeCredential | InteractiveBrowserCredential:
+def _made(session: Session) -> DeviceCodeCredential | InteractiveBrowserCredential:
     transport = RequestsTransport()
     transport.open()
     transport.session.headers.update(ACCEPTED)
     transport.session.hooks["response"].append(_read)
-    options = {"client_id": sign_in.client_id, "transport": transport, **_authority(session.places)}
+    how, client_id = session.graph_sign_in
+    options = {"client_id": client_id, "transport": transport, **_authority(session.places)}
     if tenant := session.places.value("TENANT_ID"):
         options["tenant_id"] = tenant
     try:
-        if sign_in.how is How.DEVICE_CODE:
+        if how == "device-code":
 
             def prompt(address: str, code: str, _expires: datetime) -> None:
                 # With --quiet, too: without the code nobody can sign in.
@@ -228,20 +222,18 @@ def _authority(places: Places) -> dict[str, Any]:
 
 
 def _not_signed_in(error: AzureError, sign_in: GraphSignIn) -> CommandError:
-    text = (str(error).splitlines() or ["no message"])[0].removeprefix("Authentication failed: ")
-    said = bounded(text, 300).rstrip(".")
+    text = first_line(str(error).removeprefix("Authentication failed: "))
     if "authority configuration" in text:  # MSAL's, which goes on with examples of authorities
-        where = bounded(text.partition(". ")[0], 300).rstrip(".")
+        where = text.partition(". ")[0]
         return CommandError(
             f"Nobody can sign in there ({where}).", "Check TENANT_ID, and AZURE_AUTHORITY_HOST if it is set."
         )
-    if isinstance(error, CredentialUnavailableError) and sign_in.how is How.BROWSER:
+    if isinstance(error, CredentialUnavailableError) and sign_in.how == "browser":
         remedy = "Sign in with --device-code instead."
     elif any(code in text for code in _NOT_CONSENTED):
-        remedy = f"An administrator of the tenant has to consent once to {ROLE} for this client, or for another that "
-        remedy += "--client-id names."
+        remedy = _CONSENT
     elif isinstance(error.__cause__, ServiceRequestError) or not isinstance(error, ClientAuthenticationError):
         remedy = "Check the network, proxy and VPN."
     else:
         remedy = "Try again, or sign in with --device-code from another machine's browser."
-    return CommandError(f"Nobody signed in to Graph ({said}).", remedy)
+    return CommandError(f"Nobody signed in to Graph ({text}).", remedy)

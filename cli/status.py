@@ -71,7 +71,7 @@ def status(
         case "json":
             session.write(export.json_text(export.status_document(judged, session.guidance)))
         case "csv":
-            session.write(export.csv_text(export.STATUS_COLUMNS, export.status_lines(judged.rows, session.guidance)))
+            session.write(export.status_csv(judged.rows, session.guidance))
         case "ics":
             messages = _write_calendar(session, judged)
         case _:

@@ -1,84 +1,114 @@
-"""Gathers the facts that `doctor` judges by: each is a value, or the reason why it is not known."""
+"""Gathers the facts that `doctor` judges by, each read once; writes only where asked to."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from asyncio import CancelledError, create_task
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final
+from uuid import uuid4
 
+import httpx
 from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError
 
-from cli import CommandError
-from cli.arm import Arm, ArmError, CollectionRule, Identity, open_arm
-from cli.doctor import directory, reads
-from cli.doctor.directory import Directory
+from cli import CommandError, publishing
+from cli.arm import Arm, CollectionRule, open_arm
+from cli.doctor.directory import Directory, read_directory
 from cli.doctor.lines import NotTriedError
-from cli.doctor.reads import Account
-from cli.places import Places
-from cli.records import default_credential, open_records
+from cli.records import Records, default_credential, open_records
+from cli.refusals import tables_refused
 from cli.session import Session
+from cli.sign_in import Account, account
+from shared.clouds import CLOUDS
 from shared.graph.connectors import EVENTS_ROLE, ROLE
-from shared.storage.rows import RunRow
+from shared.http import azure_errors
+from shared.model.tokens import Outcome, Run
+from shared.publishing.rows import RUNS, RunSource
+from shared.storage.device_rows import DEVICE_INSPECTION
+from shared.storage.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS, RunRow
 
-_ARM: Final = "Azure Resource Manager"
-_SECONDS: Final = 90
-"""For one read, attempts included."""
+TABLES: Final = (TOKEN_STATUS.name, TOKEN_HISTORY.name, CHECK_RUN.name, DEVICE_INSPECTION.name)
+SECONDS: Final = 180
+"""For all reads."""
 
+_NEED_SIGN_IN: Final = ("TABLES_ENDPOINT", "FUNCTION_APP_ID", "IDENTITY_CLIENT_ID", "IDENTITY_PRINCIPAL_ID")
 _PUBLISHER_ID: Final = "3913510d-42f4-4e42-8a64-420c390055eb"
 """Of the role Monitoring Metrics Publisher. https://learn.microsoft.com/azure/role-based-access-control/built-in-roles"""
-
-type Fact[T] = T | CommandError
-
-NOBODY: Final = NotTriedError("nobody is signed in")
-
-
-class App(NamedTuple):
-    """What Azure Resource Manager knows of the app and its resource group."""
-
-    state: Fact[str] = NOBODY
-    settings: Fact[Mapping[str, str]] = NOBODY
-    functions: Fact[Mapping[str, bool]] = NOBODY
-    identities: Fact[Sequence[Identity]] = NOBODY
-    alert_rules: Fact[Mapping[str, bool]] = NOBODY
-    collection_rules: Fact[Sequence[CollectionRule]] = NOBODY
+_WRITER: Final = "Storage Table Data Contributor"
+_PROOF: Final = {"PartitionKey": "doctor", "RowKey": "write-test", "TokenName": "Written by doctor; delete it."}
+"""The row that proves that a table can be written to. The app skips it, and the next attempt replaces it."""
+_CONNECTOR: Final = "doctor"
+"""Of the row that proves that the data collection rule takes rows; no alert rule and no workbook query reads it."""
+_RUNS_SINCE: Final = timedelta(hours=49)
 
 
-_NO_APP: Final = App()
+def known[T](fact: Callable[[], T]) -> T | None:
+    """Return what `fact` returns, or None where the fact is not known."""
+    try:
+        return fact()
+    except (CommandError, CancelledError):
+        return None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Facts:
-    """All facts. Until somebody is signed in, most are not known."""
+    """All facts. A task is the reading of one; its result raises CommandError where the fact is not known.
 
-    places: Places
-    now: datetime
-    account: Fact[Account]
-    skew: Fact[timedelta]
-    """How far the tables' clock is ahead of this machine's."""
-    app: App = _NO_APP
-    directory: Fact[Directory] = NOBODY
-    publisher: Fact[bool] = NOBODY
-    """Whether the app's identity has the role on the data collection rule that publishing needs."""
-    tables: Mapping[str, Fact[str]] = field(default_factory=lambda: dict.fromkeys(reads.TABLES, NOBODY))
-    """By table, what the operator can do with it."""
-    runs: Fact[Sequence[RunRow]] = NOBODY
-    """The app's checks, newest first."""
-    ingestion: Fact[str] = NOBODY
-    """The row that was sent."""
+    A read that takes too long is cancelled.
+    """
+
+    def __init__(self, session: Session, stack: AsyncExitStack, sign_in: AsyncTokenCredential, *, write: bool) -> None:
+        """Start to read everything; what a read opens is closed by `stack`. With `write`, also try to write."""
+        self.places = session.places
+        self.now = session.now
+        self._stack = stack
+        self._sign_in = sign_in
+        self._write = write
+        self.account = create_task(self._read_account())
+        self.skew = create_task(self._read_skew())
+        """How far the tables' clock is ahead of this machine's."""
+        self._arm = create_task(self._open_arm())
+        self.state = create_task(self._of_app(Arm.state))
+        self.settings = create_task(self._of_app(Arm.settings))
+        self.functions = create_task(self._of_app(Arm.functions))
+        self.identities = create_task(self._of_app(Arm.identities))
+        self.alert_rules = create_task(self._of_app(Arm.rules))
+        self.collection_rules = create_task(self._of_app(Arm.collection_rules))
+        self.directory = create_task(self._read_directory())
+        self.publisher = create_task(self._read_publisher())
+        """Whether the app's identity has the role on the data collection rule that publishing needs."""
+        self._records = create_task(self._open_records())
+        self.tables = {name: create_task(self._try_table(name)) for name in TABLES}
+        """By table, what the operator can do with it."""
+        self.runs = create_task(self._read_runs())
+        """The app's checks, newest first: those of two days, or else the newest ones."""
+        self.ingestion = create_task(self._send_row())
+        """What became of the row that was sent."""
+
+    async def finish(self) -> None:
+        """Wait until every fact is read, or there is no time left."""
+        tasks = [one for one in (*vars(self).values(), *self.tables.values()) if isinstance(one, asyncio.Task)]
+        try:
+            await asyncio.wait(tasks, timeout=SECONDS)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
-    def settings(self) -> Mapping[str, str]:
+    def app_settings(self) -> Mapping[str, str]:
         """The app's settings; empty where they are not known."""
-        return known(self.app.settings) or {}
+        return known(self.settings.result) or {}
 
     def setting(self, name: str) -> str | None:
         """Return the app's setting, or else what this machine knows by that name."""
-        return self.settings.get(name) or self.places.value(name)
+        return self.app_settings.get(name) or self.places.value(name)
 
     @property
     def client_id(self) -> str | None:
         """What the app signs in as."""
-        return self.settings.get("AZURE_CLIENT_ID") or self.places.value("IDENTITY_CLIENT_ID")
+        return self.app_settings.get("AZURE_CLIENT_ID") or self.places.value("IDENTITY_CLIENT_ID")
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -89,122 +119,141 @@ class Facts:
     @property
     def principal_id(self) -> str | None:
         """The object id of the app's identity."""
-        found = known(self.directory)
+        found = known(self.directory.result)
         return found.identity.id if found and found.identity else self.places.value("IDENTITY_PRINCIPAL_ID")
 
-    @property
-    def checks(self) -> Fact[Sequence[RunRow]]:
-        """The same, where there are any."""
-        return self.runs or NotTriedError("the app has not run")
+    def checks(self) -> Sequence[RunRow]:
+        """Return the app's checks, at least one; raise NotTriedError where there is none."""
+        if runs := self.runs.result():
+            return runs
+        raise NotTriedError("the app has not run")
 
-    @property
-    def newest(self) -> Fact[RunRow]:
-        """The app's newest check."""
-        return self.checks if isinstance(self.checks, CommandError) else self.checks[0]
-
-    @property
-    def rule_id(self) -> Fact[str]:
-        """The immutable id of the data collection rule that rows are sent to."""
-        return self.setting("LOGS_INGESTION_RULE_ID") or NotTriedError("LOGS_INGESTION_RULE_ID is not known")
+    def newest(self) -> RunRow:
+        """Return the app's newest check."""
+        return self.checks()[0]
 
     @property
     def collection_rule(self) -> CollectionRule | None:
         """The rule that the app should send to: the deployment's, or else the only one that takes rows directly."""
-        rules = known(self.app.collection_rules) or ()
+        rules = known(self.collection_rules.result) or ()
         ids = {self.places.value("LOGS_INGESTION_RULE_ID"), self.setting("LOGS_INGESTION_RULE_ID")}
         meant = [rule for rule in rules if rule.immutable_id in ids]
         direct = [rule for rule in rules if rule.endpoint]
         return next(iter(meant or (direct if len(direct) == 1 else ())), None)
 
+    async def _read_account(self) -> Account:
+        if not any(self.places.get(name) for name in _NEED_SIGN_IN):
+            raise NotTriedError("nothing is known to sign in to")
+        cloud = CLOUDS[self.places.checked("AZURE_CLOUD", "AzureCloud")]
+        return await account(self._sign_in, f"{cloud.tables}/.default")
 
-def known[T](fact: Fact[T]) -> T | None:
-    """Return the value of a fact, if it is known."""
-    return None if isinstance(fact, CommandError) else fact
+    async def _signed_in(self, *needed: str) -> AsyncTokenCredential:
+        """Return the sign-in, for a read that also needs these places."""
+        await asyncio.wait([self.account])
+        if known(self.account.result) is None:
+            raise NotTriedError("nobody is signed in")
+        for name in needed:
+            if self.places.get(name) is None:
+                raise NotTriedError(f"{name} is not known")
+        return self._sign_in
+
+    async def _read_skew(self) -> timedelta:
+        try:
+            endpoint = self.places.required("TABLES_ENDPOINT")
+            async with httpx.AsyncClient(timeout=15) as client:
+                asked = datetime.now(UTC)
+                answer = await client.get(endpoint)
+                answered = datetime.now(UTC)
+            date = parsedate_to_datetime(answer.headers["Date"]).astimezone(UTC)  # a refusal has one, too
+        except CommandError:
+            raise NotTriedError("TABLES_ENDPOINT is not known, or cannot be used") from None
+        except (httpx.HTTPError, KeyError, ValueError):
+            raise NotTriedError("the tables, whose clock this one is compared with, did not answer") from None
+        return date - (asked + (answered - asked) / 2)
+
+    async def _open_arm(self) -> Arm:
+        credential = await self._signed_in("FUNCTION_APP_ID")
+        return await self._stack.enter_async_context(open_arm(self.places, credential))
+
+    async def _of_app[T](self, read: Callable[[Arm], Awaitable[T]]) -> T:
+        return await read(await self._arm)
+
+    async def _read_directory(self) -> Directory:
+        credential = await self._signed_in()
+        await asyncio.wait([self.settings])
+        return await read_directory(self.places, credential, self.client_id, self.roles)
+
+    async def _read_publisher(self) -> bool:
+        arm = await self._arm
+        await asyncio.wait([self.collection_rules, self.directory])
+        if self.principal_id is None:
+            raise NotTriedError("IDENTITY_PRINCIPAL_ID is not known")
+        if self.collection_rule is None:
+            raise NotTriedError("the data collection rule is not known")
+        return _PUBLISHER_ID in await arm.roles_on(self.collection_rule.id, self.principal_id)
+
+    async def _open_records(self) -> Records:
+        await self._signed_in("TABLES_ENDPOINT")
+        return await self._stack.enter_async_context(open_records(self.places))
+
+    async def _try_table(self, name: str) -> str:
+        """Read a row of a table, and, with `write`, write one and delete it; return what succeeded."""
+        client, place = (await self._records).tables.get_table_client(name), self.places.get("TABLES_ENDPOINT")
+        assert place is not None  # noqa: S101 # the records were opened with it
+        try:
+            async for _ in client.list_entities(results_per_page=1, select=["PartitionKey"]):
+                break
+        except AzureError as error:
+            raise tables_refused(error, name, place.value, place.source) from error
+        if not self._write:
+            return "You can read it."
+        try:
+            await client.upsert_entity(_PROOF)
+            await client.delete_entity(_PROOF["PartitionKey"], _PROOF["RowKey"])
+        except AzureError as error:
+            why = azure_errors.answer_of(error) or azure_errors.described(error, right=_WRITER)
+            raise CommandError(
+                f"You can read it, and not write to it ({why}). The app's own right can differ.",
+                f"--write needs the role {_WRITER}; nothing else here does.",
+                role=_WRITER if azure_errors.status_of(error) == 403 else "",
+            ) from error
+        return "You can read it; a row was written and removed."
+
+    async def _read_runs(self) -> Sequence[RunRow]:
+        try:
+            records = await self._records
+            return await records.runs(since=self.now - _RUNS_SINCE) or await records.runs(limit=5)
+        except CommandError:
+            await self._signed_in()
+            raise NotTriedError("the table CheckRun cannot be read") from None  # its own line gives the reason
+
+    async def _send_row(self) -> str:
+        """Send a row that no alert rule counts to the data collection rule."""
+        credential = await self._signed_in()
+        if not self._write:
+            raise NotTriedError("it would send a row: --write tries it")
+        await self._signed_in("LOGS_INGESTION_ENDPOINT", "LOGS_INGESTION_RULE_ID")
+        run = Run(
+            id=str(uuid4()),
+            started_on=self.now,
+            duration_ms=0,
+            outcome=Outcome.SUCCEEDED,
+            connectors={},
+            counts={},
+            rows=0,
+        )
+        tenant, deployment = (self.places.value(name) or "unknown" for name in ("TENANT_ID", "DEPLOYMENT"))
+        row = RUNS.row(RunSource(run, _CONNECTOR, "skipped", None, {}, tenant, deployment))
+        await publishing.send(self.places, credential, RUNS.name, row)
+        return (
+            f"The rule took a row ({RUNS.name}, Connector {_CONNECTOR}), which no alert rule counts. It was sent with "
+            "your sign-in, and not the app's."
+        )
 
 
 async def gather(session: Session, *, write: bool) -> Facts:
     """Read everything, side by side where one read does not need another; with `write`, try writing as well."""
-    places = session.places
-    async with default_credential() as credential:
-        account, skew = await asyncio.gather(
-            _read("The sign-in", reads.account(places, credential)), _read("The tables", reads.skew(places))
-        )
-        facts = Facts(places=places, now=session.now, account=account, skew=skew)
-        if isinstance(account, CommandError):
-            return facts
-        azure, (tables, runs), ingestion = await asyncio.gather(
-            _azure(facts, credential),
-            _tables(session, write=write),
-            _read("Logs Ingestion", reads.send(places, credential, session.now, write=write)),
-        )
-        return replace(azure, tables=tables, runs=runs, ingestion=ingestion)
-
-
-async def _read[T](who: str, reading: Awaitable[T]) -> Fact[T]:
-    """Return what a read brings, or why it brought nothing; what the operator may not read in Azure is not tried."""
-    try:
-        async with asyncio.timeout(_SECONDS):
-            return await reading
-    except TimeoutError:
-        return CommandError(f"{who} did not answer within {_SECONDS} seconds.", "Check the network, proxy and VPN.")
-    except ArmError as problem:
-        return NotTriedError(problem.sentence) if problem.status == 403 else problem
-    except CommandError as problem:
-        return problem
-
-
-async def _azure(facts: Facts, credential: AsyncTokenCredential) -> Facts:
-    """Add the app, the identity that it signs in as, and that one's rights."""
-    try:
-        reads.need(facts.places, "FUNCTION_APP_ID")
-        async with open_arm(facts.places, credential) as arm:
-            facts = await _directory(replace(facts, app=await _app(arm)), credential)
-            return replace(facts, publisher=await _read(_ARM, _publisher(arm, facts)))
-    except CommandError as problem:
-        app = App(*[problem] * len(App._fields))
-        return await _directory(replace(facts, app=app, publisher=problem), credential)
-
-
-async def _app(arm: Arm) -> App:
-    app = App(
-        *await asyncio.gather(
-            _read(_ARM, arm.state()),
-            _read(_ARM, arm.settings()),
-            _read(_ARM, arm.functions()),
-            _read(_ARM, arm.identities()),
-            _read(_ARM, arm.rules()),
-            _read(_ARM, arm.collection_rules()),
-        )
-    )
-    if isinstance(app.state, CommandError) and app.state.status == 404:
-        gone = NotTriedError("the app is not there")
-        return app._replace(settings=gone, functions=gone)
-    return app
-
-
-async def _directory(facts: Facts, credential: AsyncTokenCredential) -> Facts:
-    principal_id = facts.places.value("IDENTITY_PRINCIPAL_ID")
-    reading = directory.read(facts.places, credential, facts.client_id, principal_id, facts.roles)
-    return replace(facts, directory=await _read("The directory", reading))
-
-
-async def _publisher(arm: Arm, facts: Facts) -> bool:
-    if facts.principal_id is None:
-        raise NotTriedError("IDENTITY_PRINCIPAL_ID is not known")
-    if facts.collection_rule is None:
-        raise NotTriedError("the data collection rule is not known")
-    return _PUBLISHER_ID in await arm.roles_on(facts.collection_rule.id, facts.principal_id)
-
-
-async def _tables(session: Session, *, write: bool) -> tuple[Mapping[str, Fact[str]], Fact[Sequence[RunRow]]]:
-    """Read and, with `write`, write the tables; the app's checks."""
-    try:
-        reads.need(session.places, "TABLES_ENDPOINT")
-        async with open_records(session.places) as records:
-            trying = [_read(name, reads.table(records, session.places, name, write=write)) for name in reads.TABLES]
-            found, runs = await asyncio.gather(
-                asyncio.gather(*trying), _read("CheckRun", reads.runs(records, session.now))
-            )
-            return dict(zip(reads.TABLES, found, strict=True)), runs
-    except CommandError as problem:
-        return dict.fromkeys(reads.TABLES, problem), NotTriedError("the table CheckRun cannot be read")
+    async with default_credential() as sign_in, AsyncExitStack() as stack:
+        facts = Facts(session, stack, sign_in, write=write)
+        await facts.finish()
+        return facts

@@ -5,11 +5,10 @@ from typing import Final
 
 from cli import CommandError
 from cli.doctor import commands
-from cli.doctor.app import is_usable
 from cli.doctor.facts import Facts
-from cli.doctor.lines import Line, NotTriedError, failed, passed, unknown
-from cli.doctor.reads import Account
-from cli.places import Places, Source, option
+from cli.doctor.lines import Line, NotTriedError, failed, passed
+from cli.places import option
+from shared.settings import BY_NAME
 from shared.text import bounded
 from shared.words import CLOCK_SKEW, count, listed, span
 
@@ -18,39 +17,45 @@ _OF_BOTH: Final = ("TABLES_ENDPOINT", "LOGS_INGESTION_ENDPOINT", "LOGS_INGESTION
 _NEEDED: Final = (*_OF_BOTH, "FUNCTION_APP_ID", "IDENTITY_PRINCIPAL_ID")
 
 
-def places(facts: Facts, here: Places) -> Line:
+def places(facts: Facts) -> Line:
     """Check that the places are known, can be used, and are the app's."""
+    here, refresh = facts.places, commands.refresh(facts)
     try:
         for name in _NEEDED:
             here.checked(name, "")
     except CommandError as problem:
-        return unknown(problem, commands.refresh(facts))
+        return failed(problem.sentence, problem.remedy, refresh)
     for name in _OF_BOTH:
-        place, meant = here.get(name), facts.settings.get(name)
+        place, meant = here.get(name), facts.app_settings.get(name)
         if place and meant and not _same(place.value, meant) and is_usable(name, meant):
             return failed(
                 f"{place.source[0].upper()}{place.source[1:]} says {name} is {bounded(place.value, 100)!r}, and the "
                 f"app is set to {bounded(meant, 100)!r}.",
                 "Use the app's deployment here, too: have azd record its outputs, or correct the value.",
-                commands.refresh(facts),
+                refresh,
             )
-    missing = [name for name in _NEEDED if here.get(name) is None]
-    if missing:
-        are, each = ("is", "it") if len(missing) == 1 else ("are", "each")
-        how = f"Set {each} with an option such as {option(missing[0])}, in a variable of its name, or through azd"
-        return unknown(NotTriedError(f"{listed(missing)} {are} not known here", f"{how} ({here.azd})."))
-    kinds = {place.kind for place in here}
-    sources = [f"azd's environment {here.azd_environment}"] if Source.AZD in kinds else []
-    sources += ["options and variables"] if kinds - {Source.AZD} else []
-    return passed(f"All {len(_NEEDED)} are known, from {listed(sources)}.")
+    if missing := [name for name in _NEEDED if here.get(name) is None]:
+        how = f"Set each with an option such as {option(missing[0])}, in a variable of its name, or through azd"
+        raise NotTriedError(f"not known here: {listed(missing)}", f"{how} ({here.azd}).")
+    return passed(f"All {len(_NEEDED)} are known here ({here.azd}).")
+
+
+def is_usable(name: str, value: str) -> bool:
+    """Return whether a setting is valid; one that is not may be a secret in the wrong place, and is not shown."""
+    try:
+        BY_NAME[name].parse(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _same(here: str, there: str) -> bool:
     return here.rstrip("/").casefold() == there.rstrip("/").casefold()
 
 
-def clock(_: Facts, skew: timedelta) -> Line:
+def clock(facts: Facts) -> Line:
     """Check that this machine's clock agrees with Azure's."""
+    skew = facts.skew.result()
     length = span(abs(skew)) if abs(skew) >= timedelta(minutes=1) else count(round(abs(skew.total_seconds())), "second")
     if abs(skew) <= CLOCK_SKEW:
         return passed(f"This machine's clock and Azure's are {length} apart.")
@@ -58,13 +63,13 @@ def clock(_: Facts, skew: timedelta) -> Line:
         f"This machine's clock is {length} {'behind' if skew > timedelta() else 'ahead of'} Azure's. From 5 minutes "
         "on, sign-ins fail, and ages are wrong.",
         "Set the clock.",
-        tuple(commands.SET_CLOCK.split()),
+        commands.SET_CLOCK,
     )
 
 
-def sign_in(facts: Facts, account: Account) -> Line:
+def sign_in(facts: Facts) -> Line:
     """Check that the operator is signed in to the monitor's tenant."""
-    tenant = facts.places.value("TENANT_ID") or facts.settings.get("TENANT_ID")
+    account, tenant = facts.account.result(), facts.places.value("TENANT_ID") or facts.app_settings.get("TENANT_ID")
     if not tenant or _same(tenant, account.tenant_id):
         return passed(f"{account.name}, tenant {account.tenant_id}.")
     return failed(

@@ -3,7 +3,7 @@
 import pytest
 
 from cli import CommandError
-from cli.places import KNOWN, Places
+from cli.places import ABOUT, Places
 from cli.session import Session
 from shared.settings import SETTINGS
 
@@ -46,51 +46,51 @@ def test_an_empty_value_is_an_absent_one(tmp_path):
     [({}, None, "1"), ({"AZURE_ENV_NAME": "two"}, None, "2"), ({"AZURE_ENV_NAME": "one"}, "two", "2")],
 )
 def test_the_environment_of_azd_is_the_named_one_or_its_default(tmp_path, environ, named, value):
-    folder = project(tmp_path, one='WORKSPACE_ID="1"', two='WORKSPACE_ID="2"')
-    assert Places.find({}, environ, folder, environment=named).value("WORKSPACE_ID") == value
+    folder = project(tmp_path, one='RESOURCE_GROUP="1"', two='RESOURCE_GROUP="2"')
+    assert Places.find({}, environ, folder, environment=named).value("RESOURCE_GROUP") == value
 
 
 def test_azd_s_project_may_be_a_folder_above(tmp_path):
-    folder = project(tmp_path, one='WORKSPACE_ID="1"') / "a" / "b"
+    folder = project(tmp_path, one='RESOURCE_GROUP="1"') / "a" / "b"
     folder.mkdir(parents=True)
-    assert Places.find({}, {}, folder).value("WORKSPACE_ID") == "1"
+    assert Places.find({}, {}, folder).value("RESOURCE_GROUP") == "1"
 
 
 def test_a_folder_azure_that_is_not_azd_s_is_left_alone(tmp_path):
     """~/.azure belongs to the Azure CLI."""
-    project(tmp_path, one='WORKSPACE_ID="1"')
+    project(tmp_path, one='RESOURCE_GROUP="1"')
     (tmp_path / "azure.yaml").unlink()
     places = Places.find({}, {}, tmp_path)
-    assert places.value("WORKSPACE_ID") is None
+    assert places.value("RESOURCE_GROUP") is None
     assert "azure.yaml" in places.azd
 
 
 @pytest.mark.parametrize(
     ("line", "value"),
     [
-        ('WORKSPACE_ID="a b"', "a b"),
-        ("WORKSPACE_ID=plain", "plain"),
-        ("  export WORKSPACE_ID = 'single \\n' ", "single \\n"),
-        (r'WORKSPACE_ID="say \"hi\" \\ \$x\!\`\\\!"', r'say "hi" \ $x!`\!'),
-        ('WORKSPACE_ID="a=b#c"', "a=b#c"),
-        ('# WORKSPACE_ID="no"', None),
-        ("WORKSPACE_ID", None),
-        ('\ufeffWORKSPACE_ID="bom"', "bom"),
+        ('RESOURCE_GROUP="a b"', "a b"),
+        ("RESOURCE_GROUP=plain", "plain"),
+        ("  export RESOURCE_GROUP = 'single \\n' ", "single \\n"),
+        (r'RESOURCE_GROUP="say \"hi\" \\ \$x\!\`\\\!"', r'say "hi" \ $x!`\!'),
+        ('RESOURCE_GROUP="a=b#c"', "a=b#c"),
+        ('# RESOURCE_GROUP="no"', None),
+        ("RESOURCE_GROUP", None),
+        ('\ufeffRESOURCE_GROUP="bom"', "bom"),
     ],
 )
 def test_a_line_of_azd_s_file(tmp_path, line, value):
-    assert Places.find({}, {}, project(tmp_path, one=f"{line}\n= nonsense\n")).value("WORKSPACE_ID") == value
+    assert Places.find({}, {}, project(tmp_path, one=f"{line}\n= nonsense\n")).value("RESOURCE_GROUP") == value
 
 
 @pytest.mark.parametrize("name", ["three", "../one", "a/b"])
 def test_an_environment_that_is_not_there_is_said(tmp_path, name):
-    folder = project(tmp_path, one='WORKSPACE_ID="1"')
+    folder = project(tmp_path, one='RESOURCE_GROUP="1"')
     with pytest.raises(CommandError, match=r"There is no environment .* azd has no environment .*azd env list"):
         Places.find({}, {}, folder, environment=name)
 
 
 def test_files_of_azd_that_cannot_be_read_are_said(tmp_path):
-    folder = project(tmp_path, one='WORKSPACE_ID="1"')
+    folder = project(tmp_path, one='RESOURCE_GROUP="1"')
     (folder / ".azure" / "config.json").write_text("{", "utf-8")
     with pytest.raises(CommandError, match="What azd keeps of the project cannot be read"):
         Places.find({}, {}, folder)
@@ -112,7 +112,7 @@ def test_an_address_that_the_app_would_not_take_is_refused_with_its_source(tmp_p
 
 
 def test_every_place_that_the_app_requires_is_known_here():
-    assert {setting.name for setting in SETTINGS if setting.required} <= {known.name for known in KNOWN}
+    assert {setting.name for setting in SETTINGS if setting.required} <= ABOUT.keys()
 
 
 AZURE_HOSTS = {

@@ -215,7 +215,7 @@ def test_where_the_rule_s_id_cannot_be_looked_up_a_word_stands_in_its_place(oper
 
 def test_a_wrong_rule_id_is_told(operator):
     said = refused(operator, "--logs-ingestion-rule-id", "dcr-00000000000000000000000000000000")
-    assert "there is no data collection rule dcr-00000000000000000000000000000000 at" in said
+    assert "there is no data collection rule with the immutable id dcr-00000000000000000000000000000000 at" in said
 
 
 def test_an_address_that_nobody_answers_at_is_told(operator):
