@@ -60,7 +60,7 @@ class Account(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """Its type, as `az role assignment create` names it."""
+        """The account's type, in the words of a role assignment."""
         return "User" if self.is_person else "ServicePrincipal"
 
 
