@@ -11,7 +11,7 @@ from shared.clients import open_clients
 from shared.guidance.guidance import Guidance
 from shared.http.quiet import quiet
 from shared.inspection import inspect
-from shared.model.tokens import Outcome
+from shared.model.runs import Outcome
 from shared.settings import Settings
 from shared.storage.store import Store
 

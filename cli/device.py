@@ -12,7 +12,8 @@ from cli import COULD_NOT_TELL, WELL, CommandError, export, view
 from cli.command import command
 from cli.progress import counting
 from cli.session import Session
-from shared.model.tokens import Connector, Failure, Token
+from shared.model.runs import Failure
+from shared.model.tokens import Connector, Token
 from shared.text import bounded
 from shared.words import ago, count, moment
 

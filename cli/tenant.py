@@ -22,7 +22,8 @@ from shared.guidance.guidance import Guidance
 from shared.inspection import AT_ONCE
 from shared.judging.judge import judge
 from shared.model.counts import Inspection
-from shared.model.tokens import Code, Connector, Key, Outcome, Reading, Run, Status
+from shared.model.runs import Outcome, Reading, Run
+from shared.model.tokens import Code, Connector, Key, Status
 from shared.settings import Settings
 from shared.storage.columns import Row
 from shared.storage.device_rows import DEVICE_INSPECTION, InspectionRow

@@ -12,7 +12,8 @@ from shared.clients import Clients
 from shared.graph import connectors
 from shared.guidance.guidance import Guidance
 from shared.judging.judge import Judgement, first_status, judge
-from shared.model.tokens import Connector, Failure, Health, Key, Outcome, Reading, Run, Status, Token
+from shared.model.runs import Failure, Outcome, Reading, Run
+from shared.model.tokens import Connector, Health, Key, Status, Token
 from shared.publishing.monitor import Monitor, PublishError
 from shared.settings import Settings
 from shared.storage.columns import Row

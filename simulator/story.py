@@ -10,7 +10,7 @@ from typing import NamedTuple
 from shared.check import check
 from shared.clients import open_clients
 from shared.inspection import inspect
-from shared.model.tokens import Run
+from shared.model.runs import Run
 from shared.settings import Settings
 from simulator import faults, rules
 from simulator.scenario import Scene, scenario

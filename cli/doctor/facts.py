@@ -24,7 +24,7 @@ from cli.sign_in import Account, account
 from shared.clouds import CLOUDS
 from shared.graph.connectors import EVENTS_ROLE, ROLE
 from shared.http import azure_errors
-from shared.model.tokens import Outcome, Run
+from shared.model.runs import Outcome, Run
 from shared.publishing.rows import RUNS, RunSource
 from shared.storage.device_rows import DEVICE_INSPECTION
 from shared.storage.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS, RunRow

@@ -26,7 +26,7 @@ from shared.graph.credential import GraphCredential
 from shared.graph.pages import REPORT, GraphError, Pages, encoded
 from shared.graph.refusals import explanation, refusal
 from shared.http.answers import AnswerTooLongError
-from shared.model.tokens import GraphToken
+from shared.model.runs import GraphToken
 from shared.text import bounded
 
 _ERROR: Final = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"error"\s*:', re.IGNORECASE)

@@ -16,7 +16,8 @@ import msgspec
 from shared.graph.client import Graph
 from shared.graph.pages import REPORT, GraphError
 from shared.graph.wire import Item
-from shared.model.tokens import PUSH_CERTIFICATE_ID, PUSH_CERTIFICATE_NAME, Connector, Failure, Reading, Token
+from shared.model.runs import Failure, Reading
+from shared.model.tokens import PUSH_CERTIFICATE_ID, PUSH_CERTIFICATE_NAME, Connector, Token
 from shared.text import bounded
 
 _log: Final = logging.getLogger(__name__)

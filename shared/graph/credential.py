@@ -20,7 +20,7 @@ from azure.core.credentials import AccessToken
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
 
-from shared.model.tokens import GraphToken
+from shared.model.runs import GraphToken
 from shared.text import bounded
 
 _log: Final = logging.getLogger(__name__)

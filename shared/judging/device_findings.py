@@ -1,13 +1,13 @@
 """Evaluates the findings about a token's devices, and whether their last complete inspection is too old.
 
-Pure, like `shared.judging.findings`, whose types it shares. The inspection counts and stores; the check judges.
+The inspection counts and stores; the check judges.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from shared.judging.findings import Check, Found, Subject
+from shared.judging.subject import Check, Found, Subject
 from shared.model.counts import Inspected, Inspection
 from shared.model.tokens import Code, Fact, Health, Status
 from shared.text import bounded

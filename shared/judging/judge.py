@@ -4,32 +4,23 @@ Pure: without I/O and a clock of its own, so the same values always give the sam
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
 from shared.guidance.guidance import Guidance
 from shared.judging.device_findings import DEVICE_FINDINGS, age, lateness, overdue
-from shared.judging.findings import FINDINGS, Found, Subject, another_apple_id, findings, newly_synced, stated
+from shared.judging.findings import FINDINGS, newly_synced
+from shared.judging.history import changed
 from shared.judging.steps import stepped, with_causes
+from shared.judging.subject import Found, Subject, findings, stated
 from shared.model.counts import Inspection
 from shared.model.dates import believable
-from shared.model.tokens import (
-    Change,
-    Code,
-    Connector,
-    FieldChange,
-    Finding,
-    FindingState,
-    Health,
-    Key,
-    Reading,
-    Status,
-    Token,
-)
+from shared.model.runs import Reading
+from shared.model.tokens import Code, Connector, Finding, Health, Key, Status, Token
 from shared.settings import Settings
-from shared.text import alike, labels, without_links
+from shared.text import labels, without_links
 
 REMOVED_AFTER: Final = timedelta(minutes=30)
 """The time between the first and the last complete reading that a removed token is missing from."""
@@ -112,7 +103,7 @@ def _observed(token: Token, before: Status | None, run: _Run, *, remembers: bool
     """Return the status of a token that Graph listed."""
     inspection = run.inspections.get(token.id) if run.inspections and token.connector is Connector.ADE else None
     subject = Subject(_settled(token, before, run.now), before, run.now, run.settings, inspection)
-    held = [*findings(subject), *_of_devices(subject, run)]
+    held = [*findings(subject, FINDINGS), *_of_devices(subject, run)]
     codes = {finding.code for finding in held}
     known = subject.before
     apple_id, topic, serial = subject.token.apple_id, subject.token.topic, subject.token.serial_number
@@ -206,18 +197,9 @@ def _concluded(
         health=health,
         health_since=min(before.health_since, run.now) if before and same else run.now,
     )
-    fields = _changes(before, status) if remembers else ()
-    if not fields:
-        return replace(status, change=None, changed_on=min(before.changed_on, run.now) if before else run.now)
-    change = Change(
-        changed_on=run.now,
-        run_id=run.id,
-        token_name=status.token.name,
-        old_health=_history_health(before) if before else None,
-        health=_history_health(status),
-        fields=fields,
-    )
-    return replace(status, change=change, changed_on=run.now)
+    change = changed(before, status) if remembers else None
+    changed_on = run.now if change or before is None else min(before.changed_on, run.now)
+    return replace(status, change=change, changed_on=changed_on)
 
 
 def _place(finding: Finding) -> tuple[int, bool, int]:
@@ -252,46 +234,6 @@ def _known_devices(subject: Subject, *, dropped: bool) -> int | None:
         return known
     recovered = subject.before is not None and subject.before.finding(Code.DEVICES_DROPPED) is not None
     return count if known is None or recovered or newly_synced(subject) else max(count, known)
-
-
-def _changes(before: Status | None, after: Status) -> tuple[FieldChange, ...]:
-    """Return the changes for the history; a token that cannot be read has not changed."""
-    old, new = _history_findings(before), _history_findings(after)
-    fields = [
-        FieldChange(field="finding", old=old.get(code), new=new.get(code))
-        for code in sorted({*old, *new})
-        if old.get(code) != new.get(code)
-    ]
-    if before is None:
-        return (FieldChange(field="first_seen", new=_iso(after.first_seen)), *fields)
-    if _history_health(before) is not _history_health(after):
-        fields.insert(0, FieldChange(field="health", old=str(_history_health(before)), new=str(_history_health(after))))
-    was, now = before.token, after.token
-    values = (
-        ("expiry", _iso(was.expires_on), _iso(now.expires_on), was.expires_on != now.expires_on),
-        ("apple_id", was.apple_id, now.apple_id, another_apple_id(was.apple_id, now.apple_id)),
-        ("topic", was.topic, now.topic, was.topic != now.topic),
-        ("name", was.name, now.name, alike(was.name) != alike(now.name)),
-    )
-    fields += [FieldChange(field=field, old=old, new=new) for field, old, new, differs in values if differs]
-    return tuple(fields)
-
-
-def _iso(instant: datetime | None) -> str | None:
-    return None if instant is None else instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _history_findings(status: Status | None) -> dict[str, FindingState]:
-    held = status.findings if status else ()
-    return {
-        finding.code: FindingState(code=finding.code, severity=finding.severity, tier=finding.tier)
-        for finding in held
-        if finding.code != Code.UNREAD
-    }
-
-
-def _history_health(status: Status) -> Health:
-    return Health.worst(finding.severity for finding in status.findings if finding.code != Code.UNREAD)
 
 
 def _labelled(statuses: list[Status]) -> list[Status]:

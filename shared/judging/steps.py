@@ -10,7 +10,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from shared.guidance.guidance import Guidance
-from shared.judging.findings import Subject, day, lasting, renewed
+from shared.judging.findings import day, lasting, renewed
+from shared.judging.subject import Subject
 from shared.model.tokens import Code, Connector, Finding, Health, Step
 
 BEGUN: Final = "begun"

@@ -82,19 +82,11 @@ type Key = tuple[Connector, str]
 """What identifies a token: an ID is unique within its connector."""
 
 
-class Outcome(StrEnum):
-    """The outcome of a run."""
-
-    SUCCEEDED = "succeeded"
-    DEGRADED = "degraded"
-    FAILED = "failed"
-
-
-class _Value(Struct, frozen=True, omit_defaults=True):
+class Value(Struct, frozen=True, omit_defaults=True):
     """A base for values that are immutable, and compact in JSON."""
 
 
-class Unreadable(_Value, frozen=True, kw_only=True):
+class Unreadable(Value, frozen=True, kw_only=True):
     """A value that the judgment needs and that could not be read."""
 
     field: str
@@ -105,7 +97,7 @@ class Unreadable(_Value, frozen=True, kw_only=True):
     """The text that Graph sent, bounded; `missing` if it sent none."""
 
 
-class Token(_Value, frozen=True, kw_only=True):
+class Token(Value, frozen=True, kw_only=True):
     """One token or certificate of a connector, as Graph listed it. Fields of other connectors are None."""
 
     connector: Connector
@@ -137,43 +129,7 @@ class Token(_Value, frozen=True, kw_only=True):
         return min(filter(None, (self.last_successful_sync, self.last_sync)), default=None)
 
 
-class Failure(_Value, frozen=True, kw_only=True):
-    """The reason why a connector could not be read. `str()` is one sentence, followed by the remedy."""
-
-    connector: Connector
-    asked: str
-    """Method and path, such as `GET /beta/deviceManagement/depOnboardingSettings`."""
-    reason: str
-    status: int | None = None
-    code: str | None = None
-    message: str | None = None
-    request_id: str | None = None
-    remedy: str
-
-    def __str__(self) -> str:
-        details = (
-            f"HTTP {self.status}" if self.status else None,
-            self.code,
-            self.message and self.message.rstrip("."),
-            f"request id {self.request_id}" if self.request_id else None,
-        )
-        known = "; ".join(detail for detail in details if detail)
-        return f"{self.asked}: {self.reason}{f' ({known})' if known else ''}. {self.remedy}"
-
-
-class Reading(_Value, frozen=True, kw_only=True):
-    """The reading of a connector: complete, or failed.
-
-    Without all pages, it has no tokens. With all pages, but with entries that are not tokens, it has the others and a
-    failure: a token that is missing from it is unread, not removed.
-    """
-
-    connector: Connector
-    tokens: tuple[Token, ...] = ()
-    failure: Failure | None = None
-
-
-class Step(_Value, frozen=True, kw_only=True):
+class Step(Value, frozen=True, kw_only=True):
     """A stage that a finding has reached: one alert. It is the alert's identity, so it never changes."""
 
     tier: str
@@ -188,7 +144,7 @@ class Step(_Value, frozen=True, kw_only=True):
     """The expiry that a step of `expiring` announces; a later expiry ends the step."""
 
 
-class Finding(_Value, frozen=True, kw_only=True):
+class Finding(Value, frozen=True, kw_only=True):
     """Something that is wrong with, or notable about, a token."""
 
     code: str
@@ -213,7 +169,7 @@ class Finding(_Value, frozen=True, kw_only=True):
         return (self.code, self.caused_by) == (Code.EXPIRING, Code.EXPIRED)
 
 
-class FindingState(_Value, frozen=True, kw_only=True):
+class FindingState(Value, frozen=True, kw_only=True):
     """The parts of a finding that history compares."""
 
     code: str
@@ -221,7 +177,7 @@ class FindingState(_Value, frozen=True, kw_only=True):
     tier: str | None = None
 
 
-class FieldChange(_Value, frozen=True, kw_only=True):
+class FieldChange(Value, frozen=True, kw_only=True):
     """One entry of a history row: `first_seen`, `health`, `finding`, `expiry`, `apple_id`, `topic`, or `name`."""
 
     field: str
@@ -229,7 +185,7 @@ class FieldChange(_Value, frozen=True, kw_only=True):
     new: str | FindingState | None = None
 
 
-class Change(_Value, frozen=True, kw_only=True):
+class Change(Value, frozen=True, kw_only=True):
     """The changes of a token in one run: one row of the history."""
 
     changed_on: Instant
@@ -242,7 +198,7 @@ class Change(_Value, frozen=True, kw_only=True):
     fields: tuple[FieldChange, ...]
 
 
-class Status(_Value, frozen=True, kw_only=True):
+class Status(Value, frozen=True, kw_only=True):
     """A token's health and findings, and what the next judgment must remember."""
 
     token: Token
@@ -277,48 +233,3 @@ class Status(_Value, frozen=True, kw_only=True):
     def finding(self, code: str) -> Finding | None:
         """Return the finding of that code, if it holds."""
         return next((finding for finding in self.findings if finding.code == code), None)
-
-
-class GraphToken(_Value, frozen=True, kw_only=True):
-    """The app's access token for Microsoft Graph in one run."""
-
-    resource: str
-    """The form of Graph's resource that the access token was issued for."""
-    lacks: tuple[str, ...] = ()
-    """The roles that the app needs and the access token lacks."""
-    expires_on: Instant
-    retry_on: Instant
-    """When the app requests another access token, if this one lacks a role."""
-
-
-class Run(_Value, frozen=True, kw_only=True):
-    """One check, from timer to heartbeat."""
-
-    id: str
-    started_on: Instant
-    duration_ms: int
-    outcome: Outcome
-    past_due: bool = False
-    connectors: dict[Connector, int | Failure]
-    """The number of tokens, or the reason why it could not be read, for each connector that is watched."""
-    counts: dict[Connector, dict[Health, int]]
-    """The number of published statuses, by connector and health."""
-    rows: int
-    """The number of finding rows that the run intended to send."""
-    graph_token: GraphToken | None = None
-    """None if no access token was issued, or a person signed in."""
-    devices_error: str | None = None
-    """Why the inspections of devices are not fresh, or why this is unknown."""
-    devices_known: bool = True
-    """Whether the tables that hold this could be read."""
-    store_error: str | None = None
-    publish_error: str | None = None
-
-    @property
-    def tokens(self) -> int:
-        """Return the number of published statuses, over all connectors."""
-        return sum(sum(by_health.values()) for by_health in self.counts.values())
-
-    def total(self, health: Health) -> int:
-        """Return the number of published statuses of that health, over all connectors."""
-        return sum(by_health.get(health, 0) for by_health in self.counts.values())

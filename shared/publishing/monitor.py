@@ -10,7 +10,8 @@ from azure.monitor.ingestion.aio import LogsIngestionClient
 
 from shared.guidance.guidance import Guidance
 from shared.http.azure_errors import described, status_of
-from shared.model.tokens import Connector, Failure, Key, Outcome, Run, Status
+from shared.model.runs import Failure, Outcome, Run
+from shared.model.tokens import Connector, Key, Status
 from shared.publishing.rows import CLOSING, DEVICES, FINDINGS, RUNS, RunSource, finding_rows
 from shared.settings import Settings
 from shared.storage.columns import Row, Table

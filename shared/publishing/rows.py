@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 
 from shared import __version__
 from shared.guidance.guidance import Guidance
-from shared.model.tokens import Finding, Health, Run, Status, Step
+from shared.model.runs import Run
+from shared.model.tokens import Finding, Health, Status, Step
 from shared.storage.columns import Column, Row, Table, days_left, iso, stored
 from shared.text import without_links
 

@@ -10,19 +10,8 @@ from msgspec import Struct, structs
 from shared import __version__
 from shared.guidance.changes import sentence
 from shared.guidance.guidance import Guidance
-from shared.model.tokens import (
-    Change,
-    Code,
-    Connector,
-    Fact,
-    Failure,
-    FieldChange,
-    Finding,
-    GraphToken,
-    Health,
-    Run,
-    Status,
-)
+from shared.model.runs import Failure, GraphToken, Run
+from shared.model.tokens import Change, Code, Connector, Fact, FieldChange, Finding, Health, Status
 from shared.storage.columns import (
     Declare,
     RawText,

@@ -17,7 +17,8 @@ from cli.app import main
 from shared.check import check
 from shared.clients import open_clients
 from shared.inspection import inspect
-from shared.model.tokens import Connector, Health, Outcome, Run
+from shared.model.runs import Outcome, Run
+from shared.model.tokens import Connector, Health
 from shared.settings import Settings
 from shared.storage.rows import CHECK_RUN
 from simulator.host import ROOT

@@ -5,7 +5,7 @@ from cli_scene import now
 from doctoring import GRANT, OTHER, TRIGGER, Patient
 
 from shared.graph.connectors import EVENTS_ROLE, ROLE
-from shared.model.tokens import GraphToken
+from shared.model.runs import GraphToken
 from shared.storage.columns import json_text
 from simulator import arm, bearer, directory, faults
 from simulator.bearer import PRINCIPAL_ID

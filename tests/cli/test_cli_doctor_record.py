@@ -8,7 +8,8 @@ from doctoring import TRIGGER, Patient
 
 from cli.doctor.runs import missed
 from shared import __version__
-from shared.model.tokens import Connector, Failure
+from shared.model.runs import Failure
+from shared.model.tokens import Connector
 from shared.storage.reading import reader
 from shared.storage.rows import RunRow
 from simulator import arm, faults

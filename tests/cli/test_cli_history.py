@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 from cli_scene import CHECKED, DAY, HOUR, MINUTE, ade, now, push, tenant
 
-from shared.model.tokens import Connector, Failure
+from shared.model.runs import Failure
+from shared.model.tokens import Connector
 from simulator.tenant import default_tenant, fixed_id
 
 

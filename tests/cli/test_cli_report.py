@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 import pytest
 from cli_scene import CHECKED, HOUR, MINUTE, ade, now, push, tenant, vpp
 
-from shared.model.tokens import Connector, Failure
+from shared.model.runs import Failure
+from shared.model.tokens import Connector
 from simulator.tenant import default_tenant, many
 
 

@@ -7,7 +7,8 @@ from cli_scene import CHECKED, DAY, HOUR, MINUTE, ade, now, push, tenant, vpp
 from rich.cells import cell_len
 
 from cli.judgement import Freshness, judge
-from shared.model.tokens import Connector, Failure, Health
+from shared.model.runs import Failure
+from shared.model.tokens import Connector, Health
 from shared.storage.reading import reader
 from shared.storage.rows import RunRow, StatusRow
 from simulator.tenant import default_tenant

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from shared.model.tokens import Connector, Failure, Health, Outcome, Run
+from shared.model.runs import Failure, Outcome, Run
+from shared.model.tokens import Connector, Health
 from shared.storage.columns import iso
 from shared.storage.rows import CHECK_RUN
 from tests.infra.desk import (

@@ -22,7 +22,8 @@ from duckdb import DuckDBPyConnection
 from msgspec.structs import replace
 
 from shared.guidance.guidance import Guidance
-from shared.model.tokens import Connector, Failure, Finding, Health, Outcome, Run, Status
+from shared.model.runs import Failure, Outcome, Run
+from shared.model.tokens import Connector, Finding, Health, Status
 from shared.publishing.rows import CLOSING, DEVICES, FINDINGS, RUNS, RunSource, finding_rows
 from shared.text import without_links
 from simulator.host import run_worker

@@ -17,7 +17,8 @@ from shared.graph.connectors import SOURCES
 from shared.graph.wire import Item as WireItem
 from shared.guidance.guidance import Guidance
 from shared.judging.judge import judge
-from shared.model.tokens import Connector, Failure, Health, Key, Reading, Status
+from shared.model.runs import Failure, Reading
+from shared.model.tokens import Connector, Health, Key, Status
 from shared.publishing.rows import FINDINGS, RUNS, finding_rows
 from shared.storage.columns import iso
 from simulator.rules import EXAMPLE_DEPLOYMENT, RULES, WINDOW, AlertEngine, create_tables, insert

@@ -17,15 +17,14 @@ from shared.graph.wire import Item
 from shared.guidance.guidance import Guidance
 from shared.judging.judge import Judgement, judge
 from shared.model.counts import Inspection
+from shared.model.runs import Failure, Reading
 from shared.model.tokens import (
     PUSH_CERTIFICATE_ID,
     PUSH_CERTIFICATE_NAME,
     Connector,
-    Failure,
     Finding,
     Health,
     Key,
-    Reading,
     Status,
     Step,
     Token,

@@ -14,19 +14,8 @@ from shared import __version__
 from shared.graph.devices import Device, Tally
 from shared.guidance.guidance import Guidance
 from shared.model.counts import Counts, Inspected, Inspection, Pause
-from shared.model.tokens import (
-    Change,
-    Connector,
-    Failure,
-    FieldChange,
-    Finding,
-    FindingState,
-    GraphToken,
-    Health,
-    Outcome,
-    Run,
-    Status,
-)
+from shared.model.runs import Failure, GraphToken, Outcome, Run
+from shared.model.tokens import Change, Connector, FieldChange, Finding, FindingState, Health, Status
 from shared.publishing import rows
 from shared.publishing.rows import FINDINGS, RUNS, RunSource
 from shared.storage.columns import RawText, days_left, key, newest_first, value_type
