@@ -18,7 +18,7 @@ from shared.publishing.monitor import Monitor, PublishError
 from shared.settings import Settings
 from shared.storage.columns import Row
 from shared.storage.store import Inspections, Loaded, Store, StoreError
-from shared.text import bounded
+from shared.text import bounded, unnamed
 
 _log: Final = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ class _Check:
         named = {reading.connector: {token.id for token in reading.tokens} for reading in readings}
         unread = {reading.connector for reading in readings if reading.failure}
         gone = (of for of in loaded.unreadable if of[0] not in unread and of[1] not in named.get(of[0], ()))
-        tokens = (Token(connector=of[0], id=of[1], name=connectors.unnamed(of[1])) for of in gone)
+        tokens = (Token(connector=of[0], id=of[1], name=unnamed(of[1])) for of in gone)
         return {(one.connector, one.id): first_status(one, self._run_id, self._now) for one in tokens}
 
     async def _load(self) -> tuple[Loaded | None, Collection[Key]]:

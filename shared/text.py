@@ -107,6 +107,11 @@ def labels(tokens: Sequence[tuple[object, str, str]]) -> list[str]:
     return found
 
 
+def unnamed(token_id: str) -> str:
+    """Return the name of a token that has none."""
+    return f"unnamed {bounded(token_id[:8])}"
+
+
 def without_links(name: str) -> str:
     """Return `name` without anything that a mail client turns into a link, or that equals the id of another token.
 

@@ -1,7 +1,7 @@
-"""Microsoft Graph over the SDK's transport, authentication and retries: one address in, checked bytes or pages out.
+"""Sends requests to Microsoft Graph through the SDK's transport, sign-in, and retries, and checks the answers.
 
-Bodies are decoded by `shared.graph.pages` and not by the SDK's generated models, whose first use imports
-thousands of modules (measured: 2.3 s and 33 MiB). This module knows no connector.
+`shared.graph.pages` decodes the bodies, because the first use of the SDK's generated models imports thousands of
+modules (measured: 2.3 s and 33 MiB).
 """
 
 import binascii
@@ -30,7 +30,7 @@ from shared.model.runs import GraphToken
 from shared.text import bounded
 
 _ERROR: Final = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"error"\s*:', re.IGNORECASE)
-"""The beginning of an error, whatever its status says."""
+"""The beginning of an error, which can come with any status."""
 
 _NOTHING_TO_DO: Final = "The next run asks again; if it lasts, see the service health of Microsoft 365."
 _NETWORK: Final = "Check that the app may reach Graph (firewall, DNS, GRAPH_ENDPOINT); the next run asks again."
@@ -38,7 +38,7 @@ _IDENTITY: Final = "Check that the app has its managed identity and that AZURE_C
 
 
 class Graph:
-    """Reads addresses below one root, with the app's own sign-in."""
+    """Reads addresses below Graph's root. A method raises GraphError for any answer but a 200 with a body."""
 
     def __init__(self, adapter: GraphRequestAdapter, credential: GraphCredential) -> None:
         self._adapter = adapter
@@ -46,53 +46,34 @@ class Graph:
         self._root = httpx.URL(adapter.base_url)
 
     async def get(self, path: str, *, repeats: bool = True) -> bytes:
-        """The body of `path` (below the root, with its query).
-
-        Without `repeats`, a request that Graph throttles is not repeated by the SDK, for itself alone, but fails.
-
-        Raises:
-            GraphError: for every answer but a 200 with a body, and where no answer came.
-
-        """
+        """Return the body of `path`; without `repeats`, the SDK does not repeat a throttled request."""
         return await self._get(f"{self._root}{path}", f"GET {path.partition('?')[0]}", repeats=repeats)
 
     async def pages(self, path: str) -> AsyncIterator[list[msgspec.Raw]]:
-        """The items of a list, page by page, each still encoded.
-
-        Raises:
-            GraphError: as `Pages.next` does. Pages given until then are a part, never the whole.
-
-        """
+        """Yield the encoded items of a list, page by page. After an error, the pages are a part of the list."""
         pages = self.listing(path)
         while pages.position is not None:
             yield await pages.next(encoded)
 
     def listing(self, path: str, *, position: str | None = None, number: int = 0, repeats: bool = True) -> Pages:
-        """A list to be read page by page; from `position` on, where `number` of its pages were read before.
-
-        `repeats` is that of `get`.
-
-        Raises:
-            GraphError: where `position` is none that a page may name.
-
-        """
+        """Return a list to read page by page, from `position` on after `number` pages; `repeats` is that of `get`."""
         return Pages(partial(self._get, repeats=repeats), self._root, path, position, number)
 
     @property
     def token(self) -> GraphToken | None:
-        """The token in use; None where there is none, it is a person's, or it cannot be read."""
+        """Return the access token in use; None without one, for a person's, and if it cannot be read."""
         return self._credential.token
 
     @property
     def by_person(self) -> bool:
-        """Whether a person signed in, so that a role of the app's identity is of no use."""
+        """Return whether a person signed in."""
         return self._credential.by_person
 
     async def _get(self, url: str, asked: str, *, repeats: bool = True) -> bytes:
         request = RequestInformation(Method.GET)
         request.url = url
         request.headers.add("Accept", "application/json")
-        # The response itself, since the SDK takes a redirect that it may not follow for a success.
+        # Return the response itself, because the SDK treats a redirect that it may not follow as a success.
         request.add_request_options([ResponseHandlerOption(NativeResponseHandler())])
         if not repeats:
             request.add_request_options([RetryHandlerOption(should_retry=False)])
@@ -113,7 +94,7 @@ class Graph:
         except (APIError, binascii.Error, UnicodeDecodeError, httpx.InvalidURL) as error:
             raise GraphError(asked, f"the SDK refused the answer ({type(error).__name__})", REPORT) from error
         response = cast("httpx.Response", answer)
-        # httpx ties a response and its stream into a circle, which would keep every page until the collector comes by.
+        # A response and its stream refer to each other, which would keep every page until a garbage collection.
         response.stream = httpx.ByteStream(b"")
         if response.status_code != httpx.codes.OK or _ERROR.match(response.content):
             raise _refused(response, asked)
@@ -123,12 +104,12 @@ class Graph:
 
 
 def _line(error: AzureError) -> str:
-    """Return what the sign-in says, in one line: a chain of credentials has one for each of them."""
+    """Return a sign-in error in one line; a chain of credentials has one line for each."""
     return bounded(" ".join(str(error).split()))
 
 
 def _refused(response: httpx.Response, asked: str) -> GraphError:
-    """Return an answer that is an error, with what Graph says about it."""
+    """Return an answer as an error."""
     status, retry_after = response.status_code, response.headers.get("retry-after")
     said = explanation(response.content)
     known = refusal(status, said)
@@ -147,7 +128,7 @@ def _refused(response: httpx.Response, asked: str) -> GraphError:
 
 
 def _seconds(retry_after: str) -> float | None:
-    """`Retry-After` is a number of seconds or a date; None where it is neither. RFC 9110, section 10.2.3."""
+    """Return the seconds of a `Retry-After`, which is a number or a date; else None. RFC 9110, section 10.2.3."""
     try:
         if retry_after.isdecimal():
             return float(retry_after)

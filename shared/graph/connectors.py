@@ -1,8 +1,8 @@
-"""What ties the tenant to Apple: for each connector where Graph keeps it, what is asked, and wire to `Token`.
+"""Reads the connectors: for each one, the address, the properties, and the decoding of an object into a `Token`.
 
-Property names and shapes are those of Microsoft Graph's reference: `depOnboardingSetting` and `vppToken` (beta) and
-`applePushNotificationCertificate`, below https://learn.microsoft.com/graph/api/resources. What those pages leave open
-(nulls, year 1, seven-digit fractions, changing IDs) is from public captures of live payloads.
+Microsoft Graph's reference documents the properties of `depOnboardingSetting` and `vppToken` (beta) and
+`applePushNotificationCertificate`: https://learn.microsoft.com/graph/api/resources. What these pages leave open (nulls,
+year 1, seven-digit fractions, changing IDs) is from public captures of live payloads.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from shared.graph.pages import REPORT, GraphError
 from shared.graph.wire import Item
 from shared.model.runs import Failure, Reading
 from shared.model.tokens import PUSH_CERTIFICATE_ID, PUSH_CERTIFICATE_NAME, Connector, Token
-from shared.text import bounded
+from shared.text import unnamed
 
 _log: Final = logging.getLogger(__name__)
 
@@ -26,32 +26,32 @@ ROLE: Final = "DeviceManagementServiceConfig.Read.All"
 """The application role that all three connectors need. https://learn.microsoft.com/graph/permissions-reference"""
 
 EVENTS_ROLE: Final = "DeviceManagementManagedDevices.Read.All"
-"""The further one for Intune's own record of failed enrollments, which only `ENROLLMENT_EVENTS` asks for."""
+"""The additional role for Intune's record of failed enrollments, which only `ENROLLMENT_EVENTS` requires."""
 
 INTUNE_ROLE: Final = (
     "Your account needs an Intune role that reads enrollment and Apps and Books tokens, such as Read Only Operator, or "
     "Entra's Intune Administrator or Global Reader."
 )
-"""The remedy where Graph refuses a person: an application role of the app's identity has no effect then."""
+"""The remedy if Graph refuses a person, for whom a role of the app's identity has no effect."""
 
 GRANT_SCRIPT: Final = "infra/grant-graph-role.sh"
 
 _GRANTS: Final[Mapping[str, str]] = {ROLE: GRANT_SCRIPT, EVENTS_ROLE: f"{GRANT_SCRIPT} --enrollment-events"}
-"""What grants each role."""
+"""The commands that grant the roles."""
 
 _VPP_STATES: Final = frozenset({"valid", "expired", "invalid", "assignedToExternalMDM", "duplicateLocationId"})
 _VPP_SYNC_STATUSES: Final = frozenset({"none", "inProgress", "completed", "failed"})
 """https://learn.microsoft.com/graph/api/resources/intune-onboarding-vpptokensyncstatus"""
 
 _NOTHING: Final = frozenset({"", "none", "null", "nil", "na", "undefined", "notapplicable", "noerror", "noerrors"})
-"""What an upload's status and reason hold where there is nothing to say: in lower case, without punctuation."""
+"""Values of an upload's status and reason that mean that there is none: in lower case, without punctuation."""
 _PUNCTUATION: Final = re.compile(r"[\s./()<>_-]+")
 _UPLOADED: Final = re.compile(r"\b(success|succeed|complete|uploaded|valid|active|ok)", re.IGNORECASE)
 _NOT_UPLOADED: Final = re.compile(r"fail|error|denied|reject|invalid|expired|revoked|\bun|\bnot", re.IGNORECASE)
-"""No page lists an upload's statuses: https://learn.microsoft.com/graph/api/resources/intune-devices-applepushnotificationcertificate"""
+"""This page does not list the statuses: https://learn.microsoft.com/graph/api/resources/intune-devices-applepushnotificationcertificate"""
 
 _LONGEST_LIST: Final = 16 * 1024 * 1024
-"""Bytes of all pages together, whose tokens are held at once: 2,000 tokens have 2 MiB."""
+"""Bytes of all pages of a list, whose tokens are in memory together: 2,000 tokens have 2 MiB."""
 
 _MODIFIED: Final = "lastModifiedDateTime"
 _UPLOAD: Final = ("certificateUploadStatus", "certificateUploadFailureReason")
@@ -63,53 +63,48 @@ _LOST: Final = (
 
 
 class Source(NamedTuple):
-    """Where Graph keeps a connector."""
+    """The place of a connector in Graph."""
 
     path: str
-    properties: tuple[str, ...]
-    """What is asked for with `$select`: everything needed, and no secret."""
-    decode: Callable[["Item"], Token]
+    properties: str
+    """The value of `$select`: everything that is needed, and no secret."""
+    decode: Callable[[Item], Token]
     is_list: bool = True
     may_be_whole: bool = False
-    """Whether it holds no secret, so that it may be read without `$select`."""
+    """Whether it contains no secret, so that it may be read without `$select`."""
 
     @property
     def address(self) -> str:
-        """Path and query below Graph's root."""
-        return f"{self.path}?$select={','.join(self.properties)}"
+        """Return the path and query below Graph's root."""
+        return f"{self.path}?$select={self.properties}"
 
 
 async def read_all(graph: Graph, watched: Iterable[Connector], seconds: float) -> list[Reading]:
-    """Return a reading of each connector, side by side, each under its own limit."""
+    """Read the connectors in parallel, each with its own time limit."""
     return await asyncio.gather(*(read(graph, connector, seconds) for connector in sorted(watched)))
 
 
 async def read(graph: Graph, connector: Connector, seconds: float) -> Reading:
     """Return everything that the connector holds, or why it could not be read within `seconds`; see `Reading`."""
-    source = SOURCES[connector]
+    source, tokens = SOURCES[connector], tuple[Token, ...]()
+    asked, error = f"GET {source.path}", None
     try:
         async with asyncio.timeout(seconds):
-            tokens, lost = await _tokens(graph, source)
+            tokens, error = await _tokens(graph, source)
     except TimeoutError:
         reason = f"no whole answer within {seconds:g} seconds"
-        late = GraphError(f"GET {source.path}", reason, "Graph was slow or asked to wait; the next check asks again.")
-        return Reading(connector=connector, failure=failure(graph, connector, late))
-    except GraphError as error:
-        return Reading(connector=connector, failure=failure(graph, connector, error))
-    except Exception as error:  # noqa: BLE001 # a fault in one connector's answer must not hide the others'
-        _log.error("A fault while reading %s", connector.value, exc_info=error)
-        reason = f"a fault of the monitor or of a library ({type(error).__name__})"
-        fault = GraphError(f"GET {source.path}", reason, "The app's log has the details; please report it.")
-        return Reading(connector=connector, failure=failure(graph, connector, fault))
-    unread = failure(graph, connector, lost) if lost else None
-    return Reading(connector=connector, tokens=tokens, failure=unread)
+        error = GraphError(asked, reason, "Graph was slow or asked to wait; the next check asks again.")
+    except GraphError as refused:
+        error = refused
+    except Exception as fault:  # noqa: BLE001 # a fault in one connector's answer must not hide the others'
+        _log.error("A fault while reading %s", connector.value, exc_info=fault)
+        reason = f"a fault of the monitor or of a library ({type(fault).__name__})"
+        error = GraphError(asked, reason, "The app's log has the details; please report it.")
+    return Reading(connector=connector, tokens=tokens, failure=failure(graph, connector, error) if error else None)
 
 
 async def _tokens(graph: Graph, source: Source) -> tuple[tuple[Token, ...], GraphError | None]:
-    """Return the tokens, and why some entries of the list are none.
-
-    A token that is seen twice counts once, and the last one wins.
-    """
+    """Return the tokens, and why some entries of the list are not tokens. Of entries with one ID, the last counts."""
     asked = f"GET {source.path}"
     if not source.is_list:
         try:
@@ -139,7 +134,7 @@ async def _tokens(graph: Graph, source: Source) -> tuple[tuple[Token, ...], Grap
 
 
 async def _pages(graph: Graph, source: Source) -> AsyncIterator[list[msgspec.Raw]]:
-    """The list's pages; without `$select` where Graph refuses that and the list holds no secret."""
+    """Yield the list's pages; without `$select` if Graph refuses it and the list contains no secret."""
     begun = False
     try:
         async for page in graph.pages(source.address):
@@ -155,7 +150,7 @@ async def _pages(graph: Graph, source: Source) -> AsyncIterator[list[msgspec.Raw
 
 
 def failure(graph: Graph, connector: Connector, error: GraphError, role: str = ROLE) -> Failure:
-    """`error` as a failure; of a refusal it says whether the app's own token has `role`."""
+    """Return `error` as a failure. The remedy for a refusal depends on whether the app's token has `role`."""
     remedy = _refusal_remedy(graph, role) if error.by_roles else error.remedy
     return Failure(
         connector=connector,
@@ -170,7 +165,7 @@ def failure(graph: Graph, connector: Connector, error: GraphError, role: str = R
 
 
 def _refusal_remedy(graph: Graph, role: str) -> str:
-    """Returns what resolves a refusal, by what the token itself says."""
+    """Return what resolves a refusal, according to the roles in the access token."""
     if graph.by_person:
         return INTUNE_ROLE
     token = graph.token
@@ -257,7 +252,7 @@ def _vpp(item: Item) -> Token:
         expires_on=item.instant("expires_on", "expirationDateTime", required=True),
         last_sync=last_sync,
         last_successful_sync=last_sync if status == "completed" else None,
-        # It dates what others say, and is no loss where Graph leaves it out.
+        # It only dates other values, so its absence loses nothing.
         last_modified=item.instant("last_modified", _MODIFIED) if item.has(_MODIFIED) else None,
         sync_status=status,
         state=state,
@@ -265,51 +260,26 @@ def _vpp(item: Item) -> Token:
     )
 
 
-def unnamed(token_id: str) -> str:
-    """What people read for a token that has no name."""
-    return f"unnamed {bounded(token_id[:8])}"
-
-
 SOURCES: Final[Mapping[Connector, Source]] = {
-    # Graph has these only in beta; Microsoft supports Intune's beta calls, and changes them more often.
+    # Only in beta. Microsoft supports Intune's beta calls, and changes them more often.
     Connector.ADE: Source(
         "/beta/deviceManagement/depOnboardingSettings",
-        (
-            "id",
-            "tokenName",
-            "tokenType",
-            "appleIdentifier",
-            "tokenExpirationDateTime",
-            "lastModifiedDateTime",
-            "lastSuccessfulSyncDateTime",
-            "lastSyncErrorCode",
-            "syncedDeviceCount",
-        ),
+        "id,tokenName,tokenType,appleIdentifier,tokenExpirationDateTime,lastModifiedDateTime,"
+        "lastSuccessfulSyncDateTime,lastSyncErrorCode,syncedDeviceCount",
         _ade,
         may_be_whole=True,
     ),
     Connector.APNS: Source(
         "/v1.0/deviceManagement/applePushNotificationCertificate",
-        ("id", "appleIdentifier", "expirationDateTime", "topicIdentifier", "certificateSerialNumber", *_UPLOAD),
+        f"id,appleIdentifier,expirationDateTime,topicIdentifier,certificateSerialNumber,{','.join(_UPLOAD)}",
         _apns,
         is_list=False,
     ),
-    # Beta, since only there tokens have names of their own and the state `duplicateLocationId`.
+    # Beta, because only there tokens have names and the state `duplicateLocationId`.
     Connector.VPP: Source(
         "/beta/deviceAppManagement/vppTokens",
-        (
-            "id",
-            "displayName",
-            "locationName",
-            "organizationName",
-            "vppTokenAccountType",
-            "appleId",
-            "expirationDateTime",
-            _MODIFIED,
-            "lastSyncDateTime",
-            "lastSyncStatus",
-            "state",
-        ),
+        "id,displayName,locationName,organizationName,vppTokenAccountType,appleId,expirationDateTime,"
+        "lastModifiedDateTime,lastSyncDateTime,lastSyncStatus,state",
         _vpp,
     ),
 }

@@ -1,10 +1,9 @@
-"""Signs in to Microsoft Graph so that a role that is granted late need not wait until a cached token ends.
+"""Signs in to Microsoft Graph so that a role that is granted late does not wait until a cached token expires.
 
-Azure caches a managed identity's token for about 24 hours, apart for each resource, and issues no newer one until then:
+Azure caches a managed identity's token for about 24 hours, separately for each resource, and issues no newer one:
 https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/managed-identity-best-practice-recommendations#limitation-of-using-managed-identities-for-authorization
-Graph is known by three forms of its resource, so there are three tokens. Asking for one also fixes its roles for a day,
-so the forms are asked one after the other, with time for a grant between them. What a run must know of earlier runs
-is in the tokens themselves.
+Graph accepts three forms of its resource, so there are three tokens. A request also fixes a token's roles for a day, so
+the forms are requested in turn, with time for a grant between them. The tokens' claims date them.
 """
 
 import asyncio
@@ -26,21 +25,21 @@ from shared.text import bounded
 _log: Final = logging.getLogger(__name__)
 
 GRAPH_APP_ID: Final = "00000003-0000-0000-c000-000000000000"
-"""Microsoft Graph's application id, the same in every cloud."""
+"""Microsoft Graph's application ID in every cloud."""
 
 WAITS: Final = (timedelta(), timedelta(hours=1), timedelta(hours=6))
-"""Ages of the first form's token from which on each form is asked."""
+"""The age of the first form's token from which each form is requested."""
 
 _APART: Final = timedelta(hours=1)
 """The least time between two forms."""
 
 _RENEWED_SECONDS: Final = 300
 _ANOTHER_SECONDS: Final = 10
-"""The most that asking for a form other than the first may take of a run."""
+"""The longest time that a run waits for a form other than the first."""
 
 
 class Held(NamedTuple):
-    """One form's token, as its claims describe it."""
+    """The claims of one form's token."""
 
     resource: str
     roles: frozenset[str]
@@ -53,23 +52,23 @@ class _Payload(msgspec.Struct):
     exp: float
     roles: list[str] = []
     scp: str | None = None
-    """Delegated permissions, which only a person's token has."""
+    """The delegated permissions, which only a person's token has."""
 
 
 def forms(audience: str) -> tuple[str, ...]:
-    """Returns the forms of Graph's resource in the order in which they are asked."""
+    """Return the forms of Graph's resource in the order of their requests."""
     return audience, f"{audience}/", GRAPH_APP_ID
 
 
 def turn(held: Sequence[Held], number: int) -> datetime:
-    """Returns when the form of that number (from 0) may be asked, after those of `held`."""
+    """Return when the form of that number (from 0) may be requested, after those of `held`."""
     return max(held[0].issued_on + WAITS[number], held[-1].issued_on + _APART)
 
 
 def chosen(held: Sequence[Held], needed: Sequence[str], next_turn: datetime | None) -> GraphToken:
-    """Returns the first of `held` with the most of `needed`, whose most important role comes first.
+    """Return the first of `held` with the most important roles of `needed`, which are in order of importance.
 
-    `next_turn` is that of the next form; None where every form was asked.
+    `next_turn` is that of the next form; None if every form was requested.
     """
     best = max(held, key=lambda one: [role in one.roles for role in needed])
     lacks = tuple(role for role in needed if role not in best.roles)
@@ -79,7 +78,7 @@ def chosen(held: Sequence[Held], needed: Sequence[str], next_turn: datetime | No
 
 
 class GraphCredential(AsyncTokenCredential):
-    """Brings tokens for Graph, whatever scope is asked for; whoever gives `credential` closes it."""
+    """Returns access tokens for Graph, for any scope; whoever passes `credential` closes it."""
 
     def __init__(
         self,
@@ -89,14 +88,9 @@ class GraphCredential(AsyncTokenCredential):
         needed: Sequence[str] = (),
         now: datetime | None = None,
     ) -> None:
-        """Nothing is asked for yet.
+        """`resources` are forms of Graph's resource; those after the first are only for a managed identity.
 
-        Args:
-            credential: what signs in.
-            resources: forms of Graph's resource; those after the first are only for a managed identity.
-            needed: the application roles that the app needs, the most important first.
-            now: start of the run, by which the tokens' age counts.
-
+        `needed` are the app's roles in order of importance; `now` is the start of the run.
         """
         self._credential = credential
         self._resources = resources
@@ -105,7 +99,7 @@ class GraphCredential(AsyncTokenCredential):
         self._lock = asyncio.Lock()
         self._kept: AccessToken | None = None
         self.token: GraphToken | None = None
-        """The token in use; None before the first one, for a person's, and where its claims cannot be read."""
+        """The token in use; None before the first one, for a person's, and if its claims cannot be read."""
         self.by_person = False
         """Whether the token in use is a person's."""
 
@@ -117,11 +111,9 @@ class GraphCredential(AsyncTokenCredential):
         enable_cae: bool = False,
         **kwargs: Any,  # noqa: ANN401 # the base's
     ) -> AccessToken:
-        """Returns the run's token. One that Graph did not accept (`claims`), or that is about to end, is asked anew.
+        """Return the run's token, a new one if Graph refused the last (`claims`) or it is about to expire.
 
-        Raises:
-            AzureError: where no token is issued for the first form.
-
+        An AzureError means that no token is issued for the first form.
         """
         async with self._lock:
             if claims or self._kept is None or self._kept.expires_on - time.time() < _RENEWED_SECONDS:
@@ -150,7 +142,7 @@ class GraphCredential(AsyncTokenCredential):
         return turn([*held], asked) if asked < len(self._resources) else None
 
     async def _another(self, resource: str, options: dict[str, Any]) -> dict[Held, AccessToken]:
-        """Returns the token for a further form, if Entra issues one: the run can go on without it."""
+        """Return the token for another form, if Entra issues one: the run can continue without it."""
         try:
             async with asyncio.timeout(_ANOTHER_SECONDS):
                 token = await self._credential.get_token(_scope(resource), **options)
@@ -161,19 +153,19 @@ class GraphCredential(AsyncTokenCredential):
         return {claims: token} if claims else {}
 
     async def close(self) -> None:
-        """Does nothing: the credential is its giver's."""
+        """Do nothing: the credential belongs to whoever passed it."""
 
     async def __aexit__(self, *_: object) -> None:
-        """Does nothing, as `close`."""
+        """Do nothing, as `close`."""
 
 
 def _scope(resource: str) -> str:
-    """Returns the scope of which azure-identity sends exactly `resource` to the identity's endpoint."""
+    """Return the scope for which azure-identity sends exactly `resource` to the identity's endpoint."""
     return f"{resource}/.default"
 
 
 def _payload(token: str) -> _Payload | None:
-    """Return the claims of a token; None where they cannot be read."""
+    """Return the claims of a token; None if they cannot be read."""
     try:
         encoded = token.split(".")[1]
         return msgspec.json.decode(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)), type=_Payload)
@@ -182,7 +174,7 @@ def _payload(token: str) -> _Payload | None:
 
 
 def _held(resource: str, claims: _Payload | None) -> Held | None:
-    """Return what an application's token says; None for a person's, and for what cannot be read."""
+    """Return the claims of an application's token; None for a person's, and if they cannot be read."""
     if claims is None or claims.scp is not None:
         return None
     try:

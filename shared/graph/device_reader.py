@@ -1,8 +1,8 @@
-"""What Graph holds of a token's devices: where, what is asked for, and how a request is tried again.
+"""Reads a token's devices and enrollment profiles from Graph, and repeats requests that can succeed later.
 
-Addresses and properties are those of Microsoft Graph's reference (beta), below https://learn.microsoft.com/graph/api.
-No page promises that lists take `$select` or large pages, so both are tried, and left out where Graph refuses them; but
-enrollment profiles, which can hold a password, are not read without `$select`.
+Microsoft Graph's reference (beta) documents addresses and properties: https://learn.microsoft.com/graph/api. It doesn't
+say that lists accept `$select` or large pages, so both are tried, and left out if Graph refuses them. Enrollment
+profiles, which can contain a password, are not read without `$select`.
 """
 
 import asyncio
@@ -25,24 +25,23 @@ from shared.model.tokens import Connector
 from shared.text import bounded
 
 ANSWER_SECONDS: Final = 60
-"""For one request; a body that trickles never trips the SDK's own limits."""
+"""The limit for one request; the SDK's own limits don't end a slow body."""
 
 _TRIES: Final = 4
-"""Of one request that Graph throttles: as many as the SDK makes."""
+"""The attempts of a throttled request: as many as the SDK makes."""
 _REST: Final = 4.0
-"""Seconds to wait where Graph does not say how long: about what the SDK waits; doubled each time."""
+"""The seconds to wait if Graph does not name any, doubled each time; about what the SDK waits."""
 
 _CAN_PASS: Final = frozenset({500, 502})
-"""HTTP statuses that do not say that Graph refuses the same query of another token."""
+"""HTTP statuses that do not mean that Graph refuses the query for other tokens, too."""
 
 _TOKENS: Final = SOURCES[Connector.ADE].path
 _EVENTS: Final = "/beta/deviceManagement/troubleshootingEvents"
 
 _LARGE: Final = "$top=1000"
 SELECT: Final = f"$select={','.join(PROPERTIES)}"
-"""What is asked for of a device."""
 _QUERIES: Final = (f"?{SELECT}&{_LARGE}", f"?{_LARGE}", f"?{SELECT}", "")
-"""From the best to what any Graph takes; few calls are worth more than few properties."""
+"""The queries, the best first; few calls matter more than few properties."""
 
 
 class _Profile(Struct, rename="camel"):
@@ -57,7 +56,7 @@ class _Defaults(Struct):
     vision: _Profile | UnsetType | None = field(name="defaultVisionOSEnrollmentProfile", default=UNSET)
 
     def names(self) -> dict[str, str | None]:
-        """By the values of a device's `platform`; without those that Graph leaves out, which is not to say none."""
+        """Return the names by `platform`, without those that Graph leaves out, which does not mean none."""
         found = {"ios": self.ios, "macOS": self.mac, "tvOS": self.tv, "visionOS": self.vision}
         return {platform: _name(profile) for platform, profile in found.items() if profile is not UNSET}
 
@@ -66,10 +65,9 @@ _EXPANDED: Final = ",".join(f"{one.encode_name}($select=id,displayName)" for one
 
 
 class DeviceReader:
-    """Reads what Graph holds of devices, at one pace for all who read.
+    """Reads devices and profiles, at one pace for all callers.
 
-    Each method raises GraphError where Graph does not bring what is asked for, and TimeoutError where there is no turn
-    for it before the run's end.
+    Each method raises GraphError if a request fails, and TimeoutError if no turn is left for it before the run's end.
     """
 
     def __init__(self, graph: Graph, pace: Pace) -> None:
@@ -77,26 +75,26 @@ class DeviceReader:
         self._pace = pace
         self._query = 0
         self.ends = pace.ends
-        """When nobody waits for Graph any more, on the event loop's clock."""
+        """The end of all waiting, on the event loop's clock."""
 
     async def first(self, token_id: str) -> tuple[Pages, list[Device | None]]:
-        """A token's list of devices, and its first page."""
+        """Return a token's list of devices, and its first page."""
         address = devices_address(token_id)
         taken, pages, page = await self._opened(address, _QUERIES, devices, self._query)
-        self._query = max(self._query, taken)  # the other tokens need not find it out again
+        self._query = max(self._query, taken)  # the other tokens begin with it
         return pages, page
 
     def again(self, token_id: str, pause: Pause) -> Pages:
-        """A token's list of devices from where an earlier run stopped; GraphError where no page may name that place."""
+        """Return a token's list of devices from the position of an earlier run; GraphError if it is not valid."""
         address = devices_address(token_id)
         return self._graph.listing(address, position=pause.position, number=pause.pages, repeats=False)
 
     async def next(self, pages: Pages) -> list[Device | None]:
-        """The next page of a list of devices."""
+        """Return the next page of a list of devices."""
         return await self._page(pages, devices)
 
     async def profiles(self, token_id: str) -> int:
-        """How many enrollment profiles a token has."""
+        """Return the number of a token's enrollment profiles."""
         address = f"{token_address(token_id)}/enrollmentProfiles"
         _, pages, page = await self._opened(address, (f"?$select=id&{_LARGE}", "?$select=id"), encoded)
         number = len(page)
@@ -105,7 +103,7 @@ class DeviceReader:
         return number
 
     async def defaults(self, token_id: str) -> dict[str, str | None]:
-        """The name of the default profile by platform, None for none."""
+        """Return the name of the default profile by platform, None for none."""
         address = token_address(token_id)
         asked, query = f"GET {address}", f"?$select=id&$expand={_EXPANDED}"
         body = await self._asked(asked, lambda: self._graph.get(f"{address}{query}", repeats=False))
@@ -115,11 +113,11 @@ class DeviceReader:
         return names
 
     def explained(self, error: GraphError) -> str:
-        """The error in words, with what to do about it."""
+        """Return the error as text, with the remedy."""
         return str(failure(self._graph, Connector.ADE, error))
 
     async def events(self, since: datetime) -> list[Event]:
-        """The failed Apple bulk enrollments after `since`, of the whole tenant; needs `connectors.EVENTS_ROLE`."""
+        """Return the tenant's failed Apple bulk enrollments after `since`; this requires `connectors.EVENTS_ROLE`."""
         only = f"$filter=eventDateTime%20ge%20{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         _, pages, page = await self._opened(_EVENTS, (f"?{only}&{_LARGE}", f"?{only}", ""), events)
         found = _failed(page, since)
@@ -130,10 +128,10 @@ class DeviceReader:
     async def _opened[T](
         self, address: str, queries: Sequence[str], decode: Callable[[bytes, str], Page[T]], start: int = 0
     ) -> tuple[int, Pages, list[T]]:
-        """Return which of `queries` Graph is known to take, the list, and its first page.
+        """Return the number of the query that Graph is known to accept, the list, and its first page.
 
-        A query that Graph calls wrong leads to the next one; any other error leads to the last one, and once. From a
-        fault of Graph's, which can pass, nothing is known.
+        After HTTP 400, the next query follows; after any other error, the last one. An error that can pass proves
+        nothing about a query.
         """
         number = known = start
         while True:
@@ -151,7 +149,7 @@ class DeviceReader:
         return await self._asked(pages.asked, lambda: pages.next(decode))
 
     async def _asked[T](self, asked: str, call: Callable[[], Awaitable[T]]) -> T:
-        """What `call` brings; a throttle makes everybody rest, a service that is not there the caller alone."""
+        """Return the result of `call`. After a 429, all callers wait; after a 503 or 504, only this one."""
         tried = 0
         while True:
             await self._pace.turn()
@@ -175,12 +173,12 @@ class DeviceReader:
 
 
 def token_address(token_id: str) -> str:
-    """Where Graph keeps an ADE token."""
+    """Return the address of an ADE token."""
     return f"{_TOKENS}/{quote(token_id, safe='')}"
 
 
 def devices_address(token_id: str) -> str:
-    """Where Graph keeps the list of its devices."""
+    """Return the address of a token's list of devices."""
     return f"{token_address(token_id)}/importedAppleDeviceIdentities"
 
 

@@ -1,9 +1,8 @@
-"""A token's devices: what Graph lists, and the list counted page by page, in memory that does not grow with it.
+"""Decodes a token's list of devices and counts it page by page, in memory that does not grow with the list.
 
-Property names and enum values are those of `importedAppleDeviceIdentity` and `enrollmentTroubleshootingEvent` in
-Microsoft Graph's reference (beta), below https://learn.microsoft.com/graph/api/resources. What those pages leave open
-(nulls, year 1, forms of a profile's id) is from public captures of live payloads. The list says what Intune asked Apple
-for, not what Apple did; an entry that is listed twice counts twice.
+Microsoft Graph's reference (beta) documents `importedAppleDeviceIdentity` and `enrollmentTroubleshootingEvent`:
+https://learn.microsoft.com/graph/api/resources. What these pages leave open (nulls, year 1, forms of a profile's ID) is
+from public captures of live payloads. The list shows what Intune requested from Apple, not what Apple did.
 """
 
 from collections import Counter
@@ -14,7 +13,7 @@ from operator import attrgetter
 from typing import Final
 
 from msgspec import Struct, field
-from msgspec.structs import replace
+from msgspec.structs import fields, replace
 
 from shared.graph.pages import Page, readable
 from shared.model.counts import Counts
@@ -26,32 +25,32 @@ ADE_SOURCE: Final = "deviceEnrollmentProgram"
 """`discoverySource` of Automated Device Enrollment; Apple Configurator's is `adminImport`."""
 
 MISSING: Final = "missing"
-"""Counted as this where Graph says nothing of a state, platform, source or category."""
+"""The name that is counted if Graph returns no state, platform, source, or category."""
 OTHER: Final = "other"
-"""Counted as this beyond the first names; see `MOST_NAMES`."""
+"""The name that is counted for all names beyond the first `MOST_NAMES`."""
 
 MOST_NAMES: Final = 20
-"""Different names that one count holds; Graph's enums have up to 12 values."""
+"""The number of different names in one count; Graph's enums have up to 12 values."""
 
 _LONGEST_NAME: Final = 40
 _LONGEST_SERIAL: Final = 32
-"""Characters; Apple's serial numbers have 10 to 14. Four times 100 of them must fit into a column."""
+"""The number of characters; Apple's serial numbers have 10 to 14. A column must hold four times 100 of them."""
 
 _NO_PROFILE: Final = ("00000000-0000-0000-0000-000000000000", "_")
-"""Ends of a profile's id that mean none: the zero GUID, alone or after the token's id, and nothing after that."""
+"""Ends of a profile's ID that mean none: the zero GUID, or nothing after the token's ID."""
 
 _IN_THE_LIST: Final = timedelta(days=1)
-"""A device that came later than that may still be on its way to a profile."""
+"""A device that has been listed for less time may still get a profile."""
 
 
 class Device(Struct, gc=False, rename="camel", kw_only=True):
-    """One `importedAppleDeviceIdentity`, as much of it as is counted."""
+    """The properties of an `importedAppleDeviceIdentity` that are counted."""
 
-    discovery_source: str | None
-    """The serial number, which Graph always sends; an entry without it is not a device."""
     serial_number: str | None = None
     requested_enrollment_profile_id: str | None = None
     assigned_on: Instant | None = field(name="requestedEnrollmentProfileAssignmentDateTime", default=None)
+    discovery_source: str | None
+    """Graph always sends it; an entry without it is not a device."""
     is_deleted: bool | None = None
     created_on: Instant | None = field(name="createdDateTime", default=None)
     contacted_on: Instant | None = field(name="lastContactedDateTime", default=None)
@@ -59,18 +58,8 @@ class Device(Struct, gc=False, rename="camel", kw_only=True):
     platform: str | None = None
 
 
-PROPERTIES: Final = (
-    "serialNumber",
-    "requestedEnrollmentProfileId",
-    "requestedEnrollmentProfileAssignmentDateTime",
-    "discoverySource",
-    "isDeleted",
-    "createdDateTime",
-    "lastContactedDateTime",
-    "enrollmentState",
-    "platform",
-)
-"""What is asked for with `$select`."""
+PROPERTIES: Final = tuple(one.encode_name for one in fields(Device))
+"""The properties for `$select`."""
 
 
 class Event(Struct, gc=False, rename="camel"):
@@ -82,32 +71,22 @@ class Event(Struct, gc=False, rename="camel"):
 
     @property
     def of_apple(self) -> bool:
-        """Whether it is of Apple's bulk enrollment: `appleBulkWithUser`, `appleBulkWithoutUser`."""
+        """Return whether the event is of Apple's bulk enrollment: `appleBulkWithUser`, `appleBulkWithoutUser`."""
         return self.enrollment_type is not None and self.enrollment_type.startswith("appleBulk")
 
 
 def devices(body: bytes, asked: str) -> Page[Device | None]:
-    """A page of devices, None in place of an entry that is not what Graph documents.
-
-    Raises:
-        GraphError: where it is no page.
-
-    """
+    """Return a page of devices, None in place of an entry that is not what Graph documents."""
     return readable(body, Page[Device], Device, asked)
 
 
 def events(body: bytes, asked: str) -> Page[Event | None]:
-    """A page of events, None in place of an entry that is not what Graph documents.
-
-    Raises:
-        GraphError: where it is no page.
-
-    """
+    """Return a page of events, None in place of an entry that is not what Graph documents."""
     return readable(body, Page[Event], Event, asked)
 
 
 class Tally:
-    """Counts devices, page after page; goes on from what was counted before."""
+    """Counts devices page by page, and continues earlier counts."""
 
     def __init__(self, now: datetime, *, contact_days: int, examples: int, counted: Counts | None = None) -> None:
         """`now` is the clock of the whole inspection; `examples` serial numbers are kept for each symptom."""
@@ -157,11 +136,11 @@ class Tally:
             tally_names(self._sources, Counter(_SOURCE(one) for one in kept if one.discovery_source != ADE_SOURCE))
         day, ahead = self._newest.toordinal() - 1, self._listed_since.toordinal() + 2
         newer = [created for created in map(_CREATED, own) if created is not None and created.toordinal() >= day]
-        # Graph knows no device of the future; whatever is dated so is no date.
+        # A date in the future is not a date.
         self._newest = max([self._newest, *(created for created in newer if created.toordinal() <= ahead)])
 
     def counts(self) -> Counts:
-        """What was counted until now."""
+        """Return the counts until now."""
         return Counts(
             **{name: self._numbers[name] for name in _NUMBERS},
             by_state=dict(self._states),
@@ -177,7 +156,7 @@ class Tally:
         return device.enrollment_state != "enrolled" and (created is None or _before(created, self._listed_since))
 
     def _is_silent(self, device: Device) -> bool:
-        """Whether a device with a profile was not heard of; one that never was, since it was assigned."""
+        """Return whether a device with a profile has had no contact; without any, since it was assigned or listed."""
         dates = (device.contacted_on, device.assigned_on, device.created_on)
         last = next((date for date in dates if plausible(date, self._now)), None)
         return last is not None and _before(last, self._silent_since)
@@ -196,29 +175,18 @@ _SOURCE: Final[Callable[[Device], str | None]] = attrgetter("discovery_source")
 _CREATED: Final[Callable[[Device], datetime | None]] = attrgetter("created_on")
 _PROFILE: Final[Callable[[Device], str | None]] = attrgetter("requested_enrollment_profile_id")
 
-_NUMBERS: Final = (
-    "devices",
-    "deleted",
-    "imported",
-    "unreadable",
-    "without_profile",
-    "waiting",
-    "enrolled_without_profile",
-    "not_contacted",
-    "failed",
-    "blocked",
-)
+_NUMBERS: Final = tuple(one.name for one in fields(Counts) if one.type is int)
 """The attributes of `Counts` that are numbers."""
 
 
 def _before(instant: datetime, limit: datetime) -> bool:
-    """Whether it lies before the limit. Their days go first: instants of different offsets compare slowly."""
+    """Return whether `instant` is before `limit`; days go first, because other offsets compare slowly."""
     days = instant.toordinal() - limit.toordinal()
     return days < -1 or (days <= 1 and instant < limit)
 
 
 def tally_names(total: MutableMapping[str, int], names: Mapping[str | None, int]) -> None:
-    """Add the counts of `names` to those of `total`, which takes in a bounded number of bounded names."""
+    """Add the counts of `names` to `total`, which has a bounded number of bounded names."""
     for name, number in names.items():
         shown = bounded(name, _LONGEST_NAME) if name else MISSING
         known = shown if shown in total or len(total) < MOST_NAMES else OTHER
@@ -226,7 +194,7 @@ def tally_names(total: MutableMapping[str, int], names: Mapping[str | None, int]
 
 
 def with_examples(counts: Counts, number: int) -> Counts:
-    """`counts` with at most so many examples for each symptom."""
+    """Return `counts` with at most that number of examples for each symptom."""
     kept = {symptom: some[:number] for symptom, some in counts.examples.items() if number}
     return replace(counts, examples=kept)
 
@@ -246,7 +214,7 @@ def disagrees(counts: Counts, synced: int) -> bool:
 
 
 def by_category(found: Sequence[Event], since: datetime) -> dict[str, int]:
-    """How many of those events there were after `since`, by the category of the failure."""
+    """Return the number of events after `since` by the category of their failure."""
     total: dict[str, int] = {}
     tally_names(total, Counter(event.failure_category for event in found if event.event_date_time > since))
     return total
@@ -258,5 +226,5 @@ def known(instant: datetime | None) -> datetime | None:
 
 
 def has_profile(profile: str | None) -> bool:
-    """Whether an enrollment profile is asked for: a GUID, or the last part of `<token id>_<profile id>`."""
+    """Return whether a profile is requested: a GUID, or the last part of `<token ID>_<profile ID>`."""
     return profile is not None and not profile.endswith(_NO_PROFILE) and bool(profile.strip())

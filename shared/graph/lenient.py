@@ -1,7 +1,6 @@
-"""JSON that a strict decoder refuses, taken apart at its brackets, so that what is malformed loses itself alone.
+"""Splits JSON that a strict decoder refuses at its brackets, so that a malformed part loses only itself.
 
-The strict decoder checks a page as a whole: half a surrogate pair, an unknown escape or a line break within one name
-would lose all the others.
+The strict decoder refuses a whole page for half a surrogate pair, an unknown escape, or a line break in one name.
 """
 
 import re
@@ -10,7 +9,7 @@ from typing import Final
 import msgspec
 
 MOST_BYTES: Final = 2 * 1024 * 1024
-"""More is not taken apart, since at worst it takes a second; a page of 1,000 devices or tokens has less than 1 MiB."""
+"""The size that can take a second at worst; a page of 1,000 devices or tokens has less than 1 MiB."""
 
 _MARK: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},"]', re.DOTALL)
 _COMMA: Final = ord(",")
@@ -20,11 +19,9 @@ _NAME: Final = re.compile(rb'\s*("(?:[^"\\]|\\.)*+")\s*:', re.DOTALL)
 
 
 def members(body: bytes) -> list[tuple[str | None, msgspec.Raw]]:
-    """Return the properties of an object, still encoded, each with its name or, where that is malformed, None.
+    """Return the encoded properties of an object with their names, None for a malformed name.
 
-    Raises:
-        ValueError: where the body is no object whose quotes and brackets match.
-
+    A ValueError means that the body is not an object whose quotes and brackets match.
     """
     found: list[tuple[str | None, msgspec.Raw]] = []
     for part in _parts(body, b"{"):
@@ -34,17 +31,12 @@ def members(body: bytes) -> list[tuple[str | None, msgspec.Raw]]:
 
 
 def items(body: bytes) -> list[msgspec.Raw]:
-    """Return the items of an array, still encoded.
-
-    Raises:
-        ValueError: where the body is no array whose quotes and brackets match.
-
-    """
+    """Return the encoded items of an array; raise ValueError as `members` does."""
     return [msgspec.Raw(part.strip()) for part in _parts(body, b"[")]
 
 
 def _parts(body: bytes, opens: bytes) -> list[bytes]:
-    """Return what stands between the outermost brackets, cut at their commas."""
+    """Return the parts between the outermost brackets, split at their commas."""
     text = body.removeprefix(b"\xef\xbb\xbf").strip()
     if len(text) > MOST_BYTES or not text.startswith(opens):
         raise ValueError

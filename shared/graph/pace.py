@@ -1,4 +1,4 @@
-"""How fast Graph is asked by all who ask in one run: so many calls in a while, and none while Graph wants rest."""
+"""Limits the calls of one run: a number of calls in a time, and none while Graph throttles the app."""
 
 import asyncio
 from collections import deque
@@ -6,19 +6,17 @@ from typing import Final
 
 CALLS: Final = 400
 SECONDS: Final = 20
-"""Two fifths of what Graph takes from one app in a tenant (1,000 calls of Intune in 20 seconds), however fast it
-answers: the rest is for the check, and for whoever else uses the app's identity. 2,000 tokens with three calls each
-take five minutes.
-https://learn.microsoft.com/graph/throttling-limits
-"""
+"""Two fifths of Intune's limit for an app in a tenant: 1,000 calls in 20 seconds. The rest is for the check and other
+users of the app's identity. 2,000 tokens with three calls each take five minutes.
+https://learn.microsoft.com/graph/throttling-limits"""
 
 
 class Pace:
-    """Turns, for all who ask Graph; each is one call."""
+    """Gives each call to Graph its turn."""
 
     def __init__(self, ends: float, *, calls: int = CALLS, seconds: float = SECONDS) -> None:
         self.ends = ends
-        """When nobody waits any more, on the event loop's clock."""
+        """The end of all waiting, on the event loop's clock."""
         self._calls = calls
         self._seconds = seconds
         self._taken = deque[float](maxlen=calls)
@@ -26,16 +24,11 @@ class Pace:
 
     @property
     def over(self) -> bool:
-        """Whether there will be no turn before the end."""
+        """Return whether no turn is left before the end."""
         return max(self._next(), asyncio.get_running_loop().time()) >= self.ends
 
     async def turn(self) -> None:
-        """Wait for a turn.
-
-        Raises:
-            TimeoutError: at once, where none will come before the end.
-
-        """
+        """Wait for a turn; raise TimeoutError at once if none is left before the end."""
         clock = asyncio.get_running_loop().time
         while (wait := self._next() - clock()) > 0:
             if self.over:
@@ -45,7 +38,7 @@ class Pace:
         self._taken.append(clock())
 
     def rest(self, seconds: float) -> None:
-        """Let nobody have a turn for so long."""
+        """Give no turn for that time."""
         self._opens = max(self._opens, asyncio.get_running_loop().time() + seconds)
 
     def _next(self) -> float:

@@ -1,7 +1,6 @@
-"""Lists of Graph, page by page, and JSON in the shape that Graph documents: what is read is checked before it is used.
+"""Reads lists of Graph page by page, and checks that a body is JSON of the documented form.
 
-Paging is by hand, because the SDK's iterator stops at an empty page, has no guard against a loop, and follows a
-nextLink to any host. Nothing here sends a request by itself.
+The SDK's iterator is not used: it stops at an empty page, doesn't detect loops, and follows a next link to any host.
 """
 
 import re
@@ -16,23 +15,23 @@ from shared.graph import lenient
 from shared.text import bounded
 
 MOST_PAGES: Final = 10_000
-"""A list longer than this is none that Graph sends: 200,000 devices at 100 a page are 2,000 pages."""
+"""The longest list; 200,000 devices, with 100 on a page, are 2,000 pages."""
 
 _LONGEST_LINK: Final = 8_192
-"""Characters: a position is stored, too, and no gateway takes a longer address."""
+"""The number of characters: positions are stored, and gateways refuse longer addresses."""
 
 _KEYED: Final = re.compile(r"(.*?)(?:\('(.*)'\))?", re.DOTALL)
 _WITHOUT_REGARD_TO_OPTIONS: Final = frozenset({401, 408, 429, 503, 504})
 
 MOST_VALUES: Final = 250_000
-"""In one answer, whose size alone does not bound the memory that it takes: a page of 1,000 tokens has 20,000."""
+"""The number in one answer, which bounds its memory; a page of 1,000 tokens has 20,000."""
 
 REPORT: Final = "Nothing was taken over. If it lasts, something stands between the app and Graph, or Graph changed."
-"""The remedy for what is none of Graph's documented answers."""
+"""The remedy for an answer that Graph does not document."""
 
 
 class GraphError(Exception):
-    """A request that did not bring what was asked for; `remedy` says what a person can do about it."""
+    """Reports a request that failed, with the remedy."""
 
     def __init__(  # noqa: PLR0913 # one for each fact that Graph may have sent
         self,
@@ -56,25 +55,25 @@ class GraphError(Exception):
         self.message = message
         self.request_id = request_id
         self.retry_after = retry_after
-        """Seconds that Graph asks to wait."""
+        """The seconds to wait, according to Graph."""
         self.by_roles = by_roles
         """Whether the remedy depends on the roles that the token in use has."""
 
     @property
     def refuses_option(self) -> bool:
-        """Whether the same request without its query options can bring an answer: any error that is not about time."""
+        """Return whether the request can succeed without its query options: any error that does not pass with time."""
         return self.status is not None and self.status >= 400 and self.status not in _WITHOUT_REGARD_TO_OPTIONS
 
 
 class Page[T](msgspec.Struct):
-    """One page of a list, as Graph sends it."""
+    """A page of a list."""
 
     value: list[T]
     next_link: str | None = msgspec.field(name="@odata.nextLink", default=None)
 
 
 class Pages:
-    """A list that is read page by page, by a caller who may stop and go on later."""
+    """Reads a list page by page; a caller can stop and continue later."""
 
     def __init__(
         self, get: Callable[[str, str], Awaitable[bytes]], root: httpx.URL, path: str, position: str | None, number: int
@@ -83,25 +82,21 @@ class Pages:
         self._list = httpx.URL(f"{root}{path.partition('?')[0]}")
         self.asked = f"GET {path.partition('?')[0]}"
         self.number = number
-        """The pages that were read."""
+        """The number of pages that were read."""
         self.position: str | None = f"{root}{path}"
-        """Address of the next page; None when there is none."""
+        """The address of the next page; None at the end."""
         self._seen = {hash(self.position)}  # thousands of addresses of some KiB each
         if position is not None:
             self._go_on(position)
 
     async def next[T](self, decode: Callable[[bytes, str], Page[T]]) -> list[T]:
-        """The items of the next page; `decode` takes a body and what was asked.
+        """Return the items of the next page, which `decode` makes of a body and the request's name.
 
-        Raises:
-            GraphError: where a page is missing, is no object with a list `value`, names a next page of another list,
-                or one that was there before, and where the pages do not end. Nothing has moved on then, except that
-                a list without an end has no position any more: to go on from one would count pages again.
-            ValueError: where there is no next page.
-
+        A GraphError means that the page is missing or malformed, or that its next link leads to another list or to an
+        earlier page. The position stays, but a list without an end loses it, because its pages would count again.
         """
         if self.position is None:
-            raise ValueError("The list is at its end.")
+            raise ValueError("The list is at its end.")  # a mistake of the caller
         if self.number >= MOST_PAGES:
             raise self._endless()
         page = decode(await self._get(self.position, self.asked), self.asked)
@@ -127,9 +122,9 @@ class Pages:
 
 
 def _continues(first: httpx.URL, url: str) -> bool:
-    """Returns whether `url` differs from a list's first page in nothing but its query and how its path is spelled."""
+    """Return whether `url` differs from a list's first page only in its query and the spelling of its path."""
     if url.partition("?")[0] == str(first):
-        return True  # as usual, and parsing costs more than all else
+        return True  # the usual case; parsing is slow
     try:
         target = httpx.URL(url)
     except httpx.InvalidURL:
@@ -139,37 +134,27 @@ def _continues(first: httpx.URL, url: str) -> bool:
 
 
 def _segments(url: httpx.URL) -> list[str]:
-    """Returns the decoded parts of a path, in lower case; OData also spells `name/id` as `name('id')`."""
+    """Return the decoded parts of a path in lower case; OData also spells `name/id` as `name('id')`."""
     parts = url.raw_path.partition(b"?")[0].decode().split("/")
     keyed = (_KEYED.fullmatch(unquote(part)) for part in parts)
     return [one.casefold() for match in keyed if match for one in match.groups() if one]
 
 
 def decoded[T](body: bytes, kind: type[T], asked: str) -> T:
-    """Return `body` as JSON of that shape.
-
-    Raises:
-        GraphError: where it is none, or has more values than any answer of Graph.
-
-    """
+    """Return `body` as JSON of that form; raise GraphError if it is not, or has too many values."""
     if body.count(b",") > MOST_VALUES:
         raise GraphError(asked, f"the answer has more than {MOST_VALUES:,} values", REPORT)
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        # JSON is not quoted, since it can hold a serial number; what a gateway sends begins with something else.
+        # JSON can contain serial numbers, so only other text, such as a gateway's, is quoted.
         start = bounded(re.split(rb'[{\["]', body[:60])[0].strip().decode("utf-8", "replace"))
         quoted = f": {start!r}" if start else ""
         raise GraphError(asked, f"the answer is not what Graph documents ({error}){quoted}", REPORT) from error
 
 
 def readable[T](body: bytes, page: type[Page[T]], item: type[T], asked: str) -> Page[T | None]:
-    """`body` as a page of such items, None in place of one that is not of that shape: it loses itself alone.
-
-    Raises:
-        GraphError: where it is no page.
-
-    """
+    """Return `body` as a page of such items, None in place of a malformed one; raise GraphError if it is no page."""
     try:
         return cast("Page[T | None]", decoded(body, page, asked))
     except GraphError:
@@ -178,12 +163,7 @@ def readable[T](body: bytes, page: type[Page[T]], item: type[T], asked: str) -> 
 
 
 def encoded(body: bytes, asked: str) -> Page[msgspec.Raw]:
-    """Return `body` as a page whose items are still encoded; one that is malformed loses itself alone.
-
-    Raises:
-        GraphError: where it is no page.
-
-    """
+    """Return `body` as a page of encoded items, malformed ones included; raise GraphError if it is no page."""
     try:
         return decoded(body, Page[msgspec.Raw], asked)
     except GraphError:
@@ -194,7 +174,7 @@ def encoded(body: bytes, asked: str) -> Page[msgspec.Raw]:
 
 
 def _taken_apart(body: bytes) -> Page[msgspec.Raw] | None:
-    """Return a page that no strict decoder takes; None where it could have another list or next page than is seen."""
+    """Return a page that a strict decoder refuses; None if its list or next page is uncertain."""
     try:
         found = dict(lenient.members(body))
         link = msgspec.json.decode(found.get("@odata.nextLink", b"null"), type=str | None)
@@ -212,5 +192,5 @@ def _item[T](raw: msgspec.Raw, kind: type[T]) -> T | None:
 
 
 def _host(url: str) -> str:
-    """Scheme and host of an address that may be malformed; never its query, which can hold anything."""
+    """Return the start of an address that may be malformed, without its query, which can contain anything."""
     return bounded(re.split(r"[?#]", url)[0], 100) or "an empty address"

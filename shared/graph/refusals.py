@@ -1,4 +1,4 @@
-"""What Graph's errors say, and what to do about those that are known."""
+"""Extracts the message from Graph's errors, and knows the remedies of common ones."""
 
 import json
 import re
@@ -21,13 +21,13 @@ REDIRECT: Final = (
 
 
 class Refusal(NamedTuple):
-    """One kind of refusal."""
+    """A kind of refusal."""
 
     statuses: Collection[int]
     says: re.Pattern[str]
-    """Is searched for in code and message."""
+    """The pattern in code and message."""
     remedy: str | None
-    """None: it depends on the roles that the token in use has."""
+    """None if it depends on the roles of the access token."""
     source: str
 
 
@@ -64,11 +64,11 @@ REFUSALS: Final = (
     Refusal((401,), _says(""), None, "https://github.com/sargeschultz11/Azure-Runbooks/issues/21"),
     Refusal((403,), _says(""), None, "https://learn.microsoft.com/graph/errors"),
 )
-"""The first one that fits is what an answer means."""
+"""The refusals, of which the first match counts."""
 
 
 class Explanation(NamedTuple):
-    """What the body of an error says; each part is bounded."""
+    """The content of an error; each part is bounded."""
 
     code: str | None = None
     message: str | None = None
@@ -77,13 +77,13 @@ class Explanation(NamedTuple):
 
 
 def refusal(status: int, said: Explanation) -> Refusal | None:
-    """Return what an answer of that status means, if it is known."""
+    """Return the kind of refusal, if it is known."""
     text = f"{said.code}: {said.message}"
     return next((one for one in REFUSALS if status in one.statuses and one.says.search(text)), None)
 
 
 _LONGEST_BODY: Final = 64 * 1024
-"""Bytes of an error's body that are decoded; Graph's errors have less than four thousand."""
+"""The bytes of a body that are decoded; Graph's errors have fewer than 4,000."""
 _LONGEST_CODE: Final = 100
 _MOST_LEVELS: Final = 50
 
@@ -91,13 +91,13 @@ _FIRST_KEYS: Final = (
     *("message", "errormessage", "error_description", "description"),
     *("detail", "details", "error", "value"),
 )
-"""Where a sentence is looked for first, in lower case; then in every other property but dumps of headers."""
+"""The properties that are searched for a sentence first, in lower case; then every other, except dumps of headers."""
 
 _MESSAGE: Final = re.compile(r'"message"\s*:\s*"((?:[^"\\]|\\.)*+)', re.IGNORECASE | re.DOTALL)
 _JSON: Final = re.compile(r'"?[{\[]\s*\\*["{\[]')
-"""Where JSON begins."""
+"""The beginning of JSON."""
 _HEADERS: Final = re.compile(r'headers?["\s]*[:=]["\s]*[{\[]', re.IGNORECASE)
-"""Where a dump of headers begins, after the rest of its name."""
+"""The beginning of a dump of headers, after the rest of its name."""
 _MARKUP: Final = re.compile("<[^<>]*>")
 _HALF_ESCAPE: Final = re.compile(r"\\u[0-9a-f]{0,3}$", re.IGNORECASE)
 _CODE: Final = re.compile(r'"code"\s*:\s*"([^"\\]+)', re.IGNORECASE)
@@ -108,9 +108,9 @@ _SUPPORT_ID: Final = re.compile(
 
 
 def explanation(body: bytes) -> Explanation:
-    """Return what the body of an error says; nothing where it is no JSON.
+    """Return the content of an error's body; nothing if it is not JSON.
 
-    Intune's services put JSON where others put a sentence. Its `Message` can be JSON again, and each can be cut off:
+    Intune's services send JSON in place of a sentence. Its `Message` can be JSON again, and each can be cut off:
     https://github.com/AzureAD/microsoft-authentication-library-for-js/issues/7007,
     https://github.com/Microsoft365DSC/Microsoft365DSC/issues/6669.
     """
@@ -134,7 +134,7 @@ def explanation(body: bytes) -> Explanation:
 
 
 def _rest(error: object) -> object:
-    """Return what an error says beside its code and what is for support."""
+    """Return an error without its code, and without what is for support."""
     if not isinstance(error, Mapping):
         return error
     return {name: value for name, value in error.items() if name.casefold() not in {"code", "innererror"}}
@@ -146,7 +146,7 @@ def _request_id(inner: object) -> str | None:
 
 
 def _sentence(message: str) -> str | None:
-    """Return the innermost sentence of a message, in one line, with the IDs that Microsoft's support asks for."""
+    """Return the innermost sentence of a message in one line, with the IDs that Microsoft's support requests."""
     text = message
     for _ in range(_MOST_LEVELS):
         inner = _inside(text)
@@ -162,7 +162,7 @@ def _sentence(message: str) -> str | None:
 
 
 def _plain(text: str) -> str:
-    """Return a message without markup, and without JSON that says nothing or is cut off."""
+    """Return a message without markup, and without JSON that is cut off or has no text."""
     if text.lstrip().lower().startswith(("<!doctype", "<html", "<?xml")):
         text = _MARKUP.sub(" ", text)
     begins = _JSON.search(text)
@@ -186,7 +186,7 @@ def _inside(text: str) -> str | None:
 
 
 def _among_words(text: str) -> str | None:
-    """Return a message with what its JSON says in place of that, and no dump of headers; None where it has neither."""
+    """Return a message with the text of its JSON in place of that, or without its dump of headers; None if neither."""
     if dump := _HEADERS.search(text):
         return text[: dump.start()].rstrip(ascii_letters).rstrip(' ,;"({[-')
     begins = _JSON.search(text)
@@ -198,7 +198,7 @@ def _among_words(text: str) -> str | None:
 
 
 def _text(value: object, levels: int = _MOST_LEVELS) -> str | None:
-    """Return the first text in decoded JSON that says something: that of `message` before any other."""
+    """Return the first text in decoded JSON that is not blank, that of `message` before any other."""
     if isinstance(value, str):
         return value if value.strip() else None
     parts: list[object] = value if isinstance(value, list) else []
@@ -213,14 +213,14 @@ def _place(name: str) -> int:
 
 
 def _property(value: object, name: str) -> object:
-    """Return a property by its name in whatever case; None where there is none."""
+    """Return a property by its name in any case, if there is one."""
     if not isinstance(value, Mapping):
         return None
     return next((part for key, part in value.items() if key.casefold() == name), None)
 
 
 def _json(text: str) -> object:
-    """Return decoded JSON, with whatever control characters it holds; None where it is none, or cut off."""
+    """Return decoded JSON, with any control characters; None if it is not JSON, or cut off."""
     try:
         value: object = json.loads(text, strict=False)
     except (ValueError, RecursionError):

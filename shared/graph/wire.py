@@ -1,4 +1,4 @@
-"""One object of Graph, read property by property: a bad value loses itself, and not the others."""
+"""Decodes an object of Graph property by property, so that a bad value loses only itself."""
 
 import re
 from collections.abc import Mapping
@@ -14,16 +14,16 @@ from shared.model.tokens import Unreadable
 from shared.text import LONGEST, bounded
 
 MISSING: Final = "missing"
-"""The raw value of a property that is not there."""
+"""The raw value of an absent property."""
 
 _YEAR_ONE: Final = 1
-"""Graph's "never"."""
+"""The year by which Graph means "never"."""
 
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 
 
 class Item:
-    """One object of Graph, read property by property, so that one bad value does not lose the others."""
+    """An object of Graph. `unreadable` collects the values that cannot be read."""
 
     def __init__(self, raw: msgspec.Raw, asked: str) -> None:
         self._values = _values(bytes(raw), asked)
@@ -31,12 +31,7 @@ class Item:
         self.unreadable: list[Unreadable] = []
 
     def id(self) -> str:
-        """The id, which every object has; without it nothing can be remembered of the object.
-
-        Raises:
-            GraphError: where it is no text.
-
-        """
+        """Return the ID; raise GraphError without one, because such an object cannot be remembered."""
         value = self._plain("id")
         if not isinstance(value, str) or not value:
             reason = "an object of the answer has no id"
@@ -44,11 +39,11 @@ class Item:
         return value if len(value) <= LONGEST else f"{bounded(value, LONGEST - 64)}{sha256(value.encode()).hexdigest()}"
 
     def has(self, name: str) -> bool:
-        """Whether the property is there, be it null."""
+        """Return whether the property is present, even if it is null."""
         return name in self._values
 
     def text(self, field: str, name: str, *, required: bool = False) -> str | None:
-        """A text; null, missing or blank where it is not required, is None."""
+        """Return a text; None if it is null, absent, or blank, which is unreadable if it is required."""
         value = self._plain(name)
         if isinstance(value, str) and (value.strip() or not required):
             return bounded(value) if value.strip() else None
@@ -57,7 +52,7 @@ class Item:
         return None
 
     def number(self, field: str, name: str) -> int | None:
-        """A 32-bit integer, which is required."""
+        """Return a 32-bit integer, which is required."""
         value = self._plain(name)
         if isinstance(value, int) and not isinstance(value, bool) and -(2**31) <= value < 2**31:
             return value
@@ -65,7 +60,7 @@ class Item:
         return None
 
     def instant(self, field: str, name: str, *, required: bool = False) -> datetime | None:
-        """An instant in UTC; null and year 1 are None, and unreadable where one is required. Missing is, too."""
+        """Return an instant in UTC; None for null and the year 1, which are unreadable if it is required."""
         value = self._plain(name)
         if isinstance(value, str) and _INSTANT.fullmatch(value):
             instant = _utc(value)
@@ -79,7 +74,7 @@ class Item:
         return None
 
     def cannot_read(self, field: str, name: str) -> None:
-        """Notes that a value which the judgement needs cannot be read, with what stood there."""
+        """Record that a value is unreadable, with its text."""
         raw = self._values.get(name)
         text = MISSING if raw is None else bounded(bytes(raw).decode("utf-8", "replace"))
         self.unreadable.append(Unreadable(field=field, property=name, raw=text))
@@ -96,7 +91,7 @@ class Item:
 
 
 def _values(raw: bytes, asked: str) -> Mapping[str, msgspec.Raw]:
-    """Return the properties, still encoded; one whose name cannot be read is passed over."""
+    """Return the encoded properties, without those whose names cannot be read."""
     try:
         return decoded(raw, dict[str, msgspec.Raw], asked)
     except GraphError:
@@ -108,7 +103,7 @@ def _values(raw: bytes, asked: str) -> Mapping[str, msgspec.Raw]:
 
 
 def _utc(text: str) -> datetime | None:
-    """None where the text names no instant. An offset can push the first and the last year over the calendar's edge."""
+    """Return the instant; None if there is none. An offset can move the first and the last year out of the calendar."""
     try:
         instant = datetime.fromisoformat(text.upper())
     except ValueError:

@@ -1,1 +1,1 @@
-"""What all HTTP clients share: bounds on answers, silent loggers, and errors of Azure services in words."""
+"""Code that all HTTP clients share: limits on answers, silent loggers, and errors of Azure services as text."""

@@ -1,6 +1,6 @@
-"""How much of an answer is read. What goes on after that is no answer of these services, and would take all memory.
+"""Limits how much of an answer is read, because a longer one could take all memory.
 
-Bytes count as they arrive and as they are decompressed, since a compressed MiB can hold a GiB.
+Bytes count when they arrive and when they are decompressed, because a compressed MiB can contain a GiB.
 """
 
 import asyncio
@@ -17,45 +17,40 @@ from shared.text import bounded
 _MIB: Final = 1024 * 1024
 
 PAGE_ROWS: Final = 250
-"""Of Table Storage, which would send 1,000 otherwise."""
+"""The number of rows in a page of Table Storage, whose own default is 1,000."""
 LIST_BYTES: Final = 16 * _MIB
-"""Of a page of Table Storage: `PAGE_ROWS`, each with one column of up to 64 KiB. One character beyond the first 65,536
-makes azure-core hold the page in four bytes a character, twice."""
+"""For a page of Table Storage: `PAGE_ROWS`, each with one column of up to 64 KiB. With one character beyond the first
+65,536, azure-core stores the page in four bytes for each character, twice."""
 GRAPH_BYTES: Final = 8 * _MIB
-"""Of an answer of Graph: a page of 1,000 devices has 1 MiB. Sixteen tokens of an inspection are read side by side."""
+"""For an answer of Graph: a page of 1,000 devices has 1 MiB. An inspection reads sixteen tokens in parallel."""
 OTHER_BYTES: Final = _MIB
-"""Of the identity, of Logs Ingestion, and of what Table Storage says about a change."""
+"""For the identity, Logs Ingestion, and the answers of Table Storage to changes."""
 
 VALUES: Final = 1_000_000
-"""Of any answer, counted by its commas: each takes some 100 bytes of memory. A page of rows has up to 100,000."""
+"""The values of any answer, counted by commas: each takes about 100 bytes. A page of rows has up to 100,000."""
 SECONDS: Final = 120.0
-"""For the body of an answer to azure-core: one that trickles never trips the time limit of a read."""
+"""For the body of an answer to azure-core, whose own limit doesn't end a slow body."""
 
 ACCEPTED: Final = {"Accept-Encoding": "gzip"}
-"""The header of requests: what this module decompresses."""
+"""The header of requests: the encoding that this module decompresses."""
 
 _PIECE: Final = 64 * 1024
 _WINDOWS: Final = {"gzip": 16 + zlib.MAX_WBITS, "deflate": -zlib.MAX_WBITS}
-"""By `Content-Encoding`, as azure-core decompresses."""
+"""By `Content-Encoding`, like azure-core."""
 
 
 class AnswerTooLongError(ClientAuthenticationError):
-    """An answer was not read to its end. azure-core repeats the request after any other error of its own."""
+    """Reports an answer that was not read to its end. After any other error, azure-core repeats the request."""
 
     def __init__(self, how: str) -> None:
         super().__init__(message=f"the answer {how}, and was not read to its end")
 
 
 class Body:
-    """The body of one answer, as it arrives."""
+    """Decompresses the body of an answer and checks its limits."""
 
     def __init__(self, encoding: str | None, most: int) -> None:
-        """Nothing has arrived yet.
-
-        Raises:
-            AnswerTooLongError: where nobody here can decompress `encoding`, the value of `Content-Encoding`.
-
-        """
+        """Take the value of `Content-Encoding`, and the limit in bytes; AnswerTooLongError for another encoding."""
         named = (encoding or "identity").strip().lower()
         if named not in {"identity", *_WINDOWS}:
             raise AnswerTooLongError(f"is encoded as {bounded(named, 40)!r}")
@@ -66,12 +61,9 @@ class Body:
         self._values = 0
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
-        """Return what `chunk` adds to the body, decompressed, in small pieces.
+        """Yield a chunk of the body, decompressed, in small pieces.
 
-        Raises:
-            AnswerTooLongError: where the body has become too long, or has too many values.
-            zlib.error: where it is not compressed as it says.
-
+        An AnswerTooLongError means that the body exceeds a limit; a zlib.error, that it cannot be decompressed.
         """
         self._arrived += len(chunk)
         self._check(self._arrived)
@@ -98,20 +90,12 @@ class Body:
 
 
 class _AzureResponse(aiohttp.ClientResponse):
-    """An answer to azure-core, which decompresses it on its own once it is whole."""
+    """An answer to azure-core, which decompresses the whole body itself."""
 
-    @property
-    def most(self) -> int:
-        """How many bytes are read."""
-        return OTHER_BYTES
+    lists = False
 
     async def read(self) -> bytes:
-        """Return the body as it arrived.
-
-        Raises:
-            AnswerTooLongError: where it is too long, becomes so by decompressing, or does not end in time.
-
-        """
+        """Return the compressed body; AnswerTooLongError if it exceeds a limit of size or time."""
         if self._body is None:
             try:
                 self._body = await self._whole()
@@ -123,7 +107,8 @@ class _AzureResponse(aiohttp.ClientResponse):
     async def _whole(self) -> bytes:
         chunks: list[bytes] = []
         try:
-            body = Body(self.headers.get("Content-Encoding"), self.most)
+            most = LIST_BYTES if self.lists and self.method == "GET" else OTHER_BYTES
+            body = Body(self.headers.get("Content-Encoding"), most)
             async with asyncio.timeout(SECONDS):
                 async for chunk in self.content.iter_any():
                     for _ in body.pieces(chunk):
@@ -136,26 +121,20 @@ class _AzureResponse(aiohttp.ClientResponse):
         return b"".join(chunks)
 
     def _abort(self) -> None:
-        """Closes the connection without TLS's closing handshake, which waits for the rest of the body."""
+        """Close the connection without TLS's closing handshake, which waits for the rest of the body."""
         if self.connection and self.connection.transport:
             self.connection.transport.abort()
         self.close()
 
 
 class _TablesResponse(_AzureResponse):
-    """The same for Table Storage."""
+    """An answer of Table Storage."""
 
-    @property
-    def most(self) -> int:
-        """How many bytes are read."""
-        return LIST_BYTES if self.method == "GET" else OTHER_BYTES
+    lists = True
 
 
 def azure_session(*, lists: bool = False) -> aiohttp.ClientSession:
-    """Return what azure-core's transport sends through: as the SDK makes one for each of its clients, but bounded.
-
-    With `lists`, whatever is got may be a page of Table Storage.
-    """
+    """Return a session for azure-core's transport, like the SDK's own but with limits; `lists` for Table Storage."""
     return aiohttp.ClientSession(
         trust_env=True,
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -166,7 +145,7 @@ def azure_session(*, lists: bool = False) -> aiohttp.ClientSession:
 
 
 class _Stream(httpx.AsyncByteStream):
-    """The body of an answer of httpx, decompressed."""
+    """The decompressed body of an answer of httpx."""
 
     def __init__(self, response: httpx.Response, stream: httpx.AsyncByteStream, body: Body) -> None:
         self._request = response.request
@@ -186,9 +165,9 @@ class _Stream(httpx.AsyncByteStream):
 
 
 async def bound(response: httpx.Response) -> None:
-    """Let an answer of httpx end where it is too long, with AnswerTooLongError: a hook for responses.
+    """Limit an answer of httpx, which ends with AnswerTooLongError: a hook for responses.
 
-    Where a redirect leads is left out: nobody follows it, and httpx fails on what is no address.
+    The address of a redirect is removed: it is not followed, and httpx fails if it is malformed.
     """
     response.headers.pop("Location", None)
     if isinstance(response.stream, httpx.AsyncByteStream):

@@ -1,4 +1,4 @@
-"""What an Azure service refused, in words: the tables and the logs fail the same way."""
+"""Turns the errors of Azure's tables and logs into text."""
 
 import re
 from typing import Final
@@ -12,7 +12,7 @@ _LONGEST: Final = 300
 
 
 def described(error: AzureError, *, right: str) -> str:
-    """Return the error in one sentence, and the remedy where there is one; `right` is the role that the call needs."""
+    """Return the error and its remedy, if there is one; `right` is the role that the call requires."""
     if said := answer_of(error):
         match status_of(error):
             case 401 | 403:
@@ -30,18 +30,18 @@ def described(error: AzureError, *, right: str) -> str:
 
 
 def status_of(error: Exception) -> int | None:
-    """Return the HTTP status of the answer; None where there was none."""
+    """Return the HTTP status of the answer, if there was one."""
     return error.status_code if isinstance(error, HttpResponseError) else None
 
 
 def answer_of(error: AzureError) -> str:
-    """Return the status and the service's code: `HTTP 403 AuthorizationFailure`; empty where there was no answer."""
+    """Return the status and the service's code, `HTTP 403 AuthorizationFailure`; empty without an answer."""
     status, code = status_of(error), code_of(error)
     return f"HTTP {status}{f' {code}' if code else ''}" if status else ""
 
 
 def code_of(error: AzureError) -> str | None:
-    """Return the code of the service's error, bounded; None if it sent none."""
+    """Return the code of the service's error, bounded, if it sent one."""
     if not isinstance(error, HttpResponseError):
         return None
     code = getattr(error, "error_code", None) or (error.error.code if error.error else None)
@@ -49,7 +49,7 @@ def code_of(error: AzureError) -> str | None:
 
 
 def _attempt(error: AzureError) -> str:
-    """Return what the last credential said: of a chain, each line names one that it tried."""
+    """Return the error of the last credential: a chain has a line for each."""
     tried = re.findall(r"^\s*\w+Credential: .+$", str(error), re.MULTILINE)
     return bounded(tried[-1].strip(), _LONGEST) if tried else _first_line(error)
 

@@ -1,21 +1,21 @@
-"""Keeps what speaks HTTP from logging what it sends.
+"""Prevents the HTTP libraries from logging their requests.
 
-Below WARNING the libraries log whole requests: `hpack` the encoded header blocks, from which the bearer token decodes
-(https://github.com/microsoftgraph/msgraph-sdk-python/issues/651).
+Below WARNING they log whole requests; `hpack` logs encoded headers, which contain the bearer token:
+https://github.com/microsoftgraph/msgraph-sdk-python/issues/651
 """
 
 import logging
 from typing import Final
 
 _PASS: Final = frozenset({"shared", "function_app", "azure_functions_worker", "azure_functions_runtime"})
-"""First parts of the names of loggers that may log below WARNING: the project's own, and the host's worker."""
+"""The first part of the names of loggers that may log below WARNING: the project's and the host's worker."""
 
 _REPEATS: Final = "azure.identity"
-"""It warns of every failure that this project's own errors report."""
+"""It warns of failures that the project's own errors report."""
 
 
 class _Logger(logging.Logger):
-    """A logger that is made later: `httpx` imports what speaks HTTP/2 at the first connection."""
+    """A logger that is created later: `httpx` imports HTTP/2 at the first connection."""
 
     def __init__(self, name: str, level: int = logging.NOTSET) -> None:
         top = name.partition(".")[0]
@@ -25,10 +25,7 @@ class _Logger(logging.Logger):
 
 
 def quiet() -> None:
-    """Raises every other logger to WARNING, whatever the host has set, and those that will be made.
-
-    To be called again where the host may have set levels since.
-    """
+    """Raise every other logger, existing or future, to WARNING; call it again if the host may have set levels."""
     logging.setLoggerClass(_Logger)
     for name, logger in list(logging.root.manager.loggerDict.items()):
         top = name.partition(".")[0]

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from shared.text import bounded
+from shared.text import bounded, unnamed
 
 type ColumnType = Literal["string", "datetime", "int", "long", "boolean"]
 type Value = str | int | bool | datetime
@@ -172,7 +172,7 @@ def token_id(row_key: str) -> str:
     return bounded(unquote(row_key))
 
 
-def unnamed(entity: Mapping[str, object]) -> str:
+def unnamed_row(entity: Mapping[str, object]) -> str:
     """Return a name for the token of a row without one. In `TokenHistory`, the partition ends in the token's key."""
     of = str(entity.get("PartitionKey", "")).partition(":")[2] or str(entity.get("RowKey", ""))
-    return f"unnamed {token_id(of)[:8]}"
+    return unnamed(unquote(of))

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from shared.model.counts import Counts, Inspected, Inspection
 from shared.model.tokens import Connector
-from shared.storage.columns import Declare, RawText, Stored, fits, json_text, key, stored, table, unnamed
+from shared.storage.columns import Declare, RawText, Stored, fits, json_text, key, stored, table, unnamed_row
 
 
 def _last[V](value: Callable[[Inspected], V | None]) -> Callable[[Inspection], V | None]:
@@ -46,7 +46,7 @@ class InspectionRow(Stored[Inspection]):
     # fmt: off
     connector: str = _inspection("PartitionKey", "The connector: `ade`.", lambda _: Connector.ADE.value, missing="")
     row_key: RawText = _inspection("RowKey", "The token's ID.", lambda i: key(i.token_id))
-    name: str = _inspection("TokenName", "The token's name.", lambda i: i.token_name, missing=unnamed)
+    name: str = _inspection("TokenName", "The token's name.", lambda i: i.token_name, missing=unnamed_row)
     inspected_on: datetime | None = _inspection("InspectedOn", "Start of the run that began the last complete inspection, to which all counts belong.", _last(lambda last: last.on))
     run_id: str | None = _inspection("RunId", "The ID of the run that wrote the row.", lambda i: i.run_id)
     complete: bool | None = _inspection("Complete", "Whether that run completed the inspection. If not, the counts are older than `RunId`.", lambda i: i.complete)

@@ -25,7 +25,7 @@ from shared.storage.columns import (
     stored,
     table,
     token_id,
-    unnamed,
+    unnamed_row,
 )
 from shared.text import bounded
 
@@ -108,7 +108,7 @@ class StatusRow(Stored[StatusSource]):
     # fmt: off
     connector: str = _status("PartitionKey", "The connector: `ade`, `apns`, or `vpp`.", lambda s: s.status.token.connector.value, missing="")
     row_key: RawText = _status("RowKey", "The token's ID; `push-certificate` for the push certificate.", lambda s: key(s.status.token.id))
-    name: str = _status("TokenName", "The token's name. Several tokens can share it.", lambda s: s.status.token.name, missing=unnamed)
+    name: str = _status("TokenName", "The token's name. Several tokens can share it.", lambda s: s.status.token.name, missing=unnamed_row)
     type: str | None = _status("TokenType", "`tokenType` (ADE), `vppTokenAccountType` (VPP), or `apns`.", lambda s: s.status.token.type)
     apple_id: str | None = _status("AppleId", "The Apple ID that the token belongs to.", lambda s: s.status.token.apple_id)
     stated_health: Health = _status("Health", "`healthy`, `info`, `warning`, `unknown`, or `critical`: the worst severity of the findings.", lambda s: str(s.status.health), missing=Health.UNKNOWN, required=True)
@@ -164,7 +164,7 @@ class ChangeRow(Stored[ChangeSource]):
     row: RawText = _change("RowKey", "`253402300799999` minus `ChangedOn` in epoch milliseconds, 15 digits. A retry uses the same key.", lambda s: newest_first(s.change.changed_on))
     changed_on: datetime | None = _change("ChangedOn", "Start of the run that first judged the change.", lambda s: s.change.changed_on, required=True)
     run_id: str | None = _change("RunId", "The ID of that run.", lambda s: s.change.run_id)
-    name: str = _change("TokenName", "The token's name at that time.", lambda s: s.change.token_name, missing=unnamed)
+    name: str = _change("TokenName", "The token's name at that time.", lambda s: s.change.token_name, missing=unnamed_row)
     old_health: Health | None = _change("OldHealth", "The health before the change; not set when the token is new.", lambda s: None if s.change.old_health is None else str(s.change.old_health))
     health: Health = _change("Health", "The health after the change.", lambda s: str(s.change.health), missing=Health.UNKNOWN, required=True)
     fields: tuple[FieldChange, ...] = _change("Changes", "JSON array of `field`, `old`, `new`.", lambda s: json_text(plain_changes(s.change.fields)), missing=(), required=True)
