@@ -1,21 +1,19 @@
 """Prints the counts of inspections in a terminal. Text from outside is never read as markup."""
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, islice
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from rich.console import Console
 from rich.text import Text
 
 from cli.view import print_table
-from shared.model.tokens import Code, Connector
+from shared.model.tokens import Code, Connector, Health
+from shared.storage.device_rows import InspectionRow
+from shared.storage.rows import StatusRow
 from shared.text import labels
 
-type Row = Mapping[str, Any]
-
-_SIGNS: Final = {"info": "i", "warning": "▲"}
+_SIGNS: Final = {Health.INFO: "i", Health.WARNING: "▲"}
 """The signs beside a number that a finding is about."""
 
 _LEGEND: Final = (
@@ -28,10 +26,10 @@ _NAME: Final = 18
 
 
 class _Column(NamedTuple):
-    """A column of the table; `of` is given the rows of `DeviceInspection` and `TokenStatus`."""
+    """A column of the table; `value` takes it from a token's inspection and status, if there is one."""
 
     title: str
-    of: Callable[[Row, Row], str]
+    value: Callable[[InspectionRow, StatusRow | None], str | int | None]
     finding: Code | None = None
     """The finding that the number is about."""
 
@@ -41,26 +39,26 @@ class _Column(NamedTuple):
         return self.title.rjust(8)
 
 
-def print_devices(console: Console, inspections: Iterable[Row], statuses: Iterable[Row]) -> None:
-    """Print a line for each row of `DeviceInspection`, in the order of the tokens' names.
+def print_devices(console: Console, inspections: Iterable[InspectionRow], statuses: Iterable[StatusRow]) -> None:
+    """Print a line for each inspection, in the order of the tokens' names.
 
     The numbers, and the findings that a sign marks, are those of the last complete inspection. The lines below
     show why the newest inspection of a token is not complete, or what Graph did not return.
     """
-    by_token = {status["RowKey"]: status for status in statuses if status["PartitionKey"] == Connector.ADE}
-    rows = sorted(inspections, key=lambda row: (row["TokenName"], row["RowKey"]))
-    labelled = labels([(Connector.ADE, row["TokenName"], row["RowKey"]) for row in rows])
+    by_token = {status.row_key: status for status in statuses if status.connector == Connector.ADE}
+    rows = sorted(inspections, key=lambda row: (row.name, row.row_key))
+    labelled = labels([(Connector.ADE, row.name, row.row_key) for row in rows])
     columns = _fitting(console.width)
     room = console.width - sum(_width(column) for column in columns)
     lines = [
-        (_label(row["TokenName"], label, room), *_cells(row, by_token.get(row["RowKey"], {}), columns))
+        (_label(row.name, label, room), *_cells(row, by_token.get(row.row_key), columns))
         for row, label in zip(rows, labelled, strict=True)
     ]
     print_table(console, ("Token", *(column.heading for column in columns)), lines)
     console.print(Text(_LEGEND))
     for row in rows:
-        if row.get("Error"):
-            console.print(Text(f"{row['TokenName']}: {row['Error']}"))
+        if row.error:
+            console.print(Text(f"{row.name}: {row.error}"))
 
 
 def _label(name: str, label: str, room: int) -> str:
@@ -71,45 +69,41 @@ def _label(name: str, label: str, room: int) -> str:
     return f"{text.plain}{suffix}"
 
 
-def _cells(inspection: Row, status: Row, columns: Sequence[_Column]) -> list[str]:
-    severities = {found["code"]: found["severity"] for found in json.loads(status.get("Findings", "[]"))}
-    signs = (_SIGNS.get(severities.get(column.finding, ""), "") for column in columns)
-    cells = (f"{sign} {column.of(inspection, status)}" for sign, column in zip(signs, columns, strict=True))
-    return [cell.strip().rjust(len(column.heading)) for cell, column in zip(cells, columns, strict=True)]
+def _cells(inspection: InspectionRow, status: StatusRow | None, columns: Sequence[_Column]) -> Iterable[str]:
+    severities = {finding.code: finding.severity for finding in status.findings} if status else {}
+    for column in columns:
+        sign = _SIGNS.get(severities.get(column.finding or "", Health.HEALTHY), "")
+        value = column.value(inspection, status)
+        yield f"{sign} {'-' if value is None else value}".strip().rjust(len(column.heading))
 
 
-def _number(name: str) -> Callable[[Row, Row], str]:
-    return lambda inspection, _: str(inspection.get(name, "-"))
+def _failing(inspection: InspectionRow, _: StatusRow | None) -> int | None:
+    failed, blocked = inspection.failed, inspection.blocked
+    return None if failed is None or blocked is None else failed + blocked
 
 
-def _failing(inspection: Row, _: Row) -> str:
-    return str(inspection["Failed"] + inspection["Blocked"]) if "Failed" in inspection else "-"
-
-
-def _without_default(inspection: Row, _: Row) -> str:
+def _without_default(inspection: InspectionRow, _: StatusRow | None) -> str | None:
     """Return the platforms that the token has devices of, and no default profile for."""
-    if "DefaultProfiles" not in inspection:
+    if inspection.default_profiles is None:
         return "?"
-    present = json.loads(inspection["ByPlatform"])
-    names = json.loads(inspection["DefaultProfiles"])
-    return " ".join(name for name, profile in names.items() if profile is None and present.get(name)) or "-"
+    without = (platform for platform, profile in inspection.default_profiles.items() if profile is None)
+    return " ".join(platform for platform in without if inspection.by_platform.get(platform)) or None
 
 
-def _newest(inspection: Row, _: Row) -> str:
-    newest: datetime | None = inspection.get("NewestDeviceOn")
-    return f"{newest:%Y-%m-%d}" if newest else "-"
+def _newest(inspection: InspectionRow, _: StatusRow | None) -> str | None:
+    return f"{inspection.newest_device_on:%Y-%m-%d}" if inspection.newest_device_on else None
 
 
 _COLUMNS: Final = (
-    _Column("Devices", _number("Devices"), Code.DEVICES_MISSING),
-    _Column("Waiting", _number("Waiting"), Code.DEVICES_WITHOUT_PROFILE),
+    _Column("Devices", lambda inspection, _: inspection.devices, Code.DEVICES_MISSING),
+    _Column("Waiting", lambda inspection, _: inspection.waiting, Code.DEVICES_WITHOUT_PROFILE),
     _Column("Failing", _failing, Code.ENROLLMENT_FAILING),
     _Column("No default", _without_default, Code.NO_DEFAULT_PROFILE),
-    _Column("Synced", lambda _, status: str(status.get("SyncedDevices", "-"))),
-    _Column("No contact", _number("NotContacted")),
+    _Column("Synced", lambda _, status: status.synced_devices if status else None),
+    _Column("No contact", lambda inspection, _: inspection.not_contacted),
     _Column("Newest".rjust(10), _newest),
-    _Column("Deleted", _number("Deleted")),
-    _Column("Imported", _number("Imported")),
+    _Column("Deleted", lambda inspection, _: inspection.deleted),
+    _Column("Imported", lambda inspection, _: inspection.imported),
 )
 """In the order of what an administrator misses most."""
 

@@ -25,12 +25,11 @@ from shared.model.counts import Inspection
 from shared.model.runs import Outcome, Reading, Run
 from shared.model.tokens import Code, Connector, Key, Status
 from shared.settings import Settings
-from shared.storage.columns import Row
 from shared.storage.device_rows import DEVICE_INSPECTION, InspectionRow
 from shared.storage.reading import reader
 from shared.storage.rows import CHECK_RUN, TOKEN_STATUS, RunRow, StatusRow, StatusSource
 from shared.storage.store import Store, StoreError
-from shared.token_inspection import Look
+from shared.token_inspection import TokenInspection
 from shared.words import kind, listed
 
 _MOST_NAMED: Final = 5
@@ -51,17 +50,11 @@ class Checked(NamedTuple):
     statuses: list[StatusRow]
     run: RunRow
     guidance: Guidance
-    status_rows: list[Row]
-    inspection_rows: list[Row]
-    """Of the devices that were counted now."""
+    inspections: list[InspectionRow]
+    """The devices that were counted now."""
     examples: list[tuple[str, Mapping[str, Sequence[str]]]]
     """Serial numbers by symptom, beside the name of their token."""
     messages: tuple[str, ...]
-
-    @property
-    def inspections(self) -> list[InspectionRow]:
-        """The counts that were taken now."""
-        return list(map(reader(InspectionRow), self.inspection_rows))
 
 
 async def check_tenant(session: Session, access: Access, *, devices: bool) -> Checked:
@@ -152,14 +145,14 @@ async def _inspect(
 
 async def _inspection(reader: DeviceReader, status: Status, before: Inspection | None, access: Access) -> Inspection:
     anew = before and replace(before, pause=None)
-    look = Look(reader, status, anew, access.settings, run_id="", now=datetime.now(UTC))
+    inspecting = TokenInspection(reader, status, anew, access.settings, run_id="", now=datetime.now(UTC))
     try:
-        return await look.complete(None)  # events of failed enrollments take another permission
+        return await inspecting.complete(None)  # events of failed enrollments take another permission
     except TimeoutError:
         seconds = access.settings.inspect_timeout_seconds
-        return look.unfinished(f"Graph did not list the devices within {seconds} seconds.", keep=False)
+        return inspecting.unfinished(f"Graph did not list the devices within {seconds} seconds.", keep=False)
     except GraphError as error:
-        return look.unfinished(reader.explained(error), keep=False)
+        return inspecting.unfinished(reader.explained(error), keep=False)
 
 
 def _as_rows(
@@ -180,13 +173,12 @@ def _as_rows(
         counts={},
         rows=0,
     )
-    status_rows = [TOKEN_STATUS.row(StatusSource(one, guidance)) for one in statuses]
+    status_rows = (TOKEN_STATUS.row(StatusSource(one, guidance)) for one in statuses)
     return Checked(
         statuses=list(map(reader(StatusRow), status_rows)),
         run=reader(RunRow)(CHECK_RUN.row(run)),
         guidance=guidance,
-        status_rows=status_rows,
-        inspection_rows=[DEVICE_INSPECTION.row(one) for one in counted.values()],
+        inspections=[reader(InspectionRow)(DEVICE_INSPECTION.row(one)) for one in counted.values()],
         examples=[(one.token_name, one.last.counts.examples) for one in counted.values() if one.last],
         messages=messages,
     )

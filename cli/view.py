@@ -2,20 +2,17 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from cli.judgement import Filters, Judged, action, summary, worst_first
+from cli.judgement import Filters, Judged, action, summary
 from shared.guidance.guidance import Guidance
 from shared.model.tokens import Health
-from shared.storage.reading import reader
 from shared.storage.rows import ChangeRow, RunRow, StatusRow
 from shared.words import ago, count, duration, kind, moment
-
-type Row = Mapping[str, Any]
 
 SIGNS: Final[Mapping[Health, str]] = {
     Health.CRITICAL: "✖",
@@ -72,11 +69,6 @@ def print_judged(console: Console, judged: Judged, filters: Filters, guidance: G
         console.print()
     for line in (*summary(judged, filters, now), *judged.messages):
         console.print(sentence(line, warning=line in judged.messages), soft_wrap=False)
-
-
-def print_tokens(console: Console, rows: Iterable[Row], guidance: Guidance, now: datetime) -> None:
-    """Print rows of `TokenStatus` as the table returns them; see `print_statuses`."""
-    print_statuses(console, worst_first(map(reader(StatusRow), rows)), guidance, now)
 
 
 def print_statuses(console: Console, rows: Sequence[StatusRow], guidance: Guidance, now: datetime) -> None:
@@ -148,9 +140,8 @@ def connectors(row: RunRow) -> str:
     )
 
 
-def print_run(console: Console, row: Row) -> None:
-    """Print one row of `CheckRun` as the table returns it, in full."""
-    run = reader(RunRow)(row)
+def print_run(console: Console, run: RunRow) -> None:
+    """Print a run in full."""
     _, style = _OUTCOMES.get(run.outcome, ("", "bold red"))
     started = f"{run.started_on:%Y-%m-%d %H:%M:%S} UTC" if run.started_on else "at a time not known"
     console.print(

@@ -1,3 +1,3 @@
-"""ADE Token Monitor: reads Apple token status from Intune, judges, stores, publishes."""
+"""ADE Token Monitor: reads the status of Apple tokens from Intune, and judges, stores, and publishes it."""
 
 __version__ = "0.1.0"

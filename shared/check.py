@@ -36,20 +36,20 @@ _LONGEST_ERROR: Final = 4_000
 
 
 class CheckFailed(Exception):  # noqa: N818 # what the host shows as the invocation's error
-    """The run was not whole; the host runs it again. One sentence that names what failed."""
+    """Reports a failed run, which the host repeats."""
 
 
 async def check(settings: Settings, clients: Clients, *, run_id: str, now: datetime, past_due: bool = False) -> Run:
-    """Check every token once, and store and publish the result.
+    """Check every token, and store and publish the result, within `check_timeout_seconds`.
 
-    `now` is the start of the run: the clock of the judgement and the time of every row. Ends within
-    `check_timeout_seconds`; whatever failed is in the run that is returned.
+    `now` is the start of the run, which is the clock of the judgment and the time of every row. Return the run with all
+    failures.
     """
     return await _Check(settings, clients, run_id, now, past_due=past_due).run()
 
 
 class _Check:
-    """One run's parts and what went wrong in them."""
+    """Runs one check, and collects its errors."""
 
     def __init__(self, settings: Settings, clients: Clients, run_id: str, now: datetime, *, past_due: bool) -> None:
         guidance = Guidance(settings.sync_error_names, settings.cloud)
@@ -70,9 +70,9 @@ class _Check:
             self._read(), self._load(), self._load_inspections()
         )
         judgement, rows = self._judge(readings, loaded, inspections)
-        # Without what is remembered, nothing is replaced.
+        # Without the last statuses, nothing is replaced.
         saved = await self._save(judgement, loaded, unwritten) if loaded else set[Key]()
-        # An alert has to be remembered to stay open until it is over, so what is new is stored before it is raised.
+        # An alert stays open only if it is remembered, so a new step is stored before it is raised.
         if unsaved := {status.key for status in judgement.statuses} - saved:
             rows = self._monitor.finding_rows(judgement.statuses, unsaved)
         sending = self._monitor.send_findings(rows)
@@ -90,11 +90,11 @@ class _Check:
                 RECORD_AGAIN_ENDS, self._store.record(run), self._store_errors, "recording the run's failure"
             )
             run = self._result(readings, judgement, len(rows))
-        _tell(run)
+        _log_result(run)
         return run
 
     async def _read(self) -> list[Reading]:
-        """A reading of each connector, side by side, each under its own limit."""
+        """Read the connectors."""
         seconds = READING_ENDS * self._settings.check_timeout_seconds
         return await connectors.read_all(self._graph, self._settings.connectors, seconds)
 
@@ -128,7 +128,7 @@ class _Check:
         return {(one.connector, one.id): first_status(one, self._run_id, self._now) for one in tokens}
 
     async def _load(self) -> tuple[Loaded | None, Collection[Key]]:
-        """Returns what is remembered (None if it could not be read), and whose change the history still lacks."""
+        """Return the last statuses (None if they cannot be read), and the keys whose change the history still lacks."""
         loaded = await self._in_time(READING_ENDS, self._store.load(), self._store_errors, "loading")
         if loaded is None:
             return None, ()
@@ -141,22 +141,22 @@ class _Check:
         return loaded, problems
 
     async def _load_inspections(self) -> Inspections | None:
-        """Returns what the inspections of devices found; None if it could not be read."""
+        """Return the inspections of devices; None if they cannot be read."""
         if Connector.ADE not in self._settings.connectors:
             return Inspections({}, {})
         loading = self._store.load_inspections()
         return await self._in_time(READING_ENDS, loading, self._store_errors, "loading the inspections")
 
     async def _save(self, judgement: Judgement, loaded: Loaded, unwritten: Collection[Key]) -> set[Key]:
-        """Stores the statuses, except those `unwritten`, and returns the keys of those that are stored."""
-        saved: set[Key] = set()  # filled while saving goes on: what is stored counts, even if time runs out
+        """Save the statuses, except the `unwritten` ones, and return the keys of those that are saved."""
+        saved: set[Key] = set()  # it grows with each transaction, so it is correct even if time runs out
         saving = self._store.save(judgement.statuses, judgement.departed, loaded, saved, except_for=unwritten)
         problems = await self._in_time(SAVING_ENDS, saving, self._store_errors, "saving")
         self._store_errors += [f"{problem}." for problem in problems or ()]
         return saved
 
     async def _in_time[T](self, share: float, work: Awaitable[T], errors: list[str], what: str) -> T | None:
-        """Returns what `work` returns before that share of the run's time is over; else None, and `errors` says why."""
+        """Return the result of `work` within that share of the run's time; None after an error, added to `errors`."""
         try:
             async with asyncio.timeout_at(self._begun + share * self._settings.check_timeout_seconds):
                 return await work
@@ -193,13 +193,13 @@ class _Check:
 
 
 def _fault(what: str, error: Exception) -> str:
-    """A fault of ours or of a library, with its place in the log."""
+    """Log a bug of the app or a library, with its traceback."""
     _log.error("A fault while %s", what, exc_info=error)
     return f"A fault of the monitor while {what} ({type(error).__name__}); its log has the details."
 
 
-def _tell(run: Run) -> None:
-    """A line for each connector that could not be read, one if inspections are not fresh, and one for the run."""
+def _log_result(run: Run) -> None:
+    """Log a line for each connector that failed, one if inspections are not fresh, and one for the run."""
     for failure in run.connectors.values():
         if isinstance(failure, Failure):
             _log.warning("Connector %s could not be read: %s", failure.connector.value, failure)

@@ -1,8 +1,4 @@
-"""Opens and closes, in one place and inside the run, everything that speaks to the outside.
-
-An asynchronous client belongs to one event loop, so none outlives its run. Names in this module are the only ones that
-know how the three services are signed in to.
-"""
+"""Opens and closes every outside connection of a run: an asynchronous client belongs to one event loop."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -36,7 +32,7 @@ from shared.text import bounded
 
 
 class Clients(NamedTuple):
-    """What a run speaks through; open until `open_clients` is left."""
+    """The clients of a run, open until `open_clients` ends."""
 
     graph: Graph
     tables: TableServiceClient
@@ -48,14 +44,10 @@ class Clients(NamedTuple):
 async def open_clients(
     settings: Settings, *, now: datetime | None = None, graph_credential: AsyncTokenCredential | None = None
 ) -> AsyncIterator[Clients]:
-    """Clients for one run, signed in as the app's managed identity. Nothing is called before the first use.
+    """Open the clients of one run, signed in as the app's managed identity. Nothing is called before the first use.
 
-    `now` is the start of the run. `graph_credential` signs in to Graph in the identity's place; whoever gives it closes
-    it.
-
-    Raises:
-        SettingsError: where the SDK's own settings cannot be used.
-
+    `now` is the start of the run. `graph_credential` replaces the identity for Graph; whoever passes it closes it. A
+    SettingsError means that the SDK's own settings cannot be used.
     """
     quiet()
     async with AsyncExitStack() as stack:
@@ -92,12 +84,12 @@ async def open_clients(
 
 @asynccontextmanager
 async def open_graph(credential: GraphCredential, endpoint: str) -> AsyncIterator[Graph]:
-    """Graph at `endpoint`."""
+    """Open Graph at `endpoint`."""
     async with AsyncExitStack() as stack:
         http = _graph_http()
         for outer in (http._transport, *http._mounts.values()):  # noqa: SLF001 # see below
             if isinstance(outer, AsyncGraphTransport):
-                # The SDK's transport does not close the one that it wraps, which would leave its connections open.
+                # The SDK's transport does not close the one that it wraps.
                 stack.push_async_callback(outer.transport.aclose)
         yield _graph(http, credential, endpoint)
 
@@ -113,7 +105,7 @@ def _credential(settings: Settings, transport: AioHttpTransport) -> DefaultAzure
 def _batches(
     credential: AsyncTokenCredential, settings: Settings, transport: AioHttpTransport
 ) -> AsyncPipelineClient[HttpRequest, AsyncHttpResponse]:
-    """The SDK's pipeline alone, which signs in and tries again, and has no policy that follows a redirect."""
+    """Return the SDK's pipeline, which signs in and repeats requests, without a policy that follows redirects."""
     policies = [
         UserAgentPolicy(f"ade-token-monitor/{__version__}"),
         AsyncRetryPolicy(),
@@ -123,10 +115,10 @@ def _batches(
 
 
 def _graph_http() -> httpx.AsyncClient:
-    """The SDK's client, with the one part of its middleware that is of use here: it tries again.
+    """Return the SDK's client with one part of its middleware, which repeats requests.
 
-    No redirect is followed: the SDK would carry on to another host. Without the parts that change addresses and
-    headers, a request takes a quarter less of the processor (measured).
+    Redirects are not followed, because the SDK would follow them to another host. Without the parts that change
+    addresses and headers, a request takes a quarter less of the processor's time (measured).
     """
     client: httpx.AsyncClient = GraphClientFactory.create_with_custom_middleware([RetryHandler()])
     client.headers.update(ACCEPTED)
@@ -136,7 +128,7 @@ def _graph_http() -> httpx.AsyncClient:
 
 def _graph(http: httpx.AsyncClient, credential: GraphCredential, endpoint: str) -> Graph:
     host = httpx.URL(endpoint).host
-    # Without allowed hosts, the SDK sends the token to whatever host an address names.
+    # Without allowed hosts, the SDK sends the token to any host.
     provider = AzureIdentityAuthenticationProvider(credential, allowed_hosts=[host])
     adapter = GraphRequestAdapter(provider, http)
     adapter.base_url = endpoint

@@ -1,11 +1,11 @@
-"""The facts that differ from one Azure cloud to another: whom tokens are asked for, known hosts, and consoles."""
+"""Lists the facts that differ between Azure clouds: audiences of access tokens, known hosts, and consoles."""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 
 class Cloud(NamedTuple):
-    """One Azure cloud. Hosts are names, or suffixes that begin with a dot; everything else is an address."""
+    """An Azure cloud. Hosts are names, or suffixes that begin with a dot; everything else is an address."""
 
     graph: tuple[str, ...]
     """Graph's roots; the first is the default. https://learn.microsoft.com/graph/deployments"""
@@ -16,7 +16,7 @@ class Cloud(NamedTuple):
     """https://learn.microsoft.com/azure/azure-government/compare-azure-government-global-azure,
     https://learn.microsoft.com/azure/china/resources-developer-guide"""
     arm: str
-    """Azure Resource Manager; tokens are asked for the same address."""
+    """Azure Resource Manager, and the audience of its access tokens."""
     portal: str
     """The Azure portal."""
     intune: str
@@ -54,4 +54,4 @@ CLOUDS: Final[Mapping[str, Cloud]] = {
         intune="https://intune.microsoftonline.cn",
     ),
 }
-"""By the name that Azure gives it: the setting `AZURE_CLOUD`."""
+"""The clouds by Azure's names for them, which are the values of the setting `AZURE_CLOUD`."""

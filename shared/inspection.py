@@ -26,7 +26,7 @@ from shared.model.tokens import Connector, Status
 from shared.settings import Settings
 from shared.storage.store import Inspections, Store, StoreError
 from shared.text import bounded
-from shared.token_inspection import Look, due
+from shared.token_inspection import TokenInspection, due
 
 _log: Final = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class _Inspector:
         queue = iter(waiting)
         await asyncio.gather(*(self._work(queue, inspections) for _ in range(AT_ONCE)))
         self._outcomes["not_reached"] = len(waiting) - self._outcomes.total()
-        self._tell(len(waiting))
+        self._log_result(len(waiting))
         if self._problems:
             raise StoreError(" ".join(sorted(self._problems)))
         return self._outcomes
@@ -143,17 +143,17 @@ class _Inspector:
 
     async def _inspected(self, status: Status, before: Inspection | None) -> tuple[str, Inspection]:
         """Return the outcome, and what is to be remembered of the token."""
-        look = Look(self._reader, status, before, self._settings, run_id=self._run_id, now=self._now)
+        inspecting = TokenInspection(self._reader, status, before, self._settings, run_id=self._run_id, now=self._now)
         try:
-            return "complete", await look.complete(self._events_of(before))
+            return "complete", await inspecting.complete(self._events_of(before))
         except TimeoutError as error:
-            return "unfinished", look.unfinished(self._out_of_time("reading the devices", str(error)))
+            return "unfinished", inspecting.unfinished(self._out_of_time("reading the devices", str(error)))
         except GraphError as error:
             why = bounded(self._reader.explained(error), _LONGEST_ERROR)
-            found = look.unfinished(why)
+            found = inspecting.unfinished(why)
         except Exception as error:  # noqa: BLE001 # a fault in one token's answer must not keep the others from theirs
             why = _fault("inspecting devices", error)
-            found = look.unfinished(why, keep=False)  # who knows what of a page was counted
+            found = inspecting.unfinished(why, keep=False)  # a page may be counted in part
         self._failures.append(f"{status.label}: {why}")
         return "failed", found
 
@@ -174,7 +174,7 @@ class _Inspector:
         limit = f"INSPECT_TIMEOUT_SECONDS is {self._settings.inspect_timeout_seconds}"
         return f"Time ran out while {what} ({limit}{f'; {why}' if why else ''})."
 
-    def _tell(self, number: int) -> None:
+    def _log_result(self, number: int) -> None:
         """Log a line for each token that failed, up to a number, and one for the run. No line names a device."""
         for failed in self._failures[:_MOST_LOGGED]:
             _log.warning("Devices could not be inspected: %s", failed)

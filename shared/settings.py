@@ -1,6 +1,6 @@
-"""The app settings: one table of them, read and validated once, all problems reported together.
+"""Declares the app settings, each once, and validates them, reporting all problems together.
 
-The README's table, `local.settings.sample.json` and the Bicep test are checked against `SETTINGS`.
+A test compares the README's table, `local.settings.sample.json`, and Bicep with `SETTINGS`.
 """
 
 import re
@@ -30,7 +30,7 @@ class SettingsError(ValueError):
 
 
 class Setting(NamedTuple):
-    """One app setting: a missing one takes `default`; `parse` raises ValueError on what is not `expected`."""
+    """An app setting. `default` replaces a missing value; `parse` raises ValueError for one that is not `expected`."""
 
     name: str
     default: str | None
@@ -55,7 +55,7 @@ def _url(text: str, *, path: bool) -> str:
         raise ValueError
     if url.username is not None or url.query or url.fragment or (url.path.strip("/") and not path):
         raise ValueError
-    _ = url.port  # raises where it is no port
+    _ = url.port  # raises ValueError if it is not a port
     return text.rstrip("/")
 
 
@@ -120,11 +120,9 @@ def _schedule(text: str) -> str:
 
 
 def _switch(text: str) -> bool:
-    return {"true": True, "false": False}[text.lower()] if text.lower() in {"true", "false"} else _refuse()
-
-
-def _refuse() -> bool:
-    raise ValueError
+    if text.lower() not in {"true", "false"}:
+        raise ValueError
+    return text.lower() == "true"
 
 
 _DAYS = "whole days, largest first, such as"
@@ -140,7 +138,7 @@ def _setting(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Every setting, parsed. An attribute is the setting's name in lower case."""
+    """The parsed settings. An attribute has the setting's name in lower case."""
 
     # fmt: off
     tables_endpoint: str = _setting(None, _account, "an address such as https://<account>.table.core.windows.net", "The Table Storage that holds status, history, and runs.", required=True)
@@ -180,16 +178,16 @@ class Settings:
 
     @property
     def cloud(self) -> Cloud:
-        """The audiences of the cloud that the app runs in."""
+        """Return the cloud that the app runs in."""
         return CLOUDS[self.azure_cloud]
 
     @property
     def graph_audience(self) -> str:
-        """Who a token for Graph is asked for: the endpoint where it is one of the cloud's roots."""
+        """Return the audience of access tokens for Graph: the endpoint if it is one of the cloud's roots."""
         return self.graph_endpoint if self.graph_endpoint in self.cloud.graph else self.cloud.graph[0]
 
     def stale_after(self, connector: Connector) -> tuple[timedelta, timedelta]:
-        """Warning and critical limit for the time since a connector's last successful sync."""
+        """Return the warning and critical limits for the time since a connector's last successful sync."""
         warning, critical = (
             (self.vpp_sync_stale_warning_hours, self.vpp_sync_stale_critical_hours)
             if connector is Connector.VPP
@@ -199,11 +197,9 @@ class Settings:
 
     @staticmethod
     def load(environment: Mapping[str, str]) -> "Settings":
-        """The settings in `environment` (usually `os.environ`); an empty value is an absent one.
+        """Return the settings in `environment`, where an empty value is an absent one.
 
-        Raises:
-            SettingsError: naming every setting that is missing or cannot be used.
-
+        A SettingsError names every setting that is missing or cannot be used.
         """
         parsed: dict[str, object] = {}
         problems: dict[str, str] = {}
@@ -229,10 +225,10 @@ class Settings:
 
 
 SETTINGS: Final = tuple(Setting(one.name.upper(), *one.metadata["setting"]) for one in fields(Settings))
-"""The table of settings, in the order of the documents."""
+"""The settings, in the order of the documents."""
 
 BY_NAME: Final[Mapping[str, Setting]] = {setting.name: setting for setting in SETTINGS}
-"""The same by name."""
+"""The settings by name."""
 
 
 def _contradictions(settings: Settings) -> Iterator[tuple[frozenset[str], str]]:

@@ -1,4 +1,4 @@
-"""Text from outside, made safe to keep and to show: bounded, visible, and without control characters."""
+"""Makes text from outside safe to store and to show: bounded, visible, and without control characters."""
 
 import re
 import unicodedata
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 LONGEST: Final = 512
-"""The number of characters that are kept of a text from outside."""
+"""The number of characters that a text from outside keeps."""
 
 MARK: Final = "…"
 """The character at the end of a text that was cut."""
@@ -39,11 +39,11 @@ _HOST_DOT: Final = re.compile(
 
 
 def bounded(text: str, longest: int = LONGEST) -> str:
-    """Return `text` in at most `longest` characters, the last one `MARK` where the text was cut.
+    """Return `text` in at most `longest` characters, the last one `MARK` if the text was cut.
 
-    Control characters, line separators and lone surrogates become U+FFFD, because they move a terminal's cursor or
-    split a log line. Format characters (Unicode category Cf) and others that nobody sees are removed, because they
-    turn the direction of writing, or make names that look the same differ. Joiner and selector of an emoji stay.
+    Control characters, line separators, and lone surrogates become U+FFFD, because they move a terminal's cursor or
+    split a log line. Format characters (Unicode category Cf) and other invisible ones are removed, because they change
+    the direction of writing, or distinguish names that look the same. Joiner and selector of an emoji stay.
     """
     start = text[: 4 * longest]  # bounds the work on a text of any size
     visible = start if start.isascii() and start.isprintable() else _visible(start)
@@ -66,7 +66,7 @@ def _visible(text: str) -> str:
 
 
 def _is_seen(before: str, character: str, after: str) -> bool:
-    """Return whether `character` can be seen between what is kept before it and what follows it."""
+    """Return whether `character` is visible between the kept character before it and the one after it."""
     if character == _JOINER:
         return _ends_emoji(before) and (_category(after) == "So" or after == "\u2194")
     if character in _SELECTORS:
@@ -85,7 +85,7 @@ def _category(character: str) -> str:
 
 
 def alike(text: str) -> str:
-    """Return what two bounded texts that look the same have in common, to compare them by."""
+    """Return the form of a bounded text that is equal for texts that look the same."""
     plain = unicodedata.normalize("NFKC", text).translate(_OF_EMOJIS)
     return " ".join(plain.replace("\u2800", " ").split())
 
@@ -113,10 +113,10 @@ def unnamed(token_id: str) -> str:
 
 
 def without_links(name: str) -> str:
-    """Return `name` without anything that a mail client turns into a link, or that equals the id of another token.
+    """Return `name` without anything that a mail client turns into a link, or that equals the ID of another token.
 
-    Alerts are silenced by the id that they contain, so a name that contains a GUID would fall under the silence of
-    another token. The id of the push certificate is broken up for the same reason.
+    An alert processing rule suppresses alerts by the ID that they contain, so a GUID in a name could match the rule of
+    another token. The ID of the push certificate is split for the same reason.
     """
     parted = _GUID.sub(r"\1 \2 \3 \4 \5", name)
     parted = re.sub("push-certificate", "push certificate", parted, flags=re.IGNORECASE)
@@ -124,10 +124,10 @@ def without_links(name: str) -> str:
 
 
 def shortened(text: str, limit: int) -> str:
-    """Returns `text` without its middle where it is longer: a shared name ends in what distinguishes it."""
+    """Return `text` without its middle if it is longer, because similar names often differ at the end."""
     return text if len(text) <= limit else f"{text[: limit - limit // 4 - 1]}…{text[-(limit // 4) :]}"
 
 
 def quoted(text: object, limit: int = 80) -> str:
-    """Returns a name from outside in quotation marks; names hold up to 512 characters, a sentence about 300."""
+    """Return a name from outside in quotation marks, shortened for a sentence."""
     return f"'{shortened(str(text), limit)}'"

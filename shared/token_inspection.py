@@ -55,8 +55,8 @@ def _is_due(inspection: Inspection | None, now: datetime, every: timedelta) -> b
     return waited >= every or waited < -_DAY
 
 
-class Look:
-    """One token in one run."""
+class TokenInspection:
+    """Inspects one token in one run."""
 
     def __init__(
         self,

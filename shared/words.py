@@ -35,11 +35,6 @@ def moment(instant: datetime) -> str:
     return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def moment_if_known(instant: datetime | None) -> str:
-    """Return the same, or `not known` without an instant."""
-    return moment(instant) if instant else "not known"
-
-
 def duration(milliseconds: int) -> str:
     """Return a duration: `250 ms`, `12.3 s`."""
     return f"{milliseconds} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"

@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,11 +20,13 @@ from rich.text import Text
 
 from cli import COULD_NOT_TELL, SCRIPT, page, program, view
 from cli.device_table import print_devices
-from cli.judgement import Filters
+from cli.judgement import Filters, worst_first
 from cli.session import Session
 from shared.guidance.guidance import Guidance
-from shared.storage.device_rows import DEVICE_INSPECTION
-from shared.storage.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS
+from shared.storage.columns import Stored
+from shared.storage.device_rows import InspectionRow
+from shared.storage.reading import reader
+from shared.storage.rows import TOKEN_HISTORY, RunRow, StatusRow
 from simulator import mail, rules
 from simulator.host import run_worker
 from simulator.scenario import events
@@ -75,15 +77,19 @@ def _once(console: Console, steps: Console, sim: Simulator, ending: "_Ending") -
         return COULD_NOT_TELL
     ending.stop_if_asked()
     now = datetime.now(UTC)
-    statuses = sim.table_rows(TOKEN_STATUS.name)
-    console.print(f"\n[bold]Tokens[/] (table {TOKEN_STATUS.name}), worst first")
-    view.print_tokens(console, statuses, Guidance(), now)
-    console.print(f"\n[bold]Devices[/] (table {DEVICE_INSPECTION.name}), as the last inspection counted them")
-    print_devices(console, sim.table_rows(DEVICE_INSPECTION.name), statuses)
-    console.print(f"\n[bold]The run[/] (table {CHECK_RUN.name})")
-    view.print_run(console, sim.table_rows(CHECK_RUN.name)[0])
+    statuses = worst_first(_rows(sim, StatusRow))
+    console.print(f"\n[bold]Tokens[/] (table {StatusRow.table_name}), worst first")
+    view.print_statuses(console, statuses, Guidance(), now)
+    console.print(f"\n[bold]Devices[/] (table {InspectionRow.table_name}), as the last inspection counted them")
+    print_devices(console, _rows(sim, InspectionRow), statuses)
+    console.print(f"\n[bold]The run[/] (table {RunRow.table_name})")
+    view.print_run(console, _rows(sim, RunRow)[0])
     _print_alerts(console, rules.firing(sim.con, now), now)
     return RAN
+
+
+def _rows[R: Stored[Any]](sim: Simulator, kind: type[R]) -> list[R]:
+    return list(map(reader(kind), sim.table_rows(kind.table_name)))
 
 
 def _ran(steps: Console, sim: Simulator, function: str) -> bool:

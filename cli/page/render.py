@@ -25,7 +25,7 @@ from shared.guidance.guidance import Guidance
 from shared.model.tokens import Health
 from shared.storage.device_rows import InspectionRow
 from shared.storage.rows import ChangeRow, RunRow
-from shared.words import count, duration, kind, moment, moment_if_known, span
+from shared.words import count, duration, kind, moment, span
 
 GENERATOR: Final = "ADE Token Monitor"
 """The program that wrote a page, as its head names it."""
@@ -75,7 +75,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "duration": duration,
         "kind": kind,
-        "moment": moment_if_known,
+        "moment": lambda instant: moment(instant) if instant else "not known",
         "number_of": count,
         "read": connectors,
         "thousands": lambda number: f"{number:,}",

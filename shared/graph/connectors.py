@@ -228,7 +228,7 @@ def _upload_failure(item: Item) -> str | None:
     )
     if status is None or _NOT_UPLOADED.search(status):
         return reason or status
-    if reason or not _UPLOADED.search(status):  # they contradict each other, or nobody knows what the status means
+    if reason or not _UPLOADED.search(status):  # they contradict each other, or the status is unknown
         item.cannot_read("upload_failure", _UPLOAD[0])
     return None
 

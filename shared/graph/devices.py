@@ -200,10 +200,10 @@ def with_examples(counts: Counts, number: int) -> Counts:
 
 
 def disagrees(counts: Counts, synced: int) -> bool:
-    """Whether list and token disagree, by more than 10 and by more than a tenth of the larger of the two.
+    """Return whether list and token disagree by more than 10, and by more than a tenth of the larger of the two.
 
-    No page says whether the token's own count holds deleted and imported entries, so they have to disagree whichever
-    way these, and those that could not be read, are counted.
+    It is not documented whether the token's count includes deleted and imported entries, so they must disagree however
+    these, and the unreadable entries, are counted.
     """
     ways = (
         counts.devices + sum(part for part, counted in zip(parts, way, strict=True) if counted)

@@ -1,1 +1,1 @@
-"""The guidance catalogue: what each finding means and what to do about it, in words."""
+"""The guidance catalogue: the meaning of each finding and its remedy, as text."""

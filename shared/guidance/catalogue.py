@@ -1,4 +1,4 @@
-"""The guidance catalogue: the texts of `guidance.json`, typed, and checked when the module is imported."""
+"""Reads the guidance catalogue, `guidance.json`, into types that check it when the module is imported."""
 
 import re
 from datetime import date
@@ -12,7 +12,7 @@ from shared.model.tokens import Connector
 from shared.settings import BY_NAME
 
 _SETTING: Final = re.compile(r"\{([A-Z_]+)\}")
-"""Where a text takes in the default of a setting."""
+"""A place where a text takes the default of a setting."""
 
 
 class Source(Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,11 +40,11 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     title: str
     summary: str
-    """What is wrong, to stand after the token's name; its `{...}` are put in by `Guidance.summary`."""
+    """What is wrong, after the token's name; `Guidance.summary` fills in its `{...}`."""
     action: str
     """One sentence of at most 200 characters; part of an alert's identity."""
     actions: dict[str, str] = {}
-    """Actions that hold in its place from a tier on, by that tier (a number)."""
+    """The actions that replace it from a tier on, by that tier (a number)."""
     meaning: str
     cause: str
     steps: tuple[Step, ...]
@@ -65,7 +65,7 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return tuple(dict.fromkeys(step.source for step in self.steps))
 
     def action_at(self, tier: str | None) -> str:
-        """The action for a tier, which need not be a number."""
+        """Return the action for a tier, which need not be a number."""
         reached = [int(lowest) for lowest in self.actions if tier and tier.isdecimal() and int(lowest) <= int(tier)]
         return self.actions[str(max(reached))] if reached else self.action
 
@@ -100,19 +100,19 @@ class Topic(Struct, frozen=True, forbid_unknown_fields=True):
     title: str
     holds: str
     condition: str
-    """What lasts, for an alert's subject; its `{...}` are put in by `Guidance.condition`."""
+    """The condition that lasts, for an alert's subject; `Guidance.condition` fills in its `{...}`."""
     severities: tuple[Severity, ...]
     entries: dict[Connector, Entry]
 
 
 class Catalogue(Struct, frozen=True, forbid_unknown_fields=True):
-    """The data file, with the texts that it holds once put wherever they are used."""
+    """The data file, with its shared texts in each place where they are used."""
 
     sources: dict[str, Source]
     token_types: dict[str, str]
     """The key in `managers` for a token's type; `either` for any other type."""
     managers: dict[str, dict[str, str]]
-    """Apple's portal, its roles, and its menus, in words: what a text calls `{manager}`, `{services}`, and so on."""
+    """The names of Apple's portal, its roles, and its menus: `{manager}`, `{services}`, and so on."""
     findings: dict[str, Topic]
     unknown: dict[Connector, Entry]
     sync_codes: tuple[SyncCode, ...]

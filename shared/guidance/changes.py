@@ -1,4 +1,4 @@
-"""What changed about a token, in words."""
+"""Describes the changes of a token."""
 
 from datetime import UTC, datetime
 
@@ -7,7 +7,7 @@ from shared.text import quoted
 
 
 def sentence(change: Change) -> str:
-    """What changed about a token in one run, in one sentence."""
+    """Return the changes of a token in one run, in one sentence."""
     findings = [field for field in change.fields if field.field == "finding"]
     if change.old_health is None or any(field.field == "first_seen" for field in change.fields):
         found = ", ".join(_state(field.new) for field in findings if field.new)
@@ -21,7 +21,7 @@ def sentence(change: Change) -> str:
 
 
 def _moved(field: FieldChange) -> str:
-    """What one field says happened to the token, to stand after its name; empty for health and findings."""
+    """Return the change of a field, to follow the token's name; empty for health and findings."""
     old, new = (quoted(value) if value else "none" for value in (field.old, field.new))
     texts = {
         "apple_id": f"changed its Apple ID from {old} to {new}",

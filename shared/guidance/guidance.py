@@ -1,7 +1,7 @@
 """Explains findings: what they mean and what to do about them.
 
 `guidance.json` contains the texts; this module selects them, and fills in dates and numbers. Nothing here raises for a
-value that a status or a change can contain, whatever release stored it.
+value that a status or a change can contain, of any release.
 """
 
 import re

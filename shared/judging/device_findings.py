@@ -96,7 +96,7 @@ DEVICE_FINDINGS: Final[Mapping[Code, Check]] = {
 def overdue(first_seen: datetime, inspection: Inspection | None, now: datetime) -> bool:
     """Return whether a token that has been known for two days has no complete inspection of the last 48 hours.
 
-    An inspection that is dated later than now does not count, because nobody knows when it took place.
+    An inspection that is dated later than now does not count, because its real time is unknown.
     """
     if now - first_seen < FRESH_FOR:
         return False

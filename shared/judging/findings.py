@@ -27,8 +27,8 @@ def expired(subject: Subject) -> Found | None:
 def _renewal(subject: Subject) -> Mapping[str, Fact]:
     """Return when Intune changed an expired VPP token, if that can be a renewal that it does not show yet.
 
-    `lastModifiedDateTime` moves at each sync, too, and an expired token does not sync: so the date alone says nothing
-    of a token that Intune calls expired, or whose sync failed.
+    `lastModifiedDateTime` moves at each sync, too, and an expired token does not sync: so the date alone proves nothing
+    about a token that Intune calls expired, or whose sync failed.
     """
     token, changed = subject.token, subject.token.last_modified
     if token.connector is not Connector.VPP or changed is None or token.expires_on is None:

@@ -1,4 +1,4 @@
-"""Logs Ingestion: sends the rows that Azure Monitor's alert rules read."""
+"""Sends the rows that Azure Monitor's alert rules read through Logs Ingestion."""
 
 import json
 from collections.abc import Collection, Iterable, Iterator, MutableMapping, Sequence
@@ -23,18 +23,18 @@ _RIGHT: Final = "Monitoring Metrics Publisher on the data collection rule"
 
 
 class PublishError(Exception):
-    """Reports rows that were not sent, in a sentence that names their number, the cause and the remedy."""
+    """Reports rows that were not sent, with their number, the cause, and the remedy."""
 
     def __init__(self, table: str, lost: int, rows: int, cause: Exception) -> None:
         why = described(cause, right=_RIGHT) if isinstance(cause, AzureError) else type(cause).__name__
         super().__init__(f"{lost} of {rows} rows of {table} were not taken: {why}.")
         self.table = table
         self.status = status_of(cause)
-        """HTTP status of the first answer that took none; None where there was none."""
+        """The HTTP status of the first refusal, if there was an answer."""
 
 
 class Monitor:
-    """Sends rows to the two custom tables."""
+    """Sends rows to the two custom tables. A method raises PublishError if some were not accepted."""
 
     def __init__(self, logs: LogsIngestionClient, guidance: Guidance, settings: Settings) -> None:
         self._logs = logs
@@ -43,10 +43,7 @@ class Monitor:
         self._of = settings.tenant_id, settings.deployment
 
     def finding_rows(self, statuses: Iterable[Status], unsaved: Collection[Key] = ()) -> list[Row]:
-        """Return a row for each token, finding and step; one that says `none` for a token without a finding.
-
-        New steps of the tokens in `unsaved` are held back.
-        """
+        """Return the rows of all tokens; new steps of the tokens in `unsaved` are held back."""
         return [
             row
             for status in statuses
@@ -54,31 +51,16 @@ class Monitor:
         ]
 
     async def send_findings(self, rows: Sequence[Row]) -> None:
-        """Send the rows of `finding_rows`.
-
-        Raises:
-            PublishError: where some were not taken.
-
-        """
+        """Send the rows of `finding_rows`."""
         await self._send(FINDINGS, rows)
 
     async def send_connectors(self, run: Run) -> None:
-        """Send a row per connector: could it be read; and one for the inspections of devices: are they fresh.
-
-        Raises:
-            PublishError: where some were not taken.
-
-        """
+        """Send a row for each connector, and one that reports whether the inspections of devices are fresh."""
         sources = [*(self._connector_source(run, connector) for connector in Connector), self._devices_source(run)]
         await self._send(RUNS, [RUNS.row(source) for source in sources])
 
     async def send_closing(self, run: Run) -> None:
-        """Send the run's last row, which makes the run count.
-
-        Raises:
-            PublishError: where it was not taken.
-
-        """
+        """Send the run's closing row, without which the alert rules ignore the run."""
         error = " ".join(filter(None, (run.store_error, run.publish_error))) or None
         counts = {health: run.total(health) for by_health in run.counts.values() for health in by_health}
         source = RunSource(run, CLOSING, run.outcome.value, error, counts, *self._of)
@@ -92,7 +74,7 @@ class Monitor:
         return RunSource(run, connector.value, outcome, str(result) if failed else None, counts, *self._of)
 
     def _devices_source(self, run: Run) -> RunSource:
-        """They are no connector: the row counts no tokens, and the run's outcome does not depend on it."""
+        """Return the row about devices, which counts no tokens, and does not affect the run's outcome."""
         if Connector.ADE not in run.connectors:
             return RunSource(run, DEVICES, "skipped", None, {}, *self._of)
         known = Outcome.FAILED if run.devices_error else Outcome.SUCCEEDED
@@ -116,7 +98,7 @@ class Monitor:
 
 
 def _calls(rows: Iterable[Row]) -> Iterator[list[MutableMapping[str, Any]]]:
-    """Cut into calls within the service's limit; the SDK's own cut forgets the commas."""
+    """Split rows into calls within the service's limit; the SDK's own code ignores the commas."""
     call: list[MutableMapping[str, Any]] = []
     size = 0
     for row in rows:

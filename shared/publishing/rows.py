@@ -12,20 +12,20 @@ from shared.storage.columns import Column, Row, Table, days_left, iso, stored
 from shared.text import without_links
 
 NONE: Final = "none"
-"""What a dimension of an alert rule holds where there is nothing: an empty one would not be a dimension."""
+"""The value of a dimension without a value, because an empty one would not be a dimension."""
 
 NOT_STORED: Final = "not_stored"
-"""What holds back a step that its run could not store."""
+"""The reason why a step that its run could not store raises no alert."""
 
 CLOSING: Final = "all"
-"""`Connector` of a run's last row."""
+"""The `Connector` of a run's closing row."""
 
 DEVICES: Final = "devices"
-"""`Connector` of the row that reports whether the inspections of devices are fresh."""
+"""The `Connector` of the row about the inspections of devices."""
 
 
 class FindingSource(NamedTuple):
-    """What an `AppleTokenFinding_CL` row is made from; `finding` is None for a token that has none."""
+    """The source of an `AppleTokenFinding_CL` row; `finding` is None for a token without one."""
 
     status: Status
     finding: Finding | None
@@ -36,18 +36,18 @@ class FindingSource(NamedTuple):
     deployment: str
     guidance: Guidance
     stored: bool = True
-    """Whether the run stored the status: what it does not remember, a later run could not keep open."""
+    """Whether the run stored the status; a later run cannot keep an alert open that is not stored."""
 
     @property
     def held_back_by(self) -> str:
-        """The code of the finding that keeps this one from raising an alert, `not_stored`, or `none`."""
+        """Return why the row raises no alert: the code of another finding, or `not_stored`; else `none`."""
         if self.step is None:
             return (self.finding and self.finding.caused_by) or NONE
         return NONE if self.stored or self.step.since < self.started_on else NOT_STORED
 
 
 class RunSource(NamedTuple):
-    """What an `AppleTokenRun_CL` row is made from: a connector's row, or the closing row (connector `all`)."""
+    """The source of an `AppleTokenRun_CL` row: of a connector, the devices, or the run (the closing row)."""
 
     run: Run
     connector: str

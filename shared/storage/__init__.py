@@ -1,1 +1,1 @@
-"""Table Storage: the columns of every table, and the protocol that reads and writes them."""
+"""Table Storage: the columns of every table, and the code that reads and writes them."""

@@ -1,7 +1,7 @@
-"""Declares what a column is, and makes the keys and the JSON of rows.
+"""Defines what a column is, and makes keys and JSON for rows, which are dictionaries without absent values.
 
-A table of Table Storage declares its columns as the fields of a class: the app writes rows by it, and
-`shared.storage.reading` makes its instances of rows. Rows are dictionaries, without what is absent.
+The columns of a table in Table Storage are the fields of a class. The app writes rows by their declarations, and
+`shared.storage.reading` makes instances of the class from rows.
 """
 
 import re
@@ -23,27 +23,27 @@ type Value = str | int | bool | datetime
 type Row = dict[str, Value]
 
 RawText = NewType("RawText", str)
-"""A key, which stays as it is; any other text that is read is bounded, and has no control characters."""
+"""A key, which is read as it is; any other text is bounded and has no control characters."""
 
 _NEVER_IN_TABLES: Final = datetime(1601, 1, 1, tzinfo=UTC)
-"""Edm.DateTime begins here. https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model"""
+"""The first instant of Edm.DateTime. https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model"""
 
 LONGEST_TEXT: Final = 32_768
-"""Characters: a string property of a table holds 64 KiB of UTF-16; see the page above."""
+"""The number of characters in a string property: 64 KiB of UTF-16; see the page above."""
 _MAXIMUM_TEXT: Final = 32_000
-"""What is written, with something to spare."""
+"""The number of characters that the app writes."""
 
 _LAST_MILLISECOND: Final = 253_402_300_799_999
-"""Epoch milliseconds of the end of the year 9999: subtracting from it sorts the newest row first."""
+"""Epoch milliseconds of the end of the year 9999, from which subtraction sorts the newest row first."""
 
 _UNSAFE_IN_KEYS: Final = re.compile(r"[/\\#?%\x00-\x1f\x7f-\x9f]")
 
 _KEY_LENGTH: Final = 400
-"""Keys hold 1 KiB of UTF-16; a longer key is cut and gets its hash, and two parts fit beside each other."""
+"""A key has up to 1 KiB of UTF-16, which is enough for two of this length."""
 
 
 class Column[Source](NamedTuple):
-    """One column: `value` takes it from the source of its row; None leaves the column out."""
+    """A column: `value` takes it from the source of its row; None leaves the column out."""
 
     name: str
     type: ColumnType

@@ -1,4 +1,4 @@
-"""The columns of `DeviceInspection`, whose rows are what the next inspection and the next check remember."""
+"""Declares the columns of `DeviceInspection`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from shared.storage.columns import Declare, RawText, Stored, fits, json_text, ke
 
 
 def _last[V](value: Callable[[Inspected], V | None]) -> Callable[[Inspection], V | None]:
-    """`value` of the last complete inspection."""
+    """Return a function that takes `value` from the last complete inspection."""
     return lambda inspection: None if inspection.last is None else value(inspection.last)
 
 
@@ -22,7 +22,7 @@ def _counted[V](value: Callable[[Counts], V | None]) -> Callable[[Inspection], V
 
 
 def inspection_memory(inspection: Inspection) -> str:
-    """An inspection as JSON. Where it would not fit, it goes without examples; then one under way has to start over."""
+    """Return an inspection as JSON: without examples if it is too long, then also without the unfinished inspection."""
     pause, last = inspection.pause, inspection.last
     lighter = [inspection]
     if pause:

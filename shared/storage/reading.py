@@ -1,7 +1,7 @@
 """Reads rows of Table Storage into the classes that declare them, for the commands.
 
-A value that is missing or wrong loses itself alone, and the row names its column. Text is bounded and freed of control
-characters here, once, whoever wrote the row.
+A value that is missing or wrong loses only itself, and the row names its column. Text is bounded and has no control
+characters, even if something else wrote the row.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Declares the columns of `TokenStatus`, `TokenHistory`, and `CheckRun`; those of `DeviceInspection` are in `device_rows`."""
+"""Declares the columns of `TokenStatus`, `TokenHistory`, and `CheckRun`."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -31,14 +31,14 @@ from shared.text import bounded
 
 
 class StatusSource(NamedTuple):
-    """What a `TokenStatus` row is made from."""
+    """The source of a `TokenStatus` row."""
 
     status: Status
     guidance: Guidance
 
 
 class ChangeSource(NamedTuple):
-    """What a `TokenHistory` row is made from."""
+    """The source of a `TokenHistory` row."""
 
     change: Change
     connector: Connector

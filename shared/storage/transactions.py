@@ -1,8 +1,7 @@
-"""Transactions of Table Storage: up to 100 operations on one partition, carried out together or not at all.
+"""Sends transactions to Table Storage: up to 100 operations on one partition, all or none.
 
-The SDK's own `submit_transaction` builds and takes apart each operation as an email: measured, it costs more than all
-else that a check of 2,000 tokens does. Here the body is written as the service documents it, and sent through the
-SDK's pipeline, which signs in and tries again.
+The SDK's `submit_transaction` builds and parses each operation as an email, which takes longer than the rest of a check
+of 2,000 tokens (measured). This module writes the documented body and sends it through the SDK's pipeline:
 https://learn.microsoft.com/rest/api/storageservices/performing-entity-group-transactions
 """
 
@@ -24,7 +23,7 @@ type Entity = Mapping[str, str | int | bool | datetime]
 
 MOST_OPERATIONS: Final = 100
 MOST_BYTES: Final = 3_900_000
-"""The service takes 100 operations and 4 MiB."""
+"""The service's limits are 100 operations and 4 MiB."""
 
 _VERSION: Final = "2020-12-06"
 _STATUS: Final = re.compile(rb"^HTTP/1\.1 (\d{3})", re.MULTILINE)
@@ -32,7 +31,7 @@ _CODE: Final = re.compile(rb'"code"\s*:\s*"(\w{1,100})"|<(?:m:)?[Cc]ode>(\w{1,10
 
 
 class TransactionError(HttpResponseError):
-    """The service did not carry out a transaction; `status_code` and `error_code` are those of what it refused."""
+    """Reports a transaction that the service refused, with the status and code of the refused operation."""
 
     def __init__(self, status: int, answer: bytes) -> None:
         super().__init__(f"HTTP {status}")
@@ -42,33 +41,30 @@ class TransactionError(HttpResponseError):
 
 
 class Operation(NamedTuple):
-    """One operation: insert an entity, or replace or delete the one that has `etag` (whatever it is, without one)."""
+    """An operation: insert an entity, or replace or delete the one with `etag` (None: any etag)."""
 
     kind: Literal["insert", "replace", "delete"]
     entity: Entity
-    """For a delete, its two keys are enough."""
+    """To delete it, its two keys are enough."""
     etag: str | None = None
 
     @property
     def keys(self) -> tuple[str, str]:
-        """Partition and row key."""
+        """Return the partition key and the row key."""
         return str(self.entity["PartitionKey"]), str(self.entity["RowKey"])
 
 
 class Transactions:
-    """Sends transactions to one account's tables."""
+    """Sends transactions to an account's tables."""
 
     def __init__(self, client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse], endpoint: str) -> None:
         self._client = client
         self._endpoint = endpoint
 
     async def submit(self, table: str, operations: Sequence[Operation]) -> None:
-        """Carry out `operations`, all of one partition, or none of them.
+        """Carry out all `operations`, which have one partition, or none.
 
-        Raises:
-            TransactionError: where an operation, or the whole, was not accepted.
-            AzureError: where the service was not reached.
-
+        A TransactionError means that the service refused one or all; another AzureError, that it gave no answer.
         """
         boundary = f"batch_{uuid4()}"
         headers = {
@@ -109,7 +105,7 @@ class Transactions:
 
 
 def split(operations: Iterable[Operation]) -> Iterator[list[Operation]]:
-    """Cut into transactions: of one partition each, and within the service's limits."""
+    """Split operations into transactions of one partition each, within the service's limits."""
     for _, same in groupby(sorted(operations, key=lambda one: one.keys), key=lambda one: one.keys[0]):
         batch: list[Operation] = []
         size = 0
@@ -124,7 +120,7 @@ def split(operations: Iterable[Operation]) -> Iterator[list[Operation]]:
 
 
 def encoded(entity: Entity) -> bytes:
-    """An entity as JSON, with the types that JSON does not have."""
+    """Return an entity as JSON, with the types that JSON does not have."""
     values: dict[str, object] = {}
     for name, value in entity.items():
         if isinstance(value, datetime):
@@ -134,7 +130,7 @@ def encoded(entity: Entity) -> bytes:
 
 
 def _size(operation: Operation) -> int:
-    """The most that an operation takes: JSON doubles a quote, UTF-8 takes up to four bytes for a character."""
+    """Return the largest size of an operation: JSON doubles a quote, and a character has up to four bytes in UTF-8."""
     texts = (value for value in operation.entity.values() if isinstance(value, str))
     return 3_000 + sum((2 if text.isascii() else 4) * len(text) for text in texts) + 80 * len(operation.entity)
 

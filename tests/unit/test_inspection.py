@@ -13,7 +13,7 @@ from shared.graph.device_reader import DeviceReader
 from shared.graph.pace import CALLS, SECONDS, Pace
 from shared.graph.pages import GraphError, Pages
 from shared.model.counts import Counts, Inspected, Inspection, Pause
-from shared.token_inspection import Look, due
+from shared.token_inspection import TokenInspection, due
 from tests.unit.builders import ADE, DAY, HOUR, IDS, MINUTE, NOTHING, NOW, a_status, ade, settings
 from tests.unit.test_devices import entry
 
@@ -178,7 +178,7 @@ def reader_of(graph, ends=60.0):
 async def looked(graph, before=None, *, token=None, now=NOW, events=None, reader=None, **overrides):
     """What is remembered after a look, as the run has it: complete, or unfinished with why."""
     status = a_status(token or ade(synced_devices=1))
-    look = Look(reader or reader_of(graph), status, before, settings(**overrides), run_id="run", now=now)
+    look = TokenInspection(reader or reader_of(graph), status, before, settings(**overrides), run_id="run", now=now)
     try:
         found = await look.complete(events)
     except GraphError as failed:
@@ -308,7 +308,9 @@ async def test_what_is_counted_goes_by_the_clock_of_the_run_that_began():
 
 
 async def test_a_fault_of_ours_in_the_middle_starts_over_since_nobody_knows_what_was_counted():
-    look = Look(reader_of(FakeGraph({})), a_status(ade()), inspection(pause=a_pause()), settings(), run_id="r", now=NOW)
+    look = TokenInspection(
+        reader_of(FakeGraph({})), a_status(ade()), inspection(pause=a_pause()), settings(), run_id="r", now=NOW
+    )
     assert look.unfinished("A fault.", keep=False).pause is None
     assert look.unfinished("Time ran out.").pause == a_pause()
 

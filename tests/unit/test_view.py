@@ -9,7 +9,10 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from cli import view
+from cli.judgement import worst_first
 from shared.guidance.guidance import Guidance
+from shared.storage.reading import reader
+from shared.storage.rows import RunRow, StatusRow
 
 NOW = datetime(2026, 11, 23, 5, 7, tzinfo=UTC)
 
@@ -40,7 +43,7 @@ def finding(code="expired", severity="critical", **fields):
 
 def shown(rows, width=80):
     console = Console(file=StringIO(), width=width, highlight=False)
-    view.print_tokens(console, rows, Guidance(), NOW)
+    view.print_statuses(console, worst_first(map(reader(StatusRow), rows)), Guidance(), NOW)
     return console.file.getvalue()
 
 
@@ -91,7 +94,7 @@ def test_the_run_says_which_connector_was_not_read_and_what_failed():
         **dict.fromkeys(("Tokens", "Healthy", "Info", "Warning", "Unknown", "Critical"), 1),
         "StoreError": "TokenStatus could not be written.",
     }
-    view.print_run(console, run)
+    view.print_run(console, reader(RunRow)(run))
     text = console.file.getvalue()
     for told in ("failed", "ADE: 3 read", "VPP: not read: GET /x: [red]no", "TokenStatus could not be written."):
         assert told in text
