@@ -5,8 +5,20 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import strategies as st
 
 from shared.model.counts import Counts, Inspected, Inspection
-from shared.model.tokens import PUSH_CERTIFICATE_ID, Change, Code, Connector, FieldChange, Finding, FindingState, Health, Status, Token, Unreadable
 from shared.model.runs import Reading
+from shared.model.tokens import (
+    PUSH_CERTIFICATE_ID,
+    Change,
+    Code,
+    Connector,
+    FieldChange,
+    Finding,
+    FindingState,
+    Health,
+    Status,
+    Token,
+    Unreadable,
+)
 from tests.unit.builders import ADE, APNS, DAY, NOW, VPP, failed, reading
 
 # Round values near each other, so that limits are hit; and the ends of what Graph can send.

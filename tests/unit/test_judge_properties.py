@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from shared.judging.judge import Judgement, judge
 from shared.judging.steps import CAUSES
 from shared.model.counts import Inspection
-from shared.model.tokens import Code, Connector, FindingState, Health, Key, Status, Token
 from shared.model.runs import Reading
+from shared.model.tokens import Code, Connector, FindingState, Health, Key, Status, Token
 from shared.settings import Settings
 from tests.unit.builders import DAY, settings, stored
 from tests.unit.strategies import CLOCKS, MEMORIES, a_reading, inspections
