@@ -92,7 +92,7 @@ def _print_devices(session: Session, checked: "Checked") -> None:
     from cli.device_table import print_devices
 
     session.print("")
-    print_devices(session.out, checked.inspection_rows, checked.status_rows)
+    print_devices(session.out, checked.inspections, checked.statuses)
     for name, examples in checked.examples:
         for symptom, serials in examples.items():
             if serials:

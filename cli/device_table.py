@@ -1,22 +1,20 @@
 """Prints the counts of inspections in a terminal. Text from outside is never read as markup."""
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
-from itertools import accumulate, islice
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable
+from itertools import accumulate
+from typing import Final, NamedTuple
 
 from rich.console import Console
 from rich.text import Text
 
 from cli.view import print_table
-from shared.model.tokens import Code, Connector
+from shared.model.tokens import Code, Connector, Health
+from shared.storage.device_rows import InspectionRow
+from shared.storage.rows import StatusRow
 from shared.text import labels
 
-type Row = Mapping[str, Any]
-
-_SIGNS: Final = {"info": "i", "warning": "▲"}
-"""The signs beside a number that a finding is about."""
+_SIGNS: Final = {Health.INFO: "i ", Health.WARNING: "▲ "}
+"""The signs before a number that a finding is about."""
 
 _LEGEND: Final = (
     "Waiting: without a profile for more than a day. Failing: failed or blocked. No default: platforms without a "
@@ -28,10 +26,11 @@ _NAME: Final = 18
 
 
 class _Column(NamedTuple):
-    """A column of the table; `of` is given the rows of `DeviceInspection` and `TokenStatus`."""
+    """A column of the table."""
 
     title: str
-    of: Callable[[Row, Row], str]
+    value: Callable[[InspectionRow, StatusRow | None], object]
+    """Returns what the cell shows; None if it is not known."""
     finding: Code | None = None
     """The finding that the number is about."""
 
@@ -40,27 +39,66 @@ class _Column(NamedTuple):
         """The title above numbers that end where it ends; no narrower than the last column of any table."""
         return self.title.rjust(8)
 
+    def cell(self, inspection: InspectionRow, status: StatusRow | None) -> str:
+        """Return the value, with the sign of a finding of the token."""
+        value, found = self.value(inspection, status), status.findings if status else ()
+        sign = next((_SIGNS.get(one.severity, "") for one in found if one.code == self.finding), "")
+        return f"{sign}{'-' if value is None else value}".rjust(len(self.heading))
 
-def print_devices(console: Console, inspections: Iterable[Row], statuses: Iterable[Row]) -> None:
-    """Print a line for each row of `DeviceInspection`, in the order of the tokens' names.
+
+def _failing(inspection: InspectionRow, _: object) -> int | None:
+    if inspection.failed is None or inspection.blocked is None:
+        return None
+    return inspection.failed + inspection.blocked
+
+
+def _without_default(inspection: InspectionRow, _: object) -> str | None:
+    """Return the platforms that the token has devices of, and no default profile for."""
+    if inspection.default_profiles is None:
+        return "?"
+    profiles, present = inspection.default_profiles.items(), inspection.by_platform
+    return " ".join(name for name, profile in profiles if profile is None and present.get(name)) or None
+
+
+def _newest(inspection: InspectionRow, _: object) -> str | None:
+    return f"{inspection.newest_device_on:%Y-%m-%d}" if inspection.newest_device_on else None
+
+
+_COLUMNS: Final = (
+    _Column("Devices", lambda one, _: one.devices, Code.DEVICES_MISSING),
+    _Column("Waiting", lambda one, _: one.waiting, Code.DEVICES_WITHOUT_PROFILE),
+    _Column("Failing", _failing, Code.ENROLLMENT_FAILING),
+    _Column("No default", _without_default, Code.NO_DEFAULT_PROFILE),
+    _Column("Synced", lambda _, status: status and status.synced_devices),
+    _Column("No contact", lambda one, _: one.not_contacted),
+    _Column("Newest".rjust(10), _newest),
+    _Column("Deleted", lambda one, _: one.deleted),
+    _Column("Imported", lambda one, _: one.imported),
+)
+"""In the order of what an administrator misses most."""
+
+
+def print_devices(console: Console, inspections: Iterable[InspectionRow], statuses: Iterable[StatusRow]) -> None:
+    """Print a line for each inspection, in the order of the tokens' names.
 
     The numbers, and the findings that a sign marks, are those of the last complete inspection. The lines below
     show why the newest inspection of a token is not complete, or what Graph did not return.
     """
-    by_token = {status["RowKey"]: status for status in statuses if status["PartitionKey"] == Connector.ADE}
-    rows = sorted(inspections, key=lambda row: (row["TokenName"], row["RowKey"]))
-    labelled = labels([(Connector.ADE, row["TokenName"], row["RowKey"]) for row in rows])
-    columns = _fitting(console.width)
-    room = console.width - sum(_width(column) for column in columns)
+    by_token = {status.row_key: status for status in statuses if status.connector == Connector.ADE}
+    rows = sorted(inspections, key=lambda row: (row.name, row.row_key))
+    labelled = labels([(Connector.ADE, row.name, row.row_key) for row in rows])
+    ends = accumulate((2 + len(column.heading) for column in _COLUMNS), initial=0)
+    used = [end for end in ends if _NAME + end <= console.width]
+    columns, room = _COLUMNS[: len(used) - 1], console.width - used[-1]
     lines = [
-        (_label(row["TokenName"], label, room), *_cells(row, by_token.get(row["RowKey"], {}), columns))
+        (_label(row.name, label, room), *(column.cell(row, by_token.get(row.row_key)) for column in columns))
         for row, label in zip(rows, labelled, strict=True)
     ]
     print_table(console, ("Token", *(column.heading for column in columns)), lines)
     console.print(Text(_LEGEND))
     for row in rows:
-        if row.get("Error"):
-            console.print(Text(f"{row['TokenName']}: {row['Error']}"))
+        if row.error:
+            console.print(Text(f"{row.name}: {row.error}"))
 
 
 def _label(name: str, label: str, room: int) -> str:
@@ -69,56 +107,3 @@ def _label(name: str, label: str, room: int) -> str:
     text = Text(name)
     text.truncate(room - len(suffix), overflow="ellipsis")
     return f"{text.plain}{suffix}"
-
-
-def _cells(inspection: Row, status: Row, columns: Sequence[_Column]) -> list[str]:
-    severities = {found["code"]: found["severity"] for found in json.loads(status.get("Findings", "[]"))}
-    signs = (_SIGNS.get(severities.get(column.finding, ""), "") for column in columns)
-    cells = (f"{sign} {column.of(inspection, status)}" for sign, column in zip(signs, columns, strict=True))
-    return [cell.strip().rjust(len(column.heading)) for cell, column in zip(cells, columns, strict=True)]
-
-
-def _number(name: str) -> Callable[[Row, Row], str]:
-    return lambda inspection, _: str(inspection.get(name, "-"))
-
-
-def _failing(inspection: Row, _: Row) -> str:
-    return str(inspection["Failed"] + inspection["Blocked"]) if "Failed" in inspection else "-"
-
-
-def _without_default(inspection: Row, _: Row) -> str:
-    """Return the platforms that the token has devices of, and no default profile for."""
-    if "DefaultProfiles" not in inspection:
-        return "?"
-    present = json.loads(inspection["ByPlatform"])
-    names = json.loads(inspection["DefaultProfiles"])
-    return " ".join(name for name, profile in names.items() if profile is None and present.get(name)) or "-"
-
-
-def _newest(inspection: Row, _: Row) -> str:
-    newest: datetime | None = inspection.get("NewestDeviceOn")
-    return f"{newest:%Y-%m-%d}" if newest else "-"
-
-
-_COLUMNS: Final = (
-    _Column("Devices", _number("Devices"), Code.DEVICES_MISSING),
-    _Column("Waiting", _number("Waiting"), Code.DEVICES_WITHOUT_PROFILE),
-    _Column("Failing", _failing, Code.ENROLLMENT_FAILING),
-    _Column("No default", _without_default, Code.NO_DEFAULT_PROFILE),
-    _Column("Synced", lambda _, status: str(status.get("SyncedDevices", "-"))),
-    _Column("No contact", _number("NotContacted")),
-    _Column("Newest".rjust(10), _newest),
-    _Column("Deleted", _number("Deleted")),
-    _Column("Imported", _number("Imported")),
-)
-"""In the order of what an administrator misses most."""
-
-
-def _width(column: _Column) -> int:
-    return 2 + len(column.heading)
-
-
-def _fitting(width: int) -> Sequence[_Column]:
-    """Return the first columns, as many as leave room for a name."""
-    ends = accumulate(map(_width, _COLUMNS), initial=_NAME)
-    return [column for column, end in zip(_COLUMNS, islice(ends, 1, None), strict=True) if end <= width]

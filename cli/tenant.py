@@ -24,7 +24,6 @@ from shared.judging.judge import judge
 from shared.model.counts import Inspection
 from shared.model.tokens import Code, Connector, Key, Outcome, Reading, Run, Status
 from shared.settings import Settings
-from shared.storage.columns import Row
 from shared.storage.device_rows import DEVICE_INSPECTION, InspectionRow
 from shared.storage.reading import reader
 from shared.storage.rows import CHECK_RUN, TOKEN_STATUS, RunRow, StatusRow, StatusSource
@@ -50,17 +49,11 @@ class Checked(NamedTuple):
     statuses: list[StatusRow]
     run: RunRow
     guidance: Guidance
-    status_rows: list[Row]
-    inspection_rows: list[Row]
-    """Of the devices that were counted now."""
+    inspections: list[InspectionRow]
+    """The counts that were taken now."""
     examples: list[tuple[str, Mapping[str, Sequence[str]]]]
     """Serial numbers by symptom, beside the name of their token."""
     messages: tuple[str, ...]
-
-    @property
-    def inspections(self) -> list[InspectionRow]:
-        """The counts that were taken now."""
-        return list(map(reader(InspectionRow), self.inspection_rows))
 
 
 async def check_tenant(session: Session, access: Access, *, devices: bool) -> Checked:
@@ -179,13 +172,11 @@ def _as_rows(
         counts={},
         rows=0,
     )
-    status_rows = [TOKEN_STATUS.row(StatusSource(one, guidance)) for one in statuses]
     return Checked(
-        statuses=list(map(reader(StatusRow), status_rows)),
+        statuses=[reader(StatusRow)(TOKEN_STATUS.row(StatusSource(one, guidance))) for one in statuses],
         run=reader(RunRow)(CHECK_RUN.row(run)),
         guidance=guidance,
-        status_rows=status_rows,
-        inspection_rows=[DEVICE_INSPECTION.row(one) for one in counted.values()],
+        inspections=[reader(InspectionRow)(DEVICE_INSPECTION.row(one)) for one in counted.values()],
         examples=[(one.token_name, one.last.counts.examples) for one in counted.values() if one.last],
         messages=messages,
     )

@@ -23,8 +23,9 @@ from cli.device_table import print_devices
 from cli.judgement import Filters
 from cli.session import Session
 from shared.guidance.guidance import Guidance
-from shared.storage.device_rows import DEVICE_INSPECTION
-from shared.storage.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS
+from shared.storage.device_rows import DEVICE_INSPECTION, InspectionRow
+from shared.storage.reading import reader
+from shared.storage.rows import CHECK_RUN, TOKEN_HISTORY, TOKEN_STATUS, StatusRow
 from simulator import mail, rules
 from simulator.host import run_worker
 from simulator.scenario import events
@@ -79,7 +80,8 @@ def _once(console: Console, steps: Console, sim: Simulator, ending: "_Ending") -
     console.print(f"\n[bold]Tokens[/] (table {TOKEN_STATUS.name}), worst first")
     view.print_tokens(console, statuses, Guidance(), now)
     console.print(f"\n[bold]Devices[/] (table {DEVICE_INSPECTION.name}), as the last inspection counted them")
-    print_devices(console, sim.table_rows(DEVICE_INSPECTION.name), statuses)
+    inspections = map(reader(InspectionRow), sim.table_rows(DEVICE_INSPECTION.name))
+    print_devices(console, inspections, map(reader(StatusRow), statuses))
     console.print(f"\n[bold]The run[/] (table {CHECK_RUN.name})")
     view.print_run(console, sim.table_rows(CHECK_RUN.name)[0])
     _print_alerts(console, rules.firing(sim.con, now), now)

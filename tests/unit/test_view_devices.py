@@ -11,8 +11,9 @@ from cli.device_table import print_devices
 from shared.guidance.guidance import Guidance
 from shared.model.counts import Counts, Inspected, Inspection
 from shared.model.tokens import Finding
-from shared.storage.device_rows import DEVICE_INSPECTION
-from shared.storage.rows import TOKEN_STATUS, StatusSource
+from shared.storage.device_rows import DEVICE_INSPECTION, InspectionRow
+from shared.storage.reading import reader
+from shared.storage.rows import TOKEN_STATUS, StatusRow, StatusSource
 from tests.unit.builders import DAY, INFO, NOW, WARNING, a_status, ade, vpp
 
 COUNTS = Counts(
@@ -42,8 +43,8 @@ def status(*codes, name="Berlin", of=ade):
 
 def shown(inspections, statuses=(), width=120):
     console = Console(file=StringIO(), width=width, highlight=False)
-    rows = [TOKEN_STATUS.row(StatusSource(one, Guidance())) for one in statuses]
-    print_devices(console, [DEVICE_INSPECTION.row(one) for one in inspections], rows)
+    rows = [reader(StatusRow)(TOKEN_STATUS.row(StatusSource(one, Guidance()))) for one in statuses]
+    print_devices(console, [reader(InspectionRow)(DEVICE_INSPECTION.row(one)) for one in inspections], rows)
     return console.file.getvalue()
 
 
