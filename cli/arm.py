@@ -159,8 +159,8 @@ class Arm:
             raise signed_out(error) from error
         except AzureError as error:
             what = "cannot be reached" if isinstance(error, ServiceRequestError) else "did not answer as it should"
-            said = f"Azure Resource Manager {what} ({first_line(str(error))})."
-            raise ArmError(said, "Check the network, proxy and VPN, and ARM_ENDPOINT if set.") from error
+            reason = f"Azure Resource Manager {what} ({first_line(str(error))})."
+            raise ArmError(reason, "Check the network, proxy and VPN, and ARM_ENDPOINT if set.") from error
         if response.status_code >= 300:
             raise self._refused(HttpResponseError(response=response))
         try:

@@ -66,8 +66,8 @@ def _not_given(facts: Facts, client_id: str, given: Sequence[Identity]) -> Line:
     else:
         fix = commands.provision(facts)
     has = listed([bounded(one.id.rpartition("/")[2], 100) for one in given[:_SHOWN]]) or "none"
-    said = f"The app is set to sign in with the client id {client_id}, and has no such identity; it has {has}."
-    return failed(said, remedy, fix)
+    sentence = f"The app is set to sign in with the client id {client_id}, and has no such identity; it has {has}."
+    return failed(sentence, remedy, fix)
 
 
 def has_role(facts: Facts, role: str) -> Line:
@@ -100,7 +100,7 @@ def _in_use(facts: Facts, role: str) -> str:
 
 def _not_granted(facts: Facts, directory: Directory, name: str, role: str) -> Line:
     fix = command(facts, commands.GRANT, *(["--enrollment-events"] if role == EVENTS_ROLE else []))
-    said = f"{name} ({facts.principal_id}) does not have {role}"
+    sentence = f"{name} ({facts.principal_id}) does not have {role}"
     remedy = (
         "A Global Administrator or Privileged Role Administrator grants it. Azure keeps the app's token for a day, so "
         "a grant can take hours to work; doctor shows when the app asks again."
@@ -110,13 +110,13 @@ def _not_granted(facts: Facts, directory: Directory, name: str, role: str) -> Li
         names = listed([f"{grant.holder} ({grant.principal_id})" for grant in mistaken[:_SHOWN]])
         revoke = "az rest --method delete --url {graph}/v1.0/servicePrincipals/{holder}/appRoleAssignments/{grant}"
         return failed(
-            f"{said}. It was granted to the wrong identity: {names} has it.",
+            f"{sentence}. It was granted to the wrong identity: {names} has it.",
             f"{remedy} After that, remove it from the wrong one.",
             fix,
             command(facts, revoke, holder=mistaken[0].principal_id, grant=mistaken[0].id),
         )
     others = listed([grant.holder for grant in holders[:_SHOWN]]) + (" and more" if len(holders) > _SHOWN else "")
-    return failed(f"{said}: it is not granted{f'. Others have it: {others}' if others else ''}.", remedy, fix)
+    return failed(f"{sentence}: it is not granted{f'. Others have it: {others}' if others else ''}.", remedy, fix)
 
 
 def _was_meant(facts: Facts, name: str, grant: Grant) -> bool:
@@ -138,10 +138,10 @@ def publisher(facts: Facts) -> Line:
         return passed(f"The app's identity has {PUBLISHER} on the data collection rule.{late}")
     if newest and newest.started_on and newest.outcome != "failed":
         return passed(f"The app's newest check, {ago(newest.started_on, facts.now)}, has published its rows.")
-    said = f"Whether the app's identity has the role {PUBLISHER} is not known. The newest check: {error}"
+    sentence = f"Whether the app's identity has the role {PUBLISHER} is not known. The newest check: {error}"
     if not (assigned is None and error):
         facts.publisher.result()  # raises the reason where it is not known
-        said = f"The app's identity lacks the role {PUBLISHER} on the data collection rule: "
-        said += "no row reaches the alert rules."
+        sentence = f"The app's identity lacks the role {PUBLISHER} on the data collection rule: "
+        sentence += "no row reaches the alert rules."
     fix = commands.assign(facts, PUBLISHER, commands.collection_rule_id(facts), values(facts)["principal"])
-    return failed(said, "If the role is missing, assign it; it can take 30 minutes to work.", fix)
+    return failed(sentence, "If the role is missing, assign it; it can take 30 minutes to work.", fix)
