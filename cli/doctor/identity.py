@@ -9,6 +9,7 @@ from cli.doctor.commands import command, values
 from cli.doctor.directory import Directory, Grant, Principal
 from cli.doctor.facts import Facts, known
 from cli.doctor.lines import Line, NotTriedError, failed, passed
+from cli.doctor.machine import same
 from cli.publishing import PUBLISHER
 from shared.graph.connectors import EVENTS_ROLE
 from shared.text import bounded
@@ -26,9 +27,9 @@ def identity(facts: Facts) -> Line:
     """Check that the app signs in as an identity that it has, that the deployment granted roles, and that exists."""
     client_id, meant = bounded(facts.client_id or "", 100), facts.places.value("IDENTITY_CLIENT_ID")
     given = known(facts.identities.result)
-    if given is not None and client_id and not any(_is(one.client_id, client_id) for one in given):
+    if given is not None and client_id and not any(same(one.client_id, client_id) for one in given):
         return _not_given(facts, client_id, given)
-    if meant and client_id and not _is(meant, client_id):
+    if meant and client_id and not same(meant, client_id):
         name = bounded(facts.places.value("IDENTITY_NAME") or "the deployment's", 100)
         return failed(
             f"The app signs in with the client id {client_id}, and not as {name}, {bounded(meant, 100)}: "
@@ -48,10 +49,6 @@ def identity(facts: Facts) -> Line:
 
 def _name(identity: Principal) -> str:
     return bounded(identity.display_name or "without a name")
-
-
-def _is(one: str, other: str) -> bool:
-    return one.casefold() == other.casefold()
 
 
 def _not_given(facts: Facts, client_id: str, given: Sequence[Identity]) -> Line:
