@@ -31,10 +31,7 @@ FUNCTIONS: Final[Mapping[str, str]] = {"check": "check_tokens", "inspect": "insp
 """The app's functions, by what an operator calls them."""
 
 _VERSIONS: Final = json.loads((Path(__file__).parents[1] / "infra" / "api-versions.json").read_text("utf-8"))
-_WEB, _RULES, _COLLECTION, _ROLES = (
-    _VERSIONS[f"Microsoft.{of}"]["version"]
-    for of in ("Web", "Insights/scheduledQueryRules", "Insights/dataCollectionRules", "Authorization/roleAssignments")
-)
+_WEB: Final = _VERSIONS["Microsoft.Web"]["version"]
 _RETRIES: Final = 2
 _MOST_PAGES: Final = 20
 
@@ -89,56 +86,55 @@ class Arm:
 
     async def state(self) -> str:
         """Return whether the app is `Running` or `Stopped`."""
-        answer = await self._call("GET", self._app, _WEB)
-        return str((answer.get("properties") or {}).get("state"))
+        return str(_at(await self._call("GET", self._app, _WEB), "properties", "state"))
 
     async def settings(self) -> dict[str, str]:
         """Return the app settings; the caller must not show those that are not the monitor's."""
         answer = await self._call("POST", f"{self._app}/config/appsettings/list", _WEB)
-        return {str(name): str(value) for name, value in (answer.get("properties") or {}).items()}
+        return {str(name): str(value) for name, value in (_at(answer, "properties") or {}).items()}
 
     async def functions(self) -> dict[str, bool]:
         """Return the functions that the host found, and whether each is enabled."""
         found = await self._listed(f"{self._app}/functions", _WEB)
-        return {
-            str(one.get("name")).rpartition("/")[2]: not (one.get("properties") or {}).get("isDisabled")
-            for one in found
-        }
+        return {str(one.get("name")).rpartition("/")[2]: not _at(one, "properties", "isDisabled") for one in found}
 
     async def rules(self) -> dict[str, bool]:
         """Return the log alert rules of the resource group, and whether each is enabled."""
-        found = await self._listed(f"{self.group_id}/providers/Microsoft.Insights/scheduledQueryRules", _RULES)
-        return {str(one.get("name")): bool((one.get("properties") or {}).get("enabled")) for one in found}
+        found = await self._resources("Microsoft.Insights/scheduledQueryRules", self.group_id)
+        return {str(one.get("name")): bool(_at(one, "properties", "enabled")) for one in found}
 
     async def identities(self) -> list[Identity]:
         """Return the user-assigned identities of the app."""
-        answer = await self._call("GET", self._app, _WEB)
-        given = (answer.get("identity") or {}).get("userAssignedIdentities") or {}
+        given = _at(await self._call("GET", self._app, _WEB), "identity", "userAssignedIdentities") or {}
         return [
-            Identity(str(name), str(one.get("principalId")), str(one.get("clientId"))) for name, one in given.items()
+            Identity(str(name), str(_at(one, "principalId")), str(_at(one, "clientId"))) for name, one in given.items()
         ]
 
     async def collection_rules(self) -> list[CollectionRule]:
         """Return the data collection rules of the resource group."""
-        found = await self._listed(f"{self.group_id}/providers/Microsoft.Insights/dataCollectionRules", _COLLECTION)
-        properties = ((str(one.get("id")), one.get("properties") or {}) for one in found)
+        found = await self._resources("Microsoft.Insights/dataCollectionRules", self.group_id)
         return [
             CollectionRule(
-                name, str(one.get("immutableId")), str((one.get("endpoints") or {}).get("logsIngestion") or "")
+                str(one.get("id")),
+                str(_at(one, "properties", "immutableId")),
+                str(_at(one, "properties", "endpoints", "logsIngestion") or ""),
             )
-            for name, one in properties
+            for one in found
         ]
 
     async def roles_on(self, scope: str, principal_id: str) -> frozenset[str]:
         """Return the IDs of the roles that a principal has on a resource, assigned there or above."""
-        path = f"{scope}/providers/Microsoft.Authorization/roleAssignments"
-        found = await self._listed(path, _ROLES, filters=f"principalId eq '{principal_id}'")
-        ids = (str((one.get("properties") or {}).get("roleDefinitionId")) for one in found)
+        query = f"?$filter={quote(f"principalId eq '{principal_id}'")}"
+        found = await self._resources("Microsoft.Authorization/roleAssignments", scope, query)
+        ids = (str(_at(one, "properties", "roleDefinitionId")) for one in found)
         return frozenset(one.rpartition("/")[2].lower() for one in ids)
 
-    async def _listed(self, path: str, version: str, *, filters: str | None = None) -> list[dict[str, Any]]:
+    async def _resources(self, kind: str, scope: str, query: str = "") -> list[dict[str, Any]]:
+        return await self._listed(f"{scope}/providers/{kind}{query}", _VERSIONS[kind]["version"])
+
+    async def _listed(self, path: str, version: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        answer = await self._call("GET", f"{path}?$filter={quote(filters)}" if filters else path, version)
+        answer = await self._call("GET", path, version)
         for _ in range(_MOST_PAGES):
             found += [one for one in answer.get("value") or () if isinstance(one, dict)]
             link = answer.get("nextLink")
@@ -159,8 +155,8 @@ class Arm:
             raise signed_out(error) from error
         except AzureError as error:
             what = "cannot be reached" if isinstance(error, ServiceRequestError) else "did not answer as it should"
-            said = f"Azure Resource Manager {what} ({first_line(str(error))})."
-            raise ArmError(said, "Check the network, proxy and VPN, and ARM_ENDPOINT if set.") from error
+            reason = f"Azure Resource Manager {what} ({first_line(str(error))})."
+            raise ArmError(reason, "Check the network, proxy and VPN, and ARM_ENDPOINT if set.") from error
         if response.status_code >= 300:
             raise self._refused(HttpResponseError(response=response))
         try:
@@ -186,6 +182,13 @@ class Arm:
             case _:
                 remedy = "Try again in a minute; if it fails again, check Azure's service health."
         return ArmError(f"{answer}.", remedy, status=status)
+
+
+def _at(item: object, *names: str) -> Any:  # noqa: ANN401 # JSON from outside
+    """Return what is at a path of names within an object; None if there is nothing."""
+    for name in names:
+        item = item.get(name) if isinstance(item, dict) else None
+    return item
 
 
 @asynccontextmanager

@@ -94,8 +94,8 @@ def _refused(failure: Failure) -> CommandError:
 def _print(session: Session, done: "Search", lost: Failure | None) -> None:
     serial = bounded(done.serial)
     for one in done.found:
-        deleted = " as deleted" if one.device.is_deleted else ""
-        session.print(f"{one.token.name} ({bounded(one.token.id, 100)}) lists {serial}{deleted}.")
+        deleted = " as deleted" if one.deleted else ""
+        session.print(f"{one.token} ({one.token_id}) lists {serial}{deleted}.")
         for label, value in _facts(one, session.now):
             view.print_hanging(session.out, f"  {label:<14}", Text(value))
     for token, error in done.failures[:_MOST_FAILURES]:
@@ -105,7 +105,8 @@ def _print(session: Session, done: "Search", lost: Failure | None) -> None:
     if lost:
         session.print(_not_searched(lost), warning=True)
     if done.searched_until < done.tokens:
-        _print_time_over(session, done)
+        until = f"{done.searched_until:,} of {done.tokens:,} tokens"
+        session.print(f"The search ended after {done.seconds:g} seconds, at {until}.", warning=True)
     if not done.found:
         if done.unreadable:
             entries = f"{done.unreadable:,} of the lists' entries could not be read; the device can be one of them."
@@ -122,15 +123,6 @@ def _not_searched(lost: Failure) -> str:
     return f"The devices of some ADE tokens were not searched, because {lost.reason}."
 
 
-def _print_time_over(session: Session, done: "Search") -> None:
-    from cli.device_search import SECONDS
-
-    session.print(
-        f"The search ended after {SECONDS:g} seconds, at {done.searched_until:,} of {done.tokens:,} tokens.",
-        warning=True,
-    )
-
-
 def _why(error: "GraphError") -> str:
     if error.by_roles:
         return f"your Intune role does not let you read its devices (HTTP {error.status})"
@@ -140,34 +132,28 @@ def _why(error: "GraphError") -> str:
 def _facts(one: "Listed", now: datetime) -> list[tuple[str, str]]:
     from shared.graph.devices import ADE_SOURCE
 
-    device, source = one.device, one.device.discovery_source
+    def when(instant: datetime | None, never: str) -> str:
+        return f"{moment(instant)} ({ago(instant, now)})" if instant else never
+
+    source = "Automated Device Enrollment" if one.source == ADE_SOURCE else one.source
     return [
         ("Profile", _profile(one)),
-        ("State", bounded(device.enrollment_state or "not known", 80)),
-        ("Last contact", _moment(device.contacted_on, now, "never")),
-        ("Platform", bounded(device.platform or "not known", 80)),
-        ("Source", "Automated Device Enrollment" if source == ADE_SOURCE else bounded(source or "not known", 80)),
-        ("In the list", _moment(device.created_on, now, "since an unknown time")),
-        ("Deleted", "yes; Intune keeps the entry for 30 to 45 days" if device.is_deleted else "no"),
+        ("State", one.state or "not known"),
+        ("Last contact", when(one.last_contact, "never")),
+        ("Platform", one.platform or "not known"),
+        ("Source", source or "not known"),
+        ("In the list", when(one.created_on, "since an unknown time")),
+        ("Deleted", "yes; Intune keeps the entry for 30 to 45 days" if one.deleted else "no"),
     ]
 
 
 def _profile(one: "Listed") -> str:
-    from shared.graph.devices import has_profile, known
+    from shared.graph.devices import has_profile
 
-    wanted = one.device.requested_enrollment_profile_id
-    if not has_profile(wanted) or wanted is None:
+    if not has_profile(one.profile_id):
         return "none: the device does not enroll until one is assigned"
-    on = known(one.device.assigned_on)
-    requested = f", requested on {moment(on)}" if on else ""
-    return f"{one.profile or f'{bounded(wanted, 100)} (Graph gives no name)'}{requested}"
-
-
-def _moment(instant: datetime | None, now: datetime, never: str) -> str:
-    from shared.graph.devices import known
-
-    on = known(instant)
-    return f"{moment(on)} ({ago(on, now)})" if on else never
+    requested = f", requested on {moment(one.assigned_on)}" if one.assigned_on else ""
+    return f"{one.profile or f'{one.profile_id} (Graph gives no name)'}{requested}"
 
 
 def _object(done: "Search", lost: Failure | None) -> dict[str, Any]:
@@ -180,29 +166,5 @@ def _object(done: "Search", lost: Failure | None) -> dict[str, Any]:
         "failures": [
             {"token_id": bounded(token.id), "token": token.name, "error": _why(error)} for token, error in done.failures
         ],
-        "devices": [_device(one) for one in done.found],
-    }
-
-
-def _device(one: "Listed") -> dict[str, Any]:
-    from shared.graph.devices import known
-
-    def instant(on: datetime | None) -> str | None:
-        return export.iso(known(on))
-
-    def text(value: str | None) -> str | None:
-        return value and bounded(value)
-
-    return {
-        "token_id": bounded(one.token.id),
-        "token": one.token.name,
-        "profile_id": text(one.device.requested_enrollment_profile_id),
-        "profile": one.profile,
-        "assigned_on": instant(one.device.assigned_on),
-        "state": text(one.device.enrollment_state),
-        "last_contact": instant(one.device.contacted_on),
-        "platform": text(one.device.platform),
-        "source": text(one.device.discovery_source),
-        "created_on": instant(one.device.created_on),
-        "deleted": bool(one.device.is_deleted),
+        "devices": [export.plain(one._asdict()) for one in done.found],
     }

@@ -7,6 +7,7 @@ or does not find a device that is in the list, the lists are read as a whole. Th
 import asyncio
 import math
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
@@ -14,7 +15,7 @@ import msgspec
 
 from shared.graph.client import Graph
 from shared.graph.device_reader import SELECT, devices_address, token_address
-from shared.graph.devices import Device, devices, has_profile
+from shared.graph.devices import Device, devices, has_profile, known
 from shared.graph.pace import Pace
 from shared.graph.pages import GraphError, Page, readable
 from shared.model.tokens import Token
@@ -27,12 +28,40 @@ _AT_ONCE: Final = 8
 
 
 class Listed(NamedTuple):
-    """A device, and the token that lists it."""
+    """A device, and the token that lists it: safe to show, and None for what is not known."""
 
-    token: Token
-    device: Device
+    token_id: str
+    token: str
+    profile_id: str | None
     profile: str | None
     """The profile's name; None if there is none, or Graph does not give it."""
+    assigned_on: datetime | None
+    state: str | None
+    last_contact: datetime | None
+    platform: str | None
+    source: str | None
+    created_on: datetime | None
+    deleted: bool
+
+
+def _safe(token: Token, device: Device, profile: str | None) -> Listed:
+    return Listed(
+        bounded(token.id),
+        token.name,
+        _text(device.requested_enrollment_profile_id),
+        profile,
+        known(device.assigned_on),
+        _text(device.enrollment_state),
+        known(device.contacted_on),
+        _text(device.platform),
+        _text(device.discovery_source),
+        known(device.created_on),
+        bool(device.is_deleted),
+    )
+
+
+def _text(value: str | None) -> str | None:
+    return value and bounded(value)
 
 
 class Search(NamedTuple):
@@ -48,6 +77,8 @@ class Search(NamedTuple):
     failures: Sequence[tuple[Token, GraphError]]
     unreadable: int
     """How many entries of the lists are not what Graph documents."""
+    seconds: float
+    """The time that the search had."""
 
     @property
     def searched(self) -> int:
@@ -70,8 +101,8 @@ async def search(graph: Graph, tokens: Sequence[Token], serial: str, step: Calla
                 await finder.search_lists(tokens, lambda: None)  # each was a step already
     except TimeoutError:
         pass  # the result says how far the search came
-    found = sorted(finder.found, key=lambda one: (bool(one.device.is_deleted), one.token.name.casefold()))
-    return Search(serial, len(tokens), finder.looked, found, finder.failures, finder.unreadable)
+    found = sorted(finder.found, key=lambda one: (one.deleted, one.token.casefold()))
+    return Search(serial, len(tokens), finder.searched_until, found, finder.failures, finder.unreadable, SECONDS)
 
 
 class _Finder:
@@ -83,20 +114,20 @@ class _Finder:
         self._pace = pace
         self._filters = True
         """Whether Graph has not yet refused a filter; the other tokens need not try again."""
-        self.looked = 0
+        self.searched_until = 0
         self.found: list[Listed] = []
         self.failures: list[tuple[Token, GraphError]] = []
         self.unreadable = 0
 
     async def search_lists(self, tokens: Sequence[Token], step: Callable[[], None]) -> None:
         """Search the list of each token, from the first one on; call `step` after each."""
-        self.looked, self.failures, self.unreadable = 0, [], 0
+        self.searched_until, self.failures, self.unreadable = 0, [], 0
         queue = iter(tokens)
 
         async def work() -> None:
             for token in queue:
                 await self._search(token)
-                self.looked += 1
+                self.searched_until += 1
                 step()
 
         await asyncio.gather(*(work() for _ in range(_AT_ONCE)))
@@ -123,7 +154,7 @@ class _Finder:
             listed = await self._devices(token)
             self.unreadable += listed.count(None)
             for device in filter(None, listed):
-                self.found.append(Listed(token, device, await self._profile(token, device)))
+                self.found.append(_safe(token, device, await self._profile(token, device)))
         except GraphError as error:
             self.failures.append((token, error))
 
@@ -168,7 +199,7 @@ class _Finder:
                 await self._pace.turn()
                 for profile in await pages.next(_profiles):
                     if profile and _own(profile.id) == _own(wanted):
-                        return profile.display_name and bounded(profile.display_name)
+                        return _text(profile.display_name)
         except GraphError:
             pass  # its id is shown instead
         return None

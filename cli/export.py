@@ -45,17 +45,18 @@ def iso(instant: datetime | None) -> str | None:
 
 def _object(row: object, names: str) -> Object:
     """Return the attributes of a row with these names, as JSON has them."""
-    return {name: _plain(getattr(row, name)) for name in names.split()}
+    return {name: plain(getattr(row, name)) for name in names.split()}
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """Return a value as JSON has it."""
     match value:
         case datetime():
             return iso(value)
         case Health():
             return str(value)
         case Mapping():
-            return dict(value)
+            return {name: plain(part) for name, part in value.items()}
         case tuple():
             return list(value)
     return value

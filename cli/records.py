@@ -40,13 +40,13 @@ class Records:
         self._place = place
 
     async def statuses(self) -> list[StatusRow]:
-        """What is true now, in the order of the keys."""
+        """Return the current statuses, in the order of the keys."""
         return [row async for row in self._rows(StatusRow)]
 
     async def history(
         self, *, of: tuple[str, str] | None = None, since: datetime | None = None, columns: Iterable[str] = ()
     ) -> list[ChangeRow]:
-        """What changed; of one token newest first.
+        """Return what changed; of one token newest first.
 
         Args:
             of: connector and row key of the token; all tokens without it.
@@ -59,7 +59,7 @@ class Records:
         return [row async for row in rows]
 
     async def runs(self, *, since: datetime | None = None, limit: int | None = None) -> list[RunRow]:
-        """What the monitor did, newest first: since an instant, or else the newest so many of the last 14 months."""
+        """Return the checks, newest first: since an instant, or else the newest of the last 14 months."""
         if since is not None:
             rows = [row async for row in self._rows(RunRow, from_partition=f"{since:%Y-%m}", since=since)]
             return sorted(rows, key=lambda row: row.row)[:limit]
@@ -74,7 +74,7 @@ class Records:
         return found
 
     async def inspections(self) -> list[InspectionRow]:
-        """The last inspection of each ADE token's devices, without serial numbers."""
+        """Return the last inspection of each ADE token's devices, without serial numbers."""
         return [row async for row in self._rows(InspectionRow)]
 
     async def _rows[R: Stored[Any]](
@@ -122,7 +122,7 @@ def _next_month(now: datetime) -> datetime:
 
 @asynccontextmanager
 async def open_records(places: Places) -> AsyncIterator[Records]:
-    """The tables of a deployment, signed in to as the operator. Nothing is called before the first use.
+    """Open the tables of a deployment with the operator's sign-in. Nothing is called before the first use.
 
     Raises:
         CommandError: where the tables' address is not known, or the SDK's own settings cannot be used.
@@ -153,7 +153,7 @@ async def open_records(places: Places) -> AsyncIterator[Records]:
 
 @asynccontextmanager
 async def default_credential() -> AsyncIterator[DefaultAzureCredential]:
-    """The operator's sign-in.
+    """Open the operator's sign-in.
 
     Raises:
         CommandError: where the SDK's own settings cannot be used.

@@ -65,13 +65,13 @@ def signed_out(error: AzureError) -> CommandError:
 
 
 def _silent(error: AzureError, endpoint: str, source: str) -> CommandError:
-    said = first_line(str(error))
+    reason = first_line(str(error))
     if isinstance(error, ServiceRequestError):
         return CommandError(
-            f"{_account(endpoint)} cannot be reached ({said}).",
+            f"{_account(endpoint)} cannot be reached ({reason}).",
             f"Check the address ({source} says {bounded(endpoint, 200)}), the network, proxy and VPN.",
         )
-    return CommandError(f"{_account(endpoint)} did not answer as it should ({said}).", "Try again in a minute.")
+    return CommandError(f"{_account(endpoint)} did not answer as it should ({reason}).", "Try again in a minute.")
 
 
 def _attempts(error: AzureError) -> str:

@@ -173,9 +173,8 @@ def _as_rows(
         counts={},
         rows=0,
     )
-    status_rows = (TOKEN_STATUS.row(StatusSource(one, guidance)) for one in statuses)
     return Checked(
-        statuses=list(map(reader(StatusRow), status_rows)),
+        statuses=[reader(StatusRow)(TOKEN_STATUS.row(StatusSource(one, guidance))) for one in statuses],
         run=reader(RunRow)(CHECK_RUN.row(run)),
         guidance=guidance,
         inspections=[reader(InspectionRow)(DEVICE_INSPECTION.row(one)) for one in counted.values()],

@@ -9,6 +9,7 @@ from cli.doctor.commands import command, values
 from cli.doctor.directory import Directory, Grant, Principal
 from cli.doctor.facts import Facts, known
 from cli.doctor.lines import Line, NotTriedError, failed, passed
+from cli.doctor.machine import same
 from cli.publishing import PUBLISHER
 from shared.graph.connectors import EVENTS_ROLE
 from shared.text import bounded
@@ -26,9 +27,9 @@ def identity(facts: Facts) -> Line:
     """Check that the app signs in as an identity that it has, that the deployment granted roles, and that exists."""
     client_id, meant = bounded(facts.client_id or "", 100), facts.places.value("IDENTITY_CLIENT_ID")
     given = known(facts.identities.result)
-    if given is not None and client_id and not any(_is(one.client_id, client_id) for one in given):
+    if given is not None and client_id and not any(same(one.client_id, client_id) for one in given):
         return _not_given(facts, client_id, given)
-    if meant and client_id and not _is(meant, client_id):
+    if meant and client_id and not same(meant, client_id):
         name = bounded(facts.places.value("IDENTITY_NAME") or "the deployment's", 100)
         return failed(
             f"The app signs in with the client id {client_id}, and not as {name}, {bounded(meant, 100)}: "
@@ -50,10 +51,6 @@ def _name(identity: Principal) -> str:
     return bounded(identity.display_name or "without a name")
 
 
-def _is(one: str, other: str) -> bool:
-    return one.casefold() == other.casefold()
-
-
 def _not_given(facts: Facts, client_id: str, given: Sequence[Identity]) -> Line:
     """Report that the app is set to sign in as an identity that was not assigned to it."""
     meant, remedy = facts.places.value("IDENTITY_RESOURCE_ID"), ""
@@ -66,8 +63,8 @@ def _not_given(facts: Facts, client_id: str, given: Sequence[Identity]) -> Line:
     else:
         fix = commands.provision(facts)
     has = listed([bounded(one.id.rpartition("/")[2], 100) for one in given[:_SHOWN]]) or "none"
-    said = f"The app is set to sign in with the client id {client_id}, and has no such identity; it has {has}."
-    return failed(said, remedy, fix)
+    sentence = f"The app is set to sign in with the client id {client_id}, and has no such identity; it has {has}."
+    return failed(sentence, remedy, fix)
 
 
 def has_role(facts: Facts, role: str) -> Line:
@@ -100,7 +97,7 @@ def _in_use(facts: Facts, role: str) -> str:
 
 def _not_granted(facts: Facts, directory: Directory, name: str, role: str) -> Line:
     fix = command(facts, commands.GRANT, *(["--enrollment-events"] if role == EVENTS_ROLE else []))
-    said = f"{name} ({facts.principal_id}) does not have {role}"
+    sentence = f"{name} ({facts.principal_id}) does not have {role}"
     remedy = (
         "A Global Administrator or Privileged Role Administrator grants it. Azure keeps the app's token for a day, so "
         "a grant can take hours to work; doctor shows when the app asks again."
@@ -110,13 +107,13 @@ def _not_granted(facts: Facts, directory: Directory, name: str, role: str) -> Li
         names = listed([f"{grant.holder} ({grant.principal_id})" for grant in mistaken[:_SHOWN]])
         revoke = "az rest --method delete --url {graph}/v1.0/servicePrincipals/{holder}/appRoleAssignments/{grant}"
         return failed(
-            f"{said}. It was granted to the wrong identity: {names} has it.",
+            f"{sentence}. It was granted to the wrong identity: {names} has it.",
             f"{remedy} After that, remove it from the wrong one.",
             fix,
             command(facts, revoke, holder=mistaken[0].principal_id, grant=mistaken[0].id),
         )
     others = listed([grant.holder for grant in holders[:_SHOWN]]) + (" and more" if len(holders) > _SHOWN else "")
-    return failed(f"{said}: it is not granted{f'. Others have it: {others}' if others else ''}.", remedy, fix)
+    return failed(f"{sentence}: it is not granted{f'. Others have it: {others}' if others else ''}.", remedy, fix)
 
 
 def _was_meant(facts: Facts, name: str, grant: Grant) -> bool:
@@ -138,10 +135,10 @@ def publisher(facts: Facts) -> Line:
         return passed(f"The app's identity has {PUBLISHER} on the data collection rule.{late}")
     if newest and newest.started_on and newest.outcome != "failed":
         return passed(f"The app's newest check, {ago(newest.started_on, facts.now)}, has published its rows.")
-    said = f"Whether the app's identity has the role {PUBLISHER} is not known. The newest check: {error}"
+    sentence = f"Whether the app's identity has the role {PUBLISHER} is not known. The newest check: {error}"
     if not (assigned is None and error):
         facts.publisher.result()  # raises the reason where it is not known
-        said = f"The app's identity lacks the role {PUBLISHER} on the data collection rule: "
-        said += "no row reaches the alert rules."
+        sentence = f"The app's identity lacks the role {PUBLISHER} on the data collection rule: "
+        sentence += "no row reaches the alert rules."
     fix = commands.assign(facts, PUBLISHER, commands.collection_rule_id(facts), values(facts)["principal"])
-    return failed(said, "If the role is missing, assign it; it can take 30 minutes to work.", fix)
+    return failed(sentence, "If the role is missing, assign it; it can take 30 minutes to work.", fix)

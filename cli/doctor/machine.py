@@ -27,7 +27,7 @@ def places(facts: Facts) -> Line:
         return failed(problem.sentence, problem.remedy, refresh)
     for name in _OF_BOTH:
         place, meant = here.get(name), facts.app_settings.get(name)
-        if place and meant and not _same(place.value, meant) and is_usable(name, meant):
+        if place and meant and not same(place.value, meant) and is_usable(name, meant):
             return failed(
                 f"{place.source[0].upper()}{place.source[1:]} says {name} is {bounded(place.value, 100)!r}, and the "
                 f"app is set to {bounded(meant, 100)!r}.",
@@ -49,7 +49,8 @@ def is_usable(name: str, value: str) -> bool:
     return True
 
 
-def _same(here: str, there: str) -> bool:
+def same(here: str, there: str) -> bool:
+    """Return whether two ids or addresses are the same but for their case and a slash at the end."""
     return here.rstrip("/").casefold() == there.rstrip("/").casefold()
 
 
@@ -70,7 +71,7 @@ def clock(facts: Facts) -> Line:
 def sign_in(facts: Facts) -> Line:
     """Check that the operator is signed in to the monitor's tenant."""
     account, tenant = facts.account.result(), facts.places.value("TENANT_ID") or facts.app_settings.get("TENANT_ID")
-    if not tenant or _same(tenant, account.tenant_id):
+    if not tenant or same(tenant, account.tenant_id):
         return passed(f"{account.name}, tenant {account.tenant_id}.")
     return failed(
         f"{account.name} is signed in to tenant {account.tenant_id}, and the monitor is of {bounded(tenant, 100)}.",

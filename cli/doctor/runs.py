@@ -42,12 +42,12 @@ def last(facts: Facts) -> Line:
     return passed(f"{when[0].upper()}{when[1:]}, {run.outcome}.")
 
 
-def _silent(facts: Facts, said: str) -> Line:
+def _silent(facts: Facts, sentence: str) -> Line:
     """Report an app that does not check; how to start one that does not run is a matter of the check `App`."""
     if known(facts.state.result) not in {None, "Running"}:
-        return failed(said, "The app does not run: see App.")
+        return failed(sentence, "The app does not run: see App.")
     remedy = "Restart the app; if that does not help, its log says why."
-    return failed(said, remedy, commands.command(facts, "az functionapp restart --ids {app_id}"))
+    return failed(sentence, remedy, commands.command(facts, "az functionapp restart --ids {app_id}"))
 
 
 def reading(facts: Facts) -> Line:
@@ -58,7 +58,7 @@ def reading(facts: Facts) -> Line:
         raise NotTriedError("the newest check does not record which connectors it read")
     if not errors:
         return passed(f"The newest check read {listed([kind(name) for name in run.connectors])}.")
-    said = f"The newest check could not read {listed(list(errors))}"
+    sentence = f"The newest check could not read {listed(list(errors))}"
     granted = directory.has(ROLE) if directory and directory.identity else None
     lacking = run.graph_token if run.graph_token and ROLE in run.graph_token.lacks else None
     if granted is False:
@@ -70,7 +70,7 @@ def reading(facts: Facts) -> Line:
     else:
         name, error = next(iter(errors.items()))
         why, remedy = f". {name}: {error}", "" if lacking else "The next check asks again."
-    return failed(f"{said}{why}", remedy, _trigger() if remedy else commands.command(facts, commands.GRANT))
+    return failed(f"{sentence}{why}", remedy, _trigger() if remedy else commands.command(facts, commands.GRANT))
 
 
 def _trigger() -> str:
@@ -92,8 +92,8 @@ def heartbeat(facts: Facts) -> Line:
         return failed(f"No recent check has published its rows. {error or ''}".strip(), "", _trigger())
     when = ago(beats[0], facts.now)
     if error:
-        said = f"The newest check did not publish all of its rows. {error} The last one that did was {when}."
-        return failed(said, "", _trigger())
+        sentence = f"The newest check did not publish all of its rows. {error} The last one that did was {when}."
+        return failed(sentence, "", _trigger())
     if facts.now - beats[0] > LATE:
         return _silent(facts, f"The last one was {when}.")
     return passed(f"{when[0].upper()}{when[1:]}.")
@@ -127,8 +127,8 @@ def schedule(facts: Facts) -> Line:
     started_late = f" {count(late, 'check')} started late." if late else ""
     # The next tick makes up for a single one that a platform loses.
     if len(gaps) > 1 or (gaps and facts.now - gaps[0] < _HOUR + _STARTS_WITHIN):
-        said = f"{count(len(gaps), 'hourly check')} of the last day did not come, the latest at {moment(gaps[0])}."
-        return _silent(facts, said + started_late)
+        sentence = f"{count(len(gaps), 'hourly check')} of the last day did not come, the latest at {moment(gaps[0])}."
+        return _silent(facts, sentence + started_late)
     lost = f"but for one at {moment(gaps[0])}" if gaps else "without a gap"
     return passed(f"Every hour at minute {minute}, in the last day {lost}.{started_late}")
 
@@ -141,10 +141,10 @@ def version(facts: Facts) -> Line:
     if release == __version__:
         return passed(f"The app and this program are release {__version__}.")
     if _order(release) < _order(__version__):
-        said = f"The app is release {release}, and this program {__version__}."
-        return failed(said, "Deploy this release, unless the app should stay behind.", commands.deploy(facts))
-    said = f"The app is release {release}, and this program is the older {__version__}."
-    return failed(said, "Update this program to the app's release.", "git pull")
+        sentence = f"The app is release {release}, and this program {__version__}."
+        return failed(sentence, "Deploy this release, unless the app should stay behind.", commands.deploy(facts))
+    sentence = f"The app is release {release}, and this program is the older {__version__}."
+    return failed(sentence, "Update this program to the app's release.", "git pull")
 
 
 def _order(version: str) -> tuple[int, ...]:

@@ -55,15 +55,6 @@ class Shape(NamedTuple):
 SHAPES: Final = (Shape("wide", 960, 236, 120, 1), Shape("narrow", 343, 0, 12, 3))
 
 
-class Line(NamedTuple):
-    """A line's two ends."""
-
-    x1: float
-    x2: float
-    y1: float
-    y2: float
-
-
 class Month(NamedTuple):
     """A month on the time axis."""
 
@@ -115,7 +106,6 @@ class Drawing(NamedTuple):
     shape: Shape
     role: str
     height: int
-    today: Line
     months: Sequence[Month] = ()
     lanes: Sequence[Lane] = ()
     columns: Sequence[Column] = ()
@@ -130,9 +120,8 @@ def lanes(expiries: Sequence[Expiry], months: Iterable[datetime], now: datetime,
         for number, month in enumerate(months)
         if month > now
     ]
-    today = Line(shape.start, shape.start, _TOP - 4, height)
     drawn = [_lane(number, one, now, shape) for number, one in enumerate(expiries)]
-    return Drawing(shape, "group", height, today, months=grid, lanes=drawn)
+    return Drawing(shape, "group", height, months=grid, lanes=drawn)
 
 
 def _x(instant: datetime, now: datetime, shape: Shape) -> float:
@@ -167,7 +156,7 @@ def columns(months: Sequence[tuple[str, Counter[Health]]], shape: Shape) -> Draw
     most = max(counts.total() for _, counts in months)
     base, step = _ABOVE + _BARS, shape.width / len(months)
     drawn = [_column(name, counts, most, step * number, step, shape) for number, (name, counts) in enumerate(months)]
-    return Drawing(shape, "img", base + 26, Line(0, shape.width, base + 1, base + 1), columns=drawn)
+    return Drawing(shape, "img", base + 26, columns=drawn)
 
 
 def _column(name: str, counts: Counter[Health], most: int, left: float, step: float, shape: Shape) -> Column:

@@ -1,9 +1,8 @@
 """Writes the page into a file, and replaces no file of somebody else."""
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 from cli import CommandError
 from cli.page.render import GENERATOR
@@ -41,27 +40,18 @@ def write_file(session: Session, file: Path, text: str, option: str) -> None:
         CommandError: if it cannot be written.
 
     """
+    written = file.absolute().with_name(f".report-{uuid4().hex}")
     try:
-        handle, name = tempfile.mkstemp(dir=file.absolute().parent, prefix=".report-")
-        written = Path(name)
         try:
-            with os.fdopen(handle, "wb") as temporary:
+            with written.open("xb") as temporary:
                 temporary.write(text.encode())
-            written.chmod(0o666 & ~_umask())
             written.replace(file)
-        except BaseException:
-            written.unlink()
-            raise
+        finally:
+            written.unlink(missing_ok=True)
     except OSError as error:
         raise _unwritable(file, option, error) from error
     if not session.quiet:
         session.warn(f"Wrote {file}, {max(len(text.encode()) // 1024, 1):,} KB.")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _unwritable(file: Path, option: str, error: OSError) -> CommandError:

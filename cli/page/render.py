@@ -25,7 +25,7 @@ from shared.guidance.guidance import Guidance
 from shared.model.tokens import Health
 from shared.storage.device_rows import InspectionRow
 from shared.storage.rows import ChangeRow, RunRow
-from shared.words import count, duration, kind, moment, span
+from shared.words import count, counted, duration, kind, moment, span
 
 GENERATOR: Final = "ADE Token Monitor"
 """The program that wrote a page, as its head names it."""
@@ -73,6 +73,7 @@ def _environment() -> Environment:
         finalize=lambda value: f"{value:g}" if isinstance(value, float) else value,
     )
     environment.filters |= {
+        "counted": counted,
         "duration": duration,
         "kind": kind,
         "moment": lambda instant: moment(instant) if instant else "not known",

@@ -1,7 +1,6 @@
 """The tokens' entries on the page: what is wrong, the steps, what is known of each, its devices, its history."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final, NamedTuple
 
 from cli.judgement import action, token_of
@@ -11,9 +10,7 @@ from shared.guidance.guidance import Guidance
 from shared.model.tokens import Health
 from shared.storage.device_rows import InspectionRow
 from shared.storage.rows import ChangeRow, StatusRow, StoredFinding
-from shared.words import count, counted, moment
-
-type Pairs = list[tuple[str, str]]
+from shared.words import count
 
 _CHANGES: Final = 12
 """Changes of one token to show; `history TOKEN` shows all."""
@@ -25,7 +22,7 @@ class FindingEntry(NamedTuple):
     finding: StoredFinding
     action: str | None
     guide: Entry | None
-    explanation: Pairs
+    facts: str
 
 
 class TokenEntry(NamedTuple):
@@ -37,10 +34,7 @@ class TokenEntry(NamedTuple):
     headline: str | None
     doubts: list[str]
     findings: list[FindingEntry]
-    facts: Pairs
     inspection: InspectionRow | None
-    device_counts: Pairs
-    device_notes: Pairs
     changes: Sequence[ChangeRow]
     older_changes: int
 
@@ -56,10 +50,7 @@ def token_entry(
         headline=_headline(row) if row.health > Health.HEALTHY else None,
         doubts=list(map(doubt, row.problems)),
         findings=[_finding(row, one, guidance) for one in row.findings if not one.superseded],
-        facts=_facts(row),
         inspection=inspection,
-        device_counts=_device_counts(inspection) if inspection else [],
-        device_notes=_device_notes(inspection) if inspection else [],
         changes=changes[:_CHANGES],
         older_changes=max(len(changes) - _CHANGES, 0),
     )
@@ -80,55 +71,4 @@ def _finding(row: StatusRow, finding: StoredFinding, guidance: Guidance) -> Find
     token = token_of(row)
     guide = guidance.entry(finding.code, token.connector, token) if token else None
     facts = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in finding.facts.items() if value is not None)
-    explanation = [("Found", facts)] if facts else []
-    if guide:
-        explanation += [("Meaning", guide.meaning), ("Likely cause", guide.cause)]
-    return FindingEntry(finding, action(row, finding, guidance), guide, explanation)
-
-
-def _facts(row: StatusRow) -> Pairs:
-    code = row.last_sync_error_code
-    return _known(
-        ("Expires", _moment(row.expires_on)),
-        ("Last successful sync", _moment(row.last_successful_sync)),
-        ("Last sync error code", str(code) if code else None),
-        ("Synced devices", None if row.synced_devices is None else f"{row.synced_devices:,}"),
-        ("Apple ID", row.apple_id),
-        ("Type", row.type),
-        ("Id", row.id),
-        (f"{row.health} since".capitalize(), _moment(row.health_since)),
-        ("First seen", _moment(row.first_seen)),
-        ("Last seen in Intune", _moment(row.observed_on)),
-        ("Checked", _moment(row.checked_on)),
-    )
-
-
-def _device_counts(inspection: InspectionRow) -> Pairs:
-    numbers = (
-        ("All", inspection.devices),
-        ("Without a profile", inspection.without_profile),
-        ("Of these, waiting for more than a day", inspection.waiting),
-        ("Without contact for long", inspection.not_contacted),
-        ("Enrollment failed", inspection.failed),
-        ("Enrollment blocked", inspection.blocked),
-        ("Deleted, and still in the list", inspection.deleted),
-        ("Of other sources", inspection.imported),
-    )
-    known = [(name, f"{number:,}") for name, number in numbers if number is not None]
-    return known + _known(("By state", counted(inspection.by_state)), ("By platform", counted(inspection.by_platform)))
-
-
-def _device_notes(inspection: InspectionRow) -> Pairs:
-    return _known(
-        ("Newest device", _moment(inspection.newest_device_on)),
-        ("What Graph did not return" if inspection.complete else "Why it is not complete", inspection.error),
-        ("What cannot be read", "; ".join(inspection.problems)),
-    )
-
-
-def _moment(instant: datetime | None) -> str | None:
-    return moment(instant) if instant else None
-
-
-def _known(*pairs: tuple[str, str | None]) -> Pairs:
-    return [(name, value) for name, value in pairs if value]
+    return FindingEntry(finding, action(row, finding, guidance), guide, facts)
