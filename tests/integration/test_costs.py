@@ -1,12 +1,14 @@
 """The sizes that the documents compute costs from are those of the rows that a check writes."""
 
 import json
+import re
 
 from support import NOW
 
-from docs.costs import PRICES, SIZES, Sizes, costs, examples, total, total_with_free_logs
+from docs.costs import INSTANCE_GB, PRICES, SIZES, Sizes, costs, examples, total, total_with_free_logs
 from shared.publishing.rows import FINDINGS, RUNS
 from shared.storage.rows import TOKEN_HISTORY, TOKEN_STATUS
+from simulator.host import ROOT
 from simulator.tenant import many
 
 
@@ -27,6 +29,11 @@ async def test_the_documents_know_how_large_a_row_is(monitor, sim):
     )
     for name, value in SIZES._asdict().items():
         assert 0.9 < getattr(measured, name) / value < 1.1, (name, measured)
+
+
+def test_the_documents_know_the_size_of_an_instance():
+    flex = (ROOT / "infra" / "modules" / "flex.bicep").read_text("utf-8")
+    assert re.findall(r"instanceMemoryMB: (\d+)", flex) == [f"{INSTANCE_GB * 1024}"], "set INSTANCE_GB of docs/costs.py"
 
 
 def test_a_bill_grows_with_tokens_alerts_and_seconds():

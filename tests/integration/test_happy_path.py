@@ -546,8 +546,9 @@ async def test_one_run_is_told_in_one_line_and_no_token_has_a_line_of_its_own(mo
 
 
 def test_the_app_loads_in_a_fresh_process_without_calling_anybody(sim):
+    states = "gc.isenabled(), gc.get_freeze_count() > 50_000, gc.get_stats()[1]['collections']"
     done = subprocess.run(
-        [sys.executable, "-c", "import function_app"],
+        [sys.executable, "-c", f"import gc, function_app; print({states})"],
         cwd=ROOT,
         env=sim.env(),
         capture_output=True,
@@ -555,7 +556,7 @@ def test_the_app_loads_in_a_fresh_process_without_calling_anybody(sim):
         check=False,
         timeout=60,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True True 0\n", "")
     assert [*sim.identity.requests, *sim.graph.requests, *sim.ingestion.requests, *sim.proxy.requests] == []
 
 
