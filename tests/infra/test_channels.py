@@ -44,7 +44,7 @@ def test_an_e_mail_goes_to_each_address_in_the_common_schema():
     ]
 
 
-def test_nobody_but_the_addresses_is_notified_unless_a_deployment_says_so():
+def test_only_the_addresses_are_notified_by_default():
     receivers = {name: value for name, value in own(deployment("public")).items() if name.endswith("Receivers")}
     assert {name for name, value in receivers.items() if value and not isinstance(value, str)} == {"emailReceivers"}
     assert {rule: groups for rule, groups in notified(deployment("public")).items() if groups != ["own"]} == {}

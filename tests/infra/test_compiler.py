@@ -142,7 +142,7 @@ def test_a_warning_an_error_and_an_unformatted_file_are_each_reported_with_their
 
 
 @compiler.needed
-def test_a_snapshot_tells_what_would_be_deployed(monkeypatch, infra, tmp_path):
+def test_a_snapshot_reports_what_would_be_deployed(monkeypatch, infra, tmp_path):
     (infra / "modules" / "greet.bicep").write_text(
         "param name string\nresource greeting 'Microsoft.Resources/tags@2024-07-01' = {\n"
         "  name: 'default'\n  properties: { tags: { name: name, at: resourceGroup().location } }\n}\n"

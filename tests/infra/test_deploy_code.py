@@ -327,7 +327,7 @@ async def test_an_app_that_takes_no_code_is_refused_before_anything_is_sent(depl
 
 
 @pytest.mark.parametrize("missing", ["az", "sign-in"])
-async def test_without_az_or_a_sign_in_it_says_so(deployer, missing):
+async def test_a_missing_az_or_sign_in_is_reported(deployer, missing):
     if missing == "az":
         (deployer.desk.bin / "az").unlink()
         assert "The Azure CLI, az, is missing" in await deployer.refused()

@@ -231,7 +231,7 @@ def test_without_a_new_row_it_gives_up_after_five_minutes_and_says_when_the_next
     assert "The next check runs by itself at 11:07 UTC" in said.out
 
 
-def test_a_connector_that_could_not_be_read_is_told_with_its_remedy(desk):
+def test_a_connector_that_could_not_be_read_is_reported_with_its_remedy(desk):
     said = first_check(desk, comes=row(NOW, Outcome.DEGRADED, connectors={Connector.VPP: REFUSED}))
     assert "The check is degraded" in said.out
     assert "  ade: 3 tokens\n" in said.out
@@ -242,7 +242,7 @@ def test_a_connector_that_could_not_be_read_is_told_with_its_remedy(desk):
 
 
 @pytest.mark.parametrize("error", ["store_error", "publish_error"])
-def test_a_failed_check_is_told_with_its_error(desk, error):
+def test_a_failed_check_is_reported_with_its_error(desk, error):
     said = first_check(desk, comes=row(NOW, Outcome.FAILED, **{error: "Table TokenStatus could not be read: 403."}))
     assert "The check failed" in said.out
     assert "Table TokenStatus could not be read: 403." in said.out

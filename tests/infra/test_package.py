@@ -228,7 +228,7 @@ def test_two_at_a_time_wait_for_each_other(project):
 # What is told
 
 
-def test_progress_path_size_and_checksum_are_told(project):
+def test_progress_path_size_and_checksum_are_reported(project):
     code, out, err = build(project)
     assert (code, err) == (0, "")
     *progress, path, facts = out.splitlines()

@@ -226,7 +226,7 @@ def log() -> Log:
     return Log()
 
 
-def test_an_open_finding_is_told_with_what_to_do(log):
+def test_an_open_finding_is_reported_with_what_to_do(log):
     log.run(5 * MINUTE, Found())
     assert log.fires(CRITICAL) == [
         {
@@ -568,7 +568,7 @@ def test_a_changed_dimension_is_a_new_alert_and_the_old_one_resolves(log):
     assert alerts == [("fired", "Token: 1"), ("resolved", "Token: 7")]
 
 
-def test_blindness_resolves_nothing_until_the_window_is_empty_and_silence_is_told_long_before(log):
+def test_blindness_resolves_nothing_until_the_window_is_empty_and_silence_is_reported_long_before(log):
     log.run(0 * HOUR, Found())
     events = play(AlertEngine(log.con), NOW, 4 * 50)
     assert events == [

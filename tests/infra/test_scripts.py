@@ -70,7 +70,7 @@ def test_a_script_can_be_run_as_the_app_and_azd_call_it(script):
 
 
 @pytest.mark.parametrize("script", ["grant-graph-role.sh", "snooze-token.sh"])
-def test_help_tells_every_option_that_the_script_takes(desk, script):
+def test_help_reports_every_option_that_the_script_takes(desk, script):
     said = desk.run(script, "--help")
     assert said.status == 0
     taken = set(re.findall(r"^    (--[\w-]+)\)", (INFRA / script).read_text(), re.MULTILINE))
@@ -289,14 +289,14 @@ def test_the_command_that_a_refusal_prints_grants_the_role(desk):
     assert desk.granted == {(PRINCIPAL, ROLE_ID)}
 
 
-def test_with_nobody_signed_in_it_says_to_sign_in(desk):
+def test_a_missing_sign_in_is_reported_with_the_command_to_run(desk):
     desk.state["accounts"] = []
     said = desk.run("grant-graph-role.sh", *BY_NAME)
     assert said.status == 1
     assert "Nobody is signed in to AzureCloud: run 'az login'" in said.err
 
 
-def test_without_az_it_says_so(desk):
+def test_a_missing_az_is_reported(desk):
     (desk.bin / "az").unlink()
     said = desk.run("grant-graph-role.sh", *BY_NAME)
     assert said.status == 1
@@ -304,7 +304,7 @@ def test_without_az_it_says_so(desk):
 
 
 @pytest.mark.parametrize("whose", [("--identity", "other", "--resource-group", "rg-tokens"), (*BY_NAME[:3], "other")])
-def test_an_identity_that_is_not_there_is_named_with_the_subscription_that_was_looked_in(desk, whose):
+def test_an_identity_that_is_not_there_is_named_with_the_subscription_that_was_searched(desk, whose):
     said = desk.run("grant-graph-role.sh", *whose)
     assert (said.status, desk.changes) == (1, [])
     assert "There is no such identity in the subscription Production" in said.err
@@ -341,7 +341,7 @@ def test_a_role_that_graph_does_not_have_is_named(desk):
 @pytest.mark.parametrize(
     "around", ["{}", "\n{}\nCode: Other\nMessage: {}", "Here it is:\n{}\nTraceback (most recent call last):\n  File"]
 )
-def test_any_other_failure_is_told_in_azures_words_and_those_are_told_once(desk, around):
+def test_any_other_failure_is_reported_in_azures_words_and_those_are_reported_once(desk, around):
     desk.fault("--method post", around.replace("{}", "Service Unavailable"))
     said = desk.run("grant-graph-role.sh", *BY_NAME)
     assert (said.status, desk.sleeps) == (1, [])

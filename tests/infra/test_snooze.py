@@ -74,7 +74,7 @@ def test_a_group_whose_alerts_name_no_token_is_refused_since_nothing_would_be_si
     assert "No alert rule of rg-tokens names a token" in said.err
 
 
-def test_it_says_how_to_remove_the_rule_and_that_works(desk):
+def test_it_prints_how_to_remove_the_rule_and_that_works(desk):
     said = desk.run("snooze-token.sh", *SNOOZE).out
     command = re.search(r"^ +infra/snooze-token\.sh (.+)$", said, re.MULTILINE)[1]
     assert desk.run("snooze-token.sh", *command.split()).status == 0
@@ -150,7 +150,7 @@ def test_what_would_break_out_of_the_request_is_refused(desk, option, value):
     assert option in said.err
 
 
-def test_the_list_tells_token_instant_and_rule(desk):
+def test_the_list_reports_token_instant_and_rule(desk):
     desk.run("snooze-token.sh", *SNOOZE, "--timezone", "W. Europe Standard Time")
     desk.state["rules"]["other"] = {
         "name": "other",
@@ -184,7 +184,7 @@ def test_a_snooze_is_removed_by_token_or_name(desk, which):
     assert desk.state["rules"] == {}
 
 
-def test_removing_what_is_not_there_says_so(desk):
+def test_removing_a_missing_rule_is_an_error(desk):
     said = desk.run("snooze-token.sh", "--remove", "--token-id", TOKEN, "--resource-group", "rg-tokens")
     assert (said.status, desk.changes) == (1, [])
     assert "There is no alert processing rule" in said.err

@@ -374,7 +374,7 @@ STATES = (
 
 
 @pytest.mark.parametrize("name", STATES)
-def test_the_page_means_by_a_whole_run_what_the_alert_rules_mean(name):
+def test_the_page_means_by_a_complete_run_what_the_alert_rules_mean(name):
     def definition(kql: str) -> str:
         return kql[kql.index('    | where Connector == "all" and') : kql.index(">= Rows")]
 
@@ -512,7 +512,7 @@ PUSH = a_status(apns())
 MIXED = (BERLIN, PARIS, ROME, OSLO, BONN, PUSH)
 
 
-def test_with_empty_tables_there_is_no_number_and_the_page_says_so(log):
+def test_the_page_shows_no_number_for_empty_tables(log):
     for name in KQL:
         if name not in {"freshness", "last_check"}:
             assert log.shows(name) == []
@@ -638,7 +638,7 @@ def test_tokens_of_one_name_are_shown_with_the_start_of_their_ids(log):
         assert set(log.column(name, "Token")) - {"Berlin"} == {"Twin (a1234567)", "Twin (b1234567)"}
 
 
-def test_open_findings_are_told_the_worst_first_with_what_to_do(log):
+def test_open_findings_are_reported_the_worst_first_with_what_to_do(log):
     log.run(5 * MINUTE, *MIXED)
     rows = log.shows("findings")
     assert [(row["Severity"], row["Token"], row["Finding"]) for row in rows] == [
@@ -655,7 +655,7 @@ def test_open_findings_are_told_the_worst_first_with_what_to_do(log):
     assert [row["Caused by"] for row in rows] == ["", "", "", "expired", ""]
 
 
-def test_a_finding_is_told_with_the_check_that_first_found_it_within_90_days(log):
+def test_a_finding_is_reported_with_the_check_that_first_found_it_within_90_days(log):
     log.run(95 * DAY, BERLIN, OSLO)
     log.run(80 * DAY, BERLIN)
     log.run(HOUR, BERLIN, OSLO)
@@ -746,7 +746,7 @@ LYON = a_status(ade(id="l0000000-1", name="Lyon"), NO_DEFAULT)
 LATE = "1 of 3 ADE tokens without a complete inspection in 48 hours; 'Lyon': inspect_devices has never inspected it"
 
 
-def test_findings_about_devices_are_told_by_token_with_what_was_counted_and_what_to_do(log):
+def test_findings_about_devices_are_reported_by_token_with_what_was_counted_and_what_to_do(log):
     log.run(5 * MINUTE, KIEL, LYON, BERLIN, ROME)
     rows = log.shows("device_findings")
     assert [(row["Token"], row["Severity"], row["Finding"]) for row in rows] == [
@@ -812,7 +812,7 @@ def published():
 
 
 @pytest.mark.parametrize("name", KQL)
-def test_every_query_tells_something_of_what_the_app_itself_sent_and_failures_alone_are_none(published, name):
+def test_every_query_reports_something_of_what_the_app_itself_sent_and_failures_alone_are_none(published, name):
     assert bool(rows_of(published.con, name, datetime.now(UTC))) == (name != "run_failures")
 
 
@@ -829,7 +829,7 @@ def test_checks_are_counted_by_how_they_ended_and_one_that_did_not_end_is_unfini
     assert counted == {"succeeded": 1, "degraded": 1, "failed": 1, "unfinished": 1}
 
 
-def test_failures_are_told_newest_first_with_their_error(log):
+def test_failures_are_reported_newest_first_with_their_error(log):
     log.run(3 * HOUR, PUSH, outcome="degraded", failures=[VPP, APNS])
     log.run(2 * HOUR, PUSH)
     log.run(HOUR, PUSH, outcome="failed", error="Store is down.")

@@ -90,7 +90,7 @@ def test_a_subject_is_filled_from_the_payload_by_the_paths_of_its_template():
         subject(CRITICAL_RULE._replace(subject="${data.alertContext.condition.allOf[0].dimensions[6].value}"), event)
 
 
-def test_a_name_that_looks_like_a_template_is_not_filled():
+def test_a_name_that_resembles_a_template_is_not_filled():
     event = event_of(CRITICAL_RULE, Condition="${data.essentials.alertId}: invalid")
     assert subject(CRITICAL_RULE, event) == "Critical: ${data.essentials.alertId}: invalid (Fired)"
 

@@ -634,7 +634,7 @@ def test_every_finding_of_a_token_has_its_row_of_the_same_run_and_time():
 
 
 @pytest.mark.parametrize("offset", [timedelta(hours=5, minutes=45), timedelta(hours=-8), NOTHING])
-def test_instants_are_told_in_utc(offset):
+def test_instants_are_reported_in_utc(offset):
     status = a_status(ade(expires_on=(NOW + DAY).astimezone(timezone(offset))))
     assert finding_rows(status)[0]["ExpiresOn"] == "2026-11-24T06:07:00.000000Z"
 
