@@ -29,25 +29,8 @@ from simulator.host import run_worker
 from simulator.rules import EXAMPLE_DEPLOYMENT, RULES, create_tables, firing, insert
 from simulator.stack import Simulator
 from simulator.story import inspect_once
-from tests.unit.builders import (
-    ADE,
-    APNS,
-    CRITICAL,
-    DAY,
-    HOUR,
-    INFO,
-    MINUTE,
-    NOTHING,
-    NOW,
-    UNKNOWN,
-    VPP,
-    WARNING,
-    a_status,
-    a_step,
-    ade,
-    apns,
-    vpp,
-)
+from tests.unit.builders import a_status, a_step, ade, apns, vpp
+from tests.unit.terms import ADE, APNS, CRITICAL, DAY, HOUR, INFO, MINUTE, NOTHING, NOW, UNKNOWN, VPP, WARNING
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 GUIDANCE = Guidance()

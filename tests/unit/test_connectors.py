@@ -14,7 +14,8 @@ from shared.graph.pages import GraphError, encoded
 from shared.graph.wire import Item
 from shared.model.tokens import PUSH_CERTIFICATE_ID, PUSH_CERTIFICATE_NAME, Connector, Token
 from shared.text import LONGEST
-from tests.unit.builders import ADE, APNS, NOW, VPP, WIRE, decoded
+from tests.unit.builders import WIRE, decoded
+from tests.unit.terms import ADE, APNS, NOW, VPP
 
 EXPIRY = {ADE: "tokenExpirationDateTime", APNS: "expirationDateTime", VPP: "expirationDateTime"}
 

@@ -22,7 +22,7 @@ from shared.graph.devices import (
 )
 from shared.graph.pages import GraphError
 from shared.model.counts import Counts
-from tests.unit.builders import DAY, HOUR, NOW, SECOND
+from tests.unit.terms import DAY, HOUR, NOW, SECOND
 
 PROFILE = "34867b1a-9246-448b-bf8a-cad609162fcd"
 TOKEN = "59a48111-7836-4822-8bc9-99fe2cfdbd08"

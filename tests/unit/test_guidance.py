@@ -20,8 +20,9 @@ from shared.guidance.catalogue import CATALOGUE, with_defaults
 from shared.guidance.changes import sentence
 from shared.guidance.guidance import Guidance
 from shared.model.tokens import Change, Code, Connector, FieldChange, Finding, FindingState, Health, Token
-from tests.unit.builders import ADE, APNS, NOW, VPP, a_status
+from tests.unit.builders import a_status
 from tests.unit.strategies import statuses
+from tests.unit.terms import ADE, APNS, NOW, VPP
 
 ROOT = Path(__file__).parents[2]
 ACTIONS = Path(__file__).with_name("actions.json")

@@ -14,7 +14,8 @@ from shared.graph.pace import CALLS, SECONDS, Pace
 from shared.graph.pages import GraphError, Pages
 from shared.model.counts import Counts, Inspected, Inspection, Pause
 from shared.token_inspection import Look, due
-from tests.unit.builders import ADE, DAY, HOUR, IDS, MINUTE, NOTHING, NOW, a_status, ade, settings
+from tests.unit.builders import IDS, a_status, ade, settings
+from tests.unit.terms import ADE, DAY, HOUR, MINUTE, NOTHING, NOW
 from tests.unit.test_devices import entry
 
 ROOT = "https://graph.microsoft.com"

@@ -7,21 +7,7 @@ from msgspec.structs import replace
 from shared.judging.judge import judge
 from shared.model.tokens import Code, Connector, FieldChange, Finding, FindingState, Health, Status, Unreadable
 from tests.unit.builders import (
-    ADE,
-    APNS,
-    CRITICAL,
-    DAY,
-    HEALTHY,
-    HOUR,
     IDS,
-    INFO,
-    MINUTE,
-    NOTHING,
-    NOW,
-    SECOND,
-    UNKNOWN,
-    VPP,
-    WARNING,
     a_status,
     ade,
     apns,
@@ -40,6 +26,22 @@ from tests.unit.builders import (
     severity,
     stored,
     vpp,
+)
+from tests.unit.terms import (
+    ADE,
+    APNS,
+    CRITICAL,
+    DAY,
+    HEALTHY,
+    HOUR,
+    INFO,
+    MINUTE,
+    NOTHING,
+    NOW,
+    SECOND,
+    UNKNOWN,
+    VPP,
+    WARNING,
 )
 
 HALF_AN_HOUR = 30 * MINUTE

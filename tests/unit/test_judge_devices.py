@@ -9,17 +9,7 @@ from shared.judging.device_findings import DEVICE_FINDINGS
 from shared.model.counts import Counts, Events, Inspected, Inspection
 from shared.model.tokens import Code, Finding
 from tests.unit.builders import (
-    ADE,
-    DAY,
-    HEALTHY,
-    HOUR,
     IDS,
-    INFO,
-    NOTHING,
-    NOW,
-    SECOND,
-    UNKNOWN,
-    WARNING,
     a_status,
     ade,
     apns,
@@ -34,6 +24,7 @@ from tests.unit.builders import (
     severity,
     vpp,
 )
+from tests.unit.terms import ADE, DAY, HEALTHY, HOUR, INFO, NOTHING, NOW, SECOND, UNKNOWN, WARNING
 
 WITHOUT, FAILING = Code.DEVICES_WITHOUT_PROFILE, Code.ENROLLMENT_FAILING
 MISSING, NO_DEFAULT = Code.DEVICES_MISSING, Code.NO_DEFAULT_PROFILE

@@ -12,8 +12,9 @@ from shared.judging.steps import CAUSES
 from shared.model.counts import Inspection
 from shared.model.tokens import Code, Connector, FindingState, Health, Key, Reading, Status, Token
 from shared.settings import Settings
-from tests.unit.builders import DAY, settings, stored
+from tests.unit.builders import settings, stored
 from tests.unit.strategies import CLOCKS, MEMORIES, a_reading, inspections
+from tests.unit.terms import DAY
 
 CONFIGURED = [
     settings(),

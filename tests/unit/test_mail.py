@@ -5,25 +5,9 @@ import re
 
 import duckdb_kql
 import pytest
-from builders import (
-    ADE,
-    APNS,
-    CRITICAL,
-    DAY,
-    HEALTHY_TOKENS,
-    NOTHING,
-    NOW,
-    VPP,
-    a_status,
-    a_step,
-    ade,
-    apns,
-    at,
-    fired,
-    judged,
-    vpp,
-)
+from builders import HEALTHY_TOKENS, a_status, a_step, ade, apns, at, fired, judged, vpp
 from msgspec.structs import replace
+from terms import ADE, APNS, CRITICAL, DAY, NOTHING, NOW, VPP
 
 from shared.guidance.catalogue import CATALOGUE
 from shared.guidance.guidance import Guidance

@@ -46,20 +46,7 @@ from shared.storage.rows import (
     plain_changes,
 )
 from tests.unit.builders import (
-    ADE,
-    APNS,
-    CRITICAL,
-    DAY,
     ENVIRONMENT,
-    HEALTHY,
-    HOUR,
-    INFO,
-    NOTHING,
-    NOW,
-    SECOND,
-    UNKNOWN,
-    VPP,
-    WARNING,
     WIRE,
     a_status,
     a_step,
@@ -73,6 +60,7 @@ from tests.unit.builders import (
     stored,
     vpp,
 )
+from tests.unit.terms import ADE, APNS, CRITICAL, DAY, HEALTHY, HOUR, INFO, NOTHING, NOW, SECOND, UNKNOWN, VPP, WARNING
 
 TENANT, DEPLOYMENT = OF = ENVIRONMENT["TENANT_ID"], ENVIRONMENT["DEPLOYMENT"]
 GUIDANCE = Guidance()

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from shared.clouds import CLOUDS
 from shared.settings import BY_NAME, SETTINGS, Settings, SettingsError
-from tests.unit.builders import ADE, APNS, ENVIRONMENT, VPP, settings
+from tests.unit.builders import ENVIRONMENT, settings
+from tests.unit.terms import ADE, APNS, VPP
 
 DEFAULTS = {
     "AZURE_CLIENT_ID": None,

@@ -7,27 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.model.tokens import Code, Finding, Status
-from tests.unit.builders import (
-    ADE,
-    CRITICAL,
-    DAY,
-    HOUR,
-    NOTHING,
-    NOW,
-    SECOND,
-    WARNING,
-    Moment,
-    a_status,
-    ade,
-    apns,
-    at,
-    each,
-    failed,
-    held,
-    judged,
-    last,
-    vpp,
-)
+from tests.unit.builders import Moment, a_status, ade, apns, at, each, failed, held, judged, last, vpp
+from tests.unit.terms import ADE, CRITICAL, DAY, HOUR, NOTHING, NOW, SECOND, WARNING
 
 EXPIRY = NOW + 9 * DAY
 """2026-12-02, in the morning."""
