@@ -82,6 +82,7 @@ def judge(lines: list[list[str]]) -> list[str]:
 
 
 @needed
+@pytest.mark.exhaustive
 def test_az_takes_every_command_that_is_documented_printed_or_called(tmp_path):
     sources = {
         "documents": [words for _, words in documented()],
@@ -103,6 +104,7 @@ def test_no_command_has_azure_build_the_package():
 
 
 @needed
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "line",
     [

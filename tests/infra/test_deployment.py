@@ -350,6 +350,7 @@ def test_three_parameters_are_required(template):
         assert one["metadata"]["description"].startswith(expected), name
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "wrong",
     [

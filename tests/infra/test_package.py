@@ -248,6 +248,7 @@ Otherwise, examine the package contents carefully; someone may have tampered wit
              Got        22"""
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("said", "told"),
     [

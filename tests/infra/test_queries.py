@@ -657,6 +657,7 @@ def test_an_evaluation_sees_every_row_that_arrives_comes_of_age_or_leaves(log):
     assert changes > 5
 
 
+@pytest.mark.exhaustive
 def test_an_evaluation_sees_a_change_though_as_many_rows_came_as_left_and_were_pruned(log):
     engine = AlertEngine(log.con, [CRITICAL._replace(clean=1)])
     for hour in range(52):

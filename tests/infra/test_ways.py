@@ -15,7 +15,7 @@ from tests.infra.desk import GROUP, NEW_PRINCIPAL, ROLE_ID, ROOT, WORKSPACE, ale
 from tests.infra.test_hooks import row
 from tests.infra.test_portal import FIELDS, TEMPLATE, handed_over
 
-pytestmark = [recorded.needed, compiler.needed]
+pytestmark = [recorded.needed, compiler.needed, pytest.mark.exhaustive]
 
 PAGE = (ROOT / "docs" / "deployment.md").read_text("utf-8")
 IDENTITY = "/userAssignedIdentities/id-apple-tokens"

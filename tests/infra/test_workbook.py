@@ -794,6 +794,7 @@ def published():
         yield simulator
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", KQL)
 def test_every_query_reports_something_of_what_the_app_itself_sent_and_failures_alone_are_none(published, name):
     assert bool(rows_of(published.con, name, datetime.now(UTC))) == (name != "run_failures")
