@@ -34,7 +34,7 @@ from shared.model.tokens import (
 from shared.publishing.rows import FINDINGS, finding_rows
 from shared.settings import Settings
 from simulator.rules import EXAMPLE_DEPLOYMENT, Event, Rule, create_tables, firing, insert
-from tests.unit.terms import ADE, APNS, DAY, HOUR, NOW, VPP, WARNING
+from tests.unit.terms import ADE, APNS, DAY, HOUR, INFO, MINUTE, NOTHING, NOW, VPP, WARNING  # noqa: F401 - for tests, too
 
 ENVIRONMENT = {
     "TABLES_ENDPOINT": "https://contoso.table.core.windows.net",

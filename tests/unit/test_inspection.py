@@ -14,8 +14,7 @@ from shared.graph.pace import CALLS, SECONDS, Pace
 from shared.graph.pages import GraphError, Pages
 from shared.model.counts import Counts, Inspected, Inspection, Pause
 from shared.token_inspection import Look, due
-from tests.unit.builders import IDS, a_status, ade, settings
-from tests.unit.terms import ADE, DAY, HOUR, MINUTE, NOTHING, NOW
+from tests.unit.builders import ADE, DAY, HOUR, IDS, MINUTE, NOTHING, NOW, a_status, ade, settings
 from tests.unit.test_devices import entry
 
 ROOT = "https://graph.microsoft.com"
@@ -308,7 +307,7 @@ async def test_what_is_counted_goes_by_the_clock_of_the_run_that_began():
     assert (await looked(graph, inspection(pause=pause))).last.counts.not_contacted == 0
 
 
-async def test_a_fault_of_ours_in_the_middle_starts_again_since_nobody_knows_what_was_counted():
+async def test_a_fault_of_ours_in_the_middle_starts_over_since_nobody_knows_what_was_counted():
     look = Look(reader_of(FakeGraph({})), a_status(ade()), inspection(pause=a_pause()), settings(), run_id="r", now=NOW)
     assert look.unfinished("A fault.", keep=False).pause is None
     assert look.unfinished("Time ran out.").pause == a_pause()

@@ -13,8 +13,7 @@ from shared.model.counts import Counts, Inspected, Inspection
 from shared.model.tokens import Finding
 from shared.storage.device_rows import DEVICE_INSPECTION
 from shared.storage.rows import TOKEN_STATUS, StatusSource
-from tests.unit.builders import a_status, ade, vpp
-from tests.unit.terms import DAY, INFO, NOW, WARNING
+from tests.unit.builders import DAY, INFO, NOW, WARNING, a_status, ade, vpp
 
 COUNTS = Counts(
     devices=120,
