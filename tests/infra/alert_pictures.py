@@ -17,9 +17,10 @@ from typing import Any
 
 import chromium
 import compiler
-from builders import NOTHING, NOW, ade, at, fired, judged
+from builders import ade, at, fired, judged
 from deployment import deployment
 from expressions import filled
+from terms import NOTHING, NOW
 
 from simulator.host import ROOT
 from simulator.mail import payload, subject

@@ -117,22 +117,27 @@ def snapshot(param_file: Path, **options: str | None) -> dict:
             path = copy / param_file.relative_to(INFRA)
         else:
             path = Path(shutil.copy(param_file, copy / "examples"))
-        text = path.read_text("utf-8")
+        text = _with_environment(path.read_text("utf-8"))
         used = re.search(r"^using +'(.+)\.bicep'", text, re.MULTILINE)[1]
         bicep = (path.parent / f"{used}.bicep").resolve().relative_to(copy)
         (path.parent / f"{used}.json").write_text(json.dumps(template(INFRA / bicep)), "utf-8")
         path.write_text(text.replace(f"'{used}.bicep'", f"'{used}.json'", 1), "utf-8")
-        if "readEnvironmentVariable" not in text:  # a process keeps the environment of its start
-            metadata = {re.sub(r"_(.)", lambda found: found[1].upper(), name): value for name, value in given.items()}
-            answer = _server().call("getSnapshot", path=str(path), metadata=metadata, externalInputs=[])
-            if "error" in answer:
-                compiled = _server().call("compileParams", path=str(path), parameterOverrides={})
-                raise AssertionError(_said(compiled["result"]["diagnostics"]) or answer["error"]["message"])
-            return json.loads(answer["result"]["snapshot"])
-        arguments = [f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value is not None]
-        done = run("snapshot", path, *arguments, cwd=copy)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return json.loads(path.with_suffix(".snapshot.json").read_text("utf-8"))
+        metadata = {re.sub(r"_(.)", lambda found: found[1].upper(), name): value for name, value in given.items()}
+        answer = _server().call("getSnapshot", path=str(path), metadata=metadata, externalInputs=[])
+        if "error" in answer:
+            compiled = _server().call("compileParams", path=str(path), parameterOverrides={})
+            raise AssertionError(_said(compiled["result"]["diagnostics"]) or answer["error"]["message"])
+        return json.loads(answer["result"]["snapshot"])
+
+
+def _with_environment(text: str) -> str:
+    """Puts the values of environment variables into a parameter file: the server keeps the environment of its start."""
+
+    def value(found: re.Match[str]) -> str:
+        given = os.environ.get(found[1])
+        return found[2] or found[0] if given is None else "'{}'".format(given.replace("\\", "\\\\").replace("'", "\\'"))
+
+    return re.sub(r"readEnvironmentVariable\('(\w+)'(?:, *('[^']*'))?\)", value, text)
 
 
 @cache

@@ -40,7 +40,7 @@ def said(found: Deployment) -> set[str]:
 @pytest.mark.parametrize(
     "parameters", ["", "param enrollmentEvents = true\nparam packageUrl = 'https://example.com/a'"]
 )
-def test_flex_consumption_is_told_nothing_that_it_refuses(parameters):
+def test_flex_consumption_gets_no_setting_that_it_refuses(parameters):
     assert said(variant(parameters)) & FLEX_REFUSES == set()
     assert said(deployment("china")) & FLEX_REFUSES != set()  # App Service needs some of it
 

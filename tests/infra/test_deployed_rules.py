@@ -157,7 +157,7 @@ def test_silence_counts_from_the_creation_of_the_storage_account(example):
     assert re.fullmatch(rf"reference\('{account}', '[\d-]+'\)\.creationTime", created)
 
 
-def test_a_rule_that_azure_disables_is_told_of(example):
+def test_a_rule_that_azure_disables_is_reported(example):
     disabled = deployment(example).one("Microsoft.Insights/activityLogAlerts")["properties"]
     assert disabled["enabled"] is True
     assert {(one["field"], one["equals"]) for one in disabled["condition"]["allOf"]} == {

@@ -101,12 +101,8 @@ EAST = "param namePrefix = 'contoso-endpoints-east'"
 @pytest.mark.parametrize(
     ("prefix", "kept"),
     [
-        ("contoso", "contoso"),
-        ("A", "a"),
         ("Contoso Endpoint Management (production)", "contosoendpo"),
         ("--x--y--", "x-y"),
-        ("contoso-ade-tokens", "contoso-ade"),
-        ("9lives", "9lives"),
         ("***", "ade"),
         ("Müller & Söhne", "mllershne"),
     ],
@@ -128,47 +124,48 @@ def test_two_deployments_in_one_group_share_no_resource(other):
     assert len(east) == len(west) == len({*east, *west}) / 2
 
 
-def test_an_upgrade_with_the_same_parameters_changes_nothing():
+def test_a_second_evaluation_of_the_same_parameters_changes_nothing():
     """The compiler takes seconds, so an instant of the deployment would differ."""
-    assert azd().resources == azd().resources
+    assert variant("").resources == deployment("public").resources
 
 
 # What security depends on
 
 
-def test_the_storage_account_takes_no_key_no_stranger_and_no_old_tls(example):
-    account = deployment(example).one("Microsoft.Storage/storageAccounts")["properties"]
-    expected = {
+SECURE = {
+    "Microsoft.Storage/storageAccounts": {
         "allowBlobPublicAccess": False,
         "allowCrossTenantReplication": False,
         "allowSharedKeyAccess": False,
         "defaultToOAuthAuthentication": True,
         "minimumTlsVersion": "TLS1_2",
         "supportsHttpsTrafficOnly": True,
-    }
-    assert {name: account[name] for name in expected} == expected
-    container = deployment(example).one("Microsoft.Storage/storageAccounts/blobServices/containers")
-    assert container["properties"] == {"publicAccess": "None"}
+    },
+    "Microsoft.Storage/storageAccounts/blobServices/containers": {"publicAccess": "None"},
+    "Microsoft.Insights/components": {"DisableLocalAuth": True},
+    "Microsoft.OperationalInsights/workspaces": {
+        "features": {"disableLocalAuth": True, "enableLogAccessUsingOnlyResourcePermissions": True}
+    },
+    "Microsoft.Web/sites": {"httpsOnly": True},
+}
 
 
-def test_logs_come_in_with_a_sign_in_alone(example):
-    assert deployment(example).one("Microsoft.Insights/components")["properties"]["DisableLocalAuth"] is True
-    assert deployment(example).one("Microsoft.OperationalInsights/workspaces")["properties"]["features"] == {
-        "disableLocalAuth": True,
-        "enableLogAccessUsingOnlyResourcePermissions": True,
-    }
+@pytest.mark.parametrize("kind", SECURE)
+def test_a_resource_takes_only_encrypted_connections_and_sign_ins(example, kind):
+    properties = deployment(example).one(kind)["properties"]
+    assert {name: properties.get(name) for name in SECURE[kind]} == SECURE[kind]
 
 
-def test_the_app_is_reached_by_https_and_deployed_with_a_sign_in_alone(example):
-    app = deployment(example).one("Microsoft.Web/sites")
-    config = app["properties"]["siteConfig"]
-    assert app["properties"]["httpsOnly"] is True
+def test_the_app_takes_only_tls_1_2_and_is_deployed_only_with_a_sign_in(example):
+    config = deployment(example).one("Microsoft.Web/sites")["properties"]["siteConfig"]
     assert (config["minTlsVersion"], config["scmMinTlsVersion"]) == ("1.2", "1.2")
     assert config.get("ftpsState") == (None if example == "public" else "Disabled")  # None: Flex refuses it
+    if example != "public":
+        assert (config["linuxFxVersion"], config["alwaysOn"]) == ("PYTHON|3.13", True)
     policies = deployment(example).all("Microsoft.Web/sites/basicPublishingCredentialsPolicies")
-    assert {policy["name"].rpartition("/")[2]: policy["properties"] for policy in policies} == {
-        "ftp": {"allow": False},
-        "scm": {"allow": False},
+    assert {policy["name"].rpartition("/")[2]: policy["properties"]["allow"] for policy in policies} == {
+        "ftp": False,
+        "scm": False,
     }
 
 
@@ -265,17 +262,6 @@ def test_each_role_is_granted_to_one_principal_on_the_smallest_thing_that_works(
     assert assignments(found) == Counter(expected)
 
 
-def test_what_needs_a_role_waits_for_it(template):
-    modules = template["resources"]
-    for module in ("flex", "appService", "alerts"):
-        assert "roles" in modules[module]["dependsOn"], module
-
-
-def test_every_role_is_granted_in_one_file_and_its_part_for_the_workspace():
-    others = {path.name for path in INFRA.rglob("*.bicep") if "roleAssignments@" in path.read_text("utf-8")}
-    assert others == {"roles.bicep", "workspace-roles.bicep"}
-
-
 # The plans
 
 
@@ -290,13 +276,6 @@ def test_flex_consumption_runs_python_3_13_and_deploys_with_the_identity():
         r"\[format\('\{0\}\{1\}', reference\(.*\)\.primaryEndpoints\.blob, 'app-package'\)\]", storage["value"]
     )
     assert deployment("public").one("Microsoft.Web/serverfarms")["sku"] == {"name": "FC1", "tier": "FlexConsumption"}
-
-
-def test_app_service_runs_python_3_13_and_never_sleeps():
-    for example in ("government", "china"):
-        config = deployment(example).one("Microsoft.Web/sites")["properties"]["siteConfig"]
-        assert (config["linuxFxVersion"], config["alwaysOn"]) == ("PYTHON|3.13", True)
-        assert deployment(example).one("Microsoft.Web/serverfarms")["sku"]["name"] == "B1"
 
 
 def test_the_plans_share_every_setting_of_the_app():
@@ -371,16 +350,13 @@ def test_three_parameters_are_required(template):
         assert one["metadata"]["description"].startswith(expected), name
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "wrong",
     [
         "param alertEmails = []",
-        "param connectors = []",
         "param connectors = ['dep']",
-        "param hosting = 'Consumption'",
-        "param alertGrouping = 'None'",
         "param cloud = 'AzureGermanCloud'",
-        "param logRetentionDays = 7",
         "param historyRetentionDays = 0",
         "param thresholds = { syncStaleWarningHour: 3 }",
         "param thresholds = { devicesDroppedPercent: 101 }",
@@ -459,7 +435,7 @@ AZD = {
 
 
 def test_azd_refuses_what_is_no_address_before_anything_is_deployed(monkeypatch):
-    for addresses in ("intune@contoso.com;on-call@contoso.com", "intune", "Intune <a@b.com>", "@contoso.com", "a@b"):
+    for addresses in ("intune@contoso.com;on-call@contoso.com", "Intune <a@b.com>", "@contoso.com"):
         monkeypatch.setenv("ALERT_EMAILS", f"admins@contoso.com, {addresses}")
         with pytest.raises(AssertionError, match=f"this is none: {re.escape(addresses)}. Separate addresses"):
             azd()

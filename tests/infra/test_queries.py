@@ -10,7 +10,7 @@ import duckdb_kql
 import kusto
 import pytest
 from duckdb import DuckDBPyConnection
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.publishing.rows import FINDINGS, NONE, RUNS
@@ -35,7 +35,6 @@ from simulator.rules import (
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
-RULE = {rule.name: rule for rule in RULES}
 CRITICAL, WARNING, FAILING, SILENT = RULES
 
 # ---------------------------------------------------------------- what Azure accepts
@@ -107,11 +106,6 @@ def test_a_query_is_accepted_and_gives_its_dimensions_and_its_measure(analysed, 
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_broken_query_is_rejected(analysed, what):
     assert complaints(analysed[what], CRITICAL) != []
-
-
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_a_rule_has_no_more_dimensions_than_azure_takes(rule):
-    assert len(rule.dimensions) <= 6
 
 
 def test_the_deployment_finds_one_place_for_its_instant(analysed):
@@ -232,17 +226,7 @@ def log() -> Log:
     return Log()
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_a_query_runs_as_it_stands(log, rule):
-    log.run(6 * HOUR, Found("critical"), Found("warning", "devices_dropped"))
-    log.outcomes(NOW - 6 * HOUR, ade="failed")
-    log.outcomes(NOW - 5 * HOUR, ade="failed")
-    rows = duckdb_kql.query(log.con, rule.kql, query_now=NOW)
-    assert set(rows.columns) >= {*rule.dimensions, "Tokens"}
-    assert [row[-1] for row in rows.fetchall()] == [1]
-
-
-def test_an_open_finding_is_told_with_what_to_do(log):
+def test_an_open_finding_is_reported_with_what_to_do(log):
     log.run(5 * MINUTE, Found())
     assert log.fires(CRITICAL) == [
         {
@@ -257,150 +241,76 @@ def test_an_open_finding_is_told_with_what_to_do(log):
     assert log.fires(WARNING) == []
 
 
-@pytest.mark.parametrize(
-    ("severity", "told"),
-    [("critical", "critical"), ("unknown", "warning"), ("warning", "warning"), ("info", None), (NONE, None)],
-)
-def test_the_severity_chooses_the_rule(log, severity, told):
-    log.run(5 * MINUTE, Found(severity))
-    assert log.severity() == told
+def ran(ago: int, *found: Found, **how: Any) -> tuple[timedelta, tuple[Found, ...], dict[str, Any]]:
+    """A run `ago` minutes before now, as `Log.run` writes it."""
+    return ago * MINUTE, found, how
 
 
-@pytest.mark.parametrize("severity", ["critical", "warning", "unknown"])
-def test_a_row_of_a_healthy_token_is_no_finding(log, severity):
-    log.run(5 * MINUTE, HEALTHY._replace(severity=severity))
-    assert log.severity() is None
+OPEN = Found()
+UNREAD = Found("unknown", "unread", condition=NONE)
+EXPLAINED = Found(finding="sync_stale", caused_by="expired")
+
+STORIES = {
+    "critical": ([ran(5, OPEN)], "critical"),
+    "unknown": ([ran(5, Found("unknown"))], "warning"),
+    "warning": ([ran(5, Found("warning"))], "warning"),
+    "info": ([ran(5, Found("info"))], None),
+    "no severity": ([ran(5, Found(NONE))], None),
+    "a healthy token": ([ran(5, HEALTHY._replace(severity="critical"))], None),
+    "explained by another finding": ([ran(5, EXPLAINED, EXPLAINED._replace(severity="warning", condition=NONE))], None),
+    "no condition": ([ran(5, UNREAD, UNREAD._replace(condition=""))], None),
+    "not stored": ([ran(47 * 60, HEALTHY), ran(5, Found(caused_by="not_stored"), closing="failed")], None),
+    "not stored, no complete run": ([ran(5, Found(caused_by="not_stored"), closing="failed")], "critical"),
+    "gone with a complete run": ([ran(65, OPEN), ran(5, HEALTHY)], None),
+    "gone with the last token": ([ran(65, OPEN), ran(5)], None),
+    "gone with a degraded run": ([ran(65, OPEN), ran(5, HEALTHY, closing="degraded")], None),
+    "no closing row": ([ran(65, OPEN), ran(5, HEALTHY, closing=None)], "critical"),
+    "a failed run": ([ran(65, OPEN), ran(5, HEALTHY, closing="failed")], "critical"),
+    "rows missing": ([ran(65, OPEN), ran(5, HEALTHY, rows=2)], "critical"),
+    "rows of another run": ([ran(65, OPEN, HEALTHY._replace(token="t2")), ran(5, HEALTHY, rows=2)], "critical"),
+    "new without a closing row": ([ran(65, HEALTHY), ran(5, OPEN, closing=None)], "critical"),
+    "new in a failed run": ([ran(65, HEALTHY), ran(5, OPEN, closing="failed")], "critical"),
+    "new with rows missing": ([ran(65, HEALTHY), ran(5, OPEN, rows=2)], "critical"),
+    "new at the instant of a complete run": ([ran(5, HEALTHY), ran(5, OPEN, closing=None)], "critical"),
+    "more rows than meant": ([ran(65, OPEN), ran(5, HEALTHY, HEALTHY, rows=1)], None),
+    "an older complete run that arrives late": ([ran(5, HEALTHY), ran(65, OPEN)], None),
+    "the newest complete run": ([ran(125, OPEN), ran(65, HEALTHY), ran(5, closing="failed")], None),
+    "no complete run": ([ran(47 * 60, OPEN, closing=None), ran(5, HEALTHY, closing="failed")], "critical"),
+    "unread with its connector": ([ran(65, OPEN), ran(5, OPEN, UNREAD, closing="degraded")], "critical"),
+    "another step": ([ran(65, OPEN), ran(5, Found("warning", condition="another"))], "warning"),
+    "older than the window": ([ran(48 * 60, OPEN, closing=None)], None),
+    "newer than now": ([ran(-1, OPEN, closing=None)], None),
+    "in the window": ([ran(48 * 60 - 1, OPEN, closing=None)], "critical"),
+}
 
 
-@pytest.mark.parametrize("severity", ["critical", "warning", "unknown"])
-@pytest.mark.parametrize("condition", [NONE, "no successful sync since 2026-03-01 09:10 UTC"])
-def test_what_another_finding_explains_is_not_told(log, severity, condition):
-    log.run(5 * MINUTE, Found(severity, "sync_stale", condition=condition, caused_by="expired"))
-    assert log.severity() is None
+@pytest.mark.parametrize(("runs", "expected"), STORIES.values(), ids=STORIES)
+def test_a_finding_raises_the_alert_of_its_severity_until_a_complete_run_no_longer_has_it(log, runs, expected):
+    for ago, found, how in runs:
+        log.run(ago, *found, **how)
+    assert log.severity() == expected
 
 
-@pytest.mark.parametrize("condition", [NONE, ""])
-def test_a_finding_without_a_condition_raises_nothing(log, condition):
-    """One that raises no alert, and the row of a release that knew no conditions."""
-    log.run(5 * MINUTE, Found("unknown", "unread", condition=condition))
-    assert log.severity() is None
-
-
-def test_a_step_that_could_not_be_stored_is_held_back_while_a_whole_run_is_known(log):
-    log.run(47 * HOUR, HEALTHY)
-    log.run(5 * MINUTE, Found(caused_by="not_stored"), closing="failed")
-    assert log.severity() is None
-    assert log.severity(NOW + HOUR - MINUTE) is None
-    assert log.severity(NOW + HOUR) == "critical"
-
-
-def test_a_finding_ends_with_a_whole_run_that_does_not_tell_it(log):
-    log.run(65 * MINUTE, Found())
-    log.run(5 * MINUTE, HEALTHY)
-    assert log.severity() is None
-
-
-def test_a_finding_ends_with_the_last_token(log):
-    log.run(65 * MINUTE, Found())
-    log.run(5 * MINUTE)
-    assert log.severity() is None
-
-
-def test_a_degraded_run_can_be_whole(log):
-    log.run(65 * MINUTE, Found())
-    log.run(5 * MINUTE, HEALTHY, closing="degraded")
-    assert log.severity() is None
-
-
-UNFINISHED = {"no closing row": {"closing": None}, "failed": {"closing": "failed"}, "rows missing": {"rows": 2}}
-
-
-@pytest.mark.parametrize("why", UNFINISHED)
-def test_an_unfinished_run_removes_nothing(log, why):
-    log.run(65 * MINUTE, Found())
-    log.run(5 * MINUTE, HEALTHY, **UNFINISHED[why])
-    assert log.severity() == "critical"
-
-
-@pytest.mark.parametrize("why", UNFINISHED)
-def test_an_unfinished_run_adds(log, why):
-    log.run(65 * MINUTE, HEALTHY)
-    log.run(5 * MINUTE, Found(), **UNFINISHED[why])
-    assert log.severity() == "critical"
-
-
-def test_a_closing_row_that_does_not_say_how_many_rows_removes_nothing(log):
-    log.run(65 * MINUTE, Found())
+@pytest.mark.parametrize("closing", [{"all": "succeeded"}, {"ade": "succeeded"}], ids=str)
+def test_a_run_whose_number_of_rows_is_unknown_ends_no_finding(log, closing):
+    log.run(65 * MINUTE, OPEN)
     log.findings(NOW, "x", [HEALTHY])
-    log.outcomes(NOW, "x", all="succeeded")
+    log.outcomes(NOW, "x", **closing)
     assert log.severity() == "critical"
-
-
-def test_a_connector_s_row_is_no_closing_row(log):
-    log.run(65 * MINUTE, Found())
-    log.findings(NOW, "x", [HEALTHY])
-    insert(log.con, RUNS.name, [run_row(NOW, "x", "ade", "succeeded", None) | {"Rows": 1}])
-    assert log.severity() == "critical"
-
-
-def test_rows_of_other_runs_make_no_run_whole(log):
-    log.run(65 * MINUTE, Found(), HEALTHY._replace(token="t2"))
-    log.run(5 * MINUTE, HEALTHY, rows=2)
-    assert log.severity() == "critical"
-
-
-def test_more_rows_than_it_meant_to_send_make_a_run_whole(log):
-    log.run(65 * MINUTE, Found())
-    log.run(5 * MINUTE, HEALTHY, HEALTHY, rows=1)
-    assert log.severity() is None
 
 
 def test_a_row_that_arrives_twice_is_one_finding(log):
     log.run(5 * MINUTE, Found(), Found())
-    assert len(log.fires(CRITICAL)) == 1
-    rows = duckdb_kql.query(log.con, CRITICAL.kql, query_now=NOW).fetchall()
-    assert [row[-1] for row in rows] == [1]
+    assert [row[-1] for row in duckdb_kql.query(log.con, CRITICAL.kql, query_now=NOW).fetchall()] == [1]
 
 
 def test_a_finding_ends_when_the_last_late_row_arrives(log):
     log.run(65 * MINUTE, Found())
     log.outcomes(NOW, "late", rows=2, all="succeeded")
-    assert log.severity() == "critical"
     log.findings(NOW, "late", [HEALTHY])
     assert log.severity() == "critical"
     log.findings(NOW, "late", [HEALTHY._replace(token="t2")])
     assert log.severity() is None
-
-
-def test_an_older_whole_run_that_arrives_late_reopens_nothing(log):
-    log.run(5 * MINUTE, HEALTHY)
-    log.run(65 * MINUTE, Found())
-    assert log.severity() is None
-
-
-def test_the_newest_whole_run_counts_and_not_the_one_before(log):
-    log.run(125 * MINUTE, Found())
-    log.run(65 * MINUTE, HEALTHY)
-    log.run(5 * MINUTE, closing="failed")
-    assert log.severity() is None
-
-
-def test_an_unfinished_run_of_the_same_instant_adds(log):
-    log.run(5 * MINUTE, HEALTHY)
-    log.run(5 * MINUTE, Found(), closing=None)
-    assert log.severity() == "critical"
-
-
-def test_with_no_whole_run_every_row_counts(log):
-    log.run(47 * HOUR, Found(), closing=None)
-    log.run(5 * MINUTE, HEALTHY, closing="failed")
-    assert log.severity() == "critical"
-
-
-def test_a_connector_that_cannot_be_read_keeps_its_findings_and_is_not_told_token_by_token(log):
-    log.run(65 * MINUTE, Found())
-    log.run(5 * MINUTE, Found(), Found("unknown", "unread", condition=NONE), closing="degraded")
-    assert log.severity() == "critical"
 
 
 def test_each_step_is_a_row_of_its_own_and_a_later_one_ends_none(log):
@@ -426,22 +336,11 @@ def test_a_long_name_is_shortened_where_the_subject_has_it_and_nowhere_else(log,
     assert (alert["TokenName"], alert["Condition"]) == (name, f"{shown}: expires 2026-03-11 (7 days or less)")
 
 
-def test_a_step_of_another_date_is_another_step(log):
-    log.run(5 * MINUTE, Found(), Found(condition="expires 2026-03-09 (7 days or less)"))
-    assert len(log.fires(CRITICAL)) == 2
-
-
 def test_where_two_rows_of_a_step_disagree_the_first_one_keeps_its_alert(log):
     log.run(5 * MINUTE, Found(name="New", action="New"), closing=None)
     log.run(65 * MINUTE, Found(name="Old", action="Old"), closing=None)
     (told,) = log.fires(CRITICAL)
     assert (told["TokenName"], told["Action"]) == ("Old", "Old")
-
-
-def test_a_step_before_the_newest_whole_run_counts_no_more(log):
-    log.run(65 * MINUTE, Found("critical"))
-    log.run(5 * MINUTE, Found("warning", condition="another"))
-    assert log.severity() == "warning"
 
 
 def test_a_step_is_known_by_connector_token_finding_and_condition(log):
@@ -451,68 +350,34 @@ def test_a_step_is_known_by_connector_token_finding_and_condition(log):
     assert len(log.fires(CRITICAL)) == 4
 
 
-def test_rows_older_than_the_window_and_newer_than_now_are_not_seen(log):
-    log.run(WINDOW, Found(), closing=None)
-    log.run(-MINUTE, Found(), closing=None)
-    assert log.severity() is None
-    assert log.severity(NOW - MINUTE) == "critical"
-    assert log.severity(NOW + MINUTE) == "critical"
-
-
 # ---------------------------------------------------------------- the monitor itself
 
 
-@pytest.mark.parametrize("connector", ["ade", "apns", "vpp", "devices", "all"])
-@pytest.mark.parametrize(("apart", "fires"), [(timedelta(minutes=29, seconds=59), False), (30 * MINUTE, True)])
-def test_failures_are_told_when_they_are_30_minutes_apart(log, connector, apart, fires):
-    log.outcomes(NOW - apart, **{connector: "failed"})
-    log.outcomes(NOW, **{connector: "failed"})
-    assert log.fires(FAILING) == ([{"Connector": connector}] if fires else [])
+@pytest.mark.parametrize(
+    ("outcomes", "fires"),
+    [
+        ([(30, "failed"), (0, "failed")], True),
+        ([(29, "failed"), (0, "failed")], False),
+        ([(2_400, "failed")], False),
+        ([(300, "unknown"), (180, "unknown")], False),
+        ([(300, "failed"), (240, "failed"), (180, "unknown")], True),
+        ([(120, "failed"), (60, "failed"), (0, "succeeded")], False),
+        ([(120, "failed"), (60, "failed"), (0, "skipped")], False),
+        ([(120, "failed"), (60, "failed"), (0, "degraded")], False),
+        ([(180, "failed"), (120, "succeeded"), (60, "failed")], False),
+        ([(180, "failed"), (120, "succeeded"), (60, "failed"), (0, "failed")], True),
+        ([(60, "failed"), (0, "failed"), (120, "succeeded")], True),  # the success arrives late
+        ([(60, "failed"), (60, "succeeded"), (0, "failed")], False),
+    ],
+)
+def test_failures_30_minutes_apart_raise_an_alert_until_a_run_does_not_fail(log, outcomes, fires):
+    connectors = ("ade", "all", "apns", "devices")
+    for number, (ago, outcome) in enumerate(outcomes):
+        log.outcomes(NOW - ago * MINUTE, f"r{number}", **dict.fromkeys(connectors, outcome))
+    assert {alert["Connector"] for alert in log.fires(FAILING)} == (set(connectors) if fires else set())
 
 
-def test_a_single_failure_is_not_told_however_old(log):
-    log.outcomes(NOW - 40 * HOUR, vpp="failed")
-    assert log.fires(FAILING) == []
-
-
-def test_an_unknown_outcome_is_no_failure_and_ends_none(log):
-    for hours in (5, 4, 3):
-        log.outcomes(NOW - hours * HOUR, devices="unknown", ade="failed" if hours > 3 else "unknown")
-    assert log.fires(FAILING) == [{"Connector": "ade"}]
-
-
-@pytest.mark.parametrize("outcome", ["succeeded", "skipped", "degraded"])
-def test_what_did_not_fail_ends_a_failure(log, outcome):
-    log.outcomes(NOW - 2 * HOUR, ade="failed", vpp="failed")
-    log.outcomes(NOW - HOUR, ade="failed", vpp="failed")
-    log.outcomes(NOW, ade=outcome, vpp="failed")
-    assert log.fires(FAILING) == [{"Connector": "vpp"}]
-
-
-def test_failures_count_from_the_newest_row_that_did_not_fail(log):
-    log.outcomes(NOW - 3 * HOUR, ade="failed")
-    log.outcomes(NOW - 2 * HOUR, ade="succeeded")
-    log.outcomes(NOW - HOUR, ade="failed")
-    assert log.fires(FAILING) == []
-    log.outcomes(NOW, ade="failed")
-    assert log.fires(FAILING) == [{"Connector": "ade"}]
-
-
-def test_a_success_that_arrives_late_ends_no_failure_after_it(log):
-    log.outcomes(NOW - HOUR, ade="failed")
-    log.outcomes(NOW, ade="failed")
-    log.outcomes(NOW - 2 * HOUR, ade="succeeded")
-    assert log.fires(FAILING) == [{"Connector": "ade"}]
-
-
-def test_a_failure_of_the_instant_of_a_success_is_over(log):
-    log.outcomes(NOW - HOUR, "r1", ade="failed")
-    log.outcomes(NOW - HOUR, "r2", ade="succeeded")
-    log.outcomes(NOW, ade="failed")
-    assert log.fires(FAILING) == []
-
-
-def test_one_failing_connector_is_not_hidden_by_another(log):
+def test_a_failing_connector_raises_its_alert_beside_one_that_succeeds(log):
     for ago in (HOUR, 0 * HOUR):
         log.outcomes(NOW - ago, ade="failed", vpp="succeeded", all="degraded")
     assert log.fires(FAILING) == [{"Connector": "ade"}]
@@ -532,10 +397,6 @@ def test_only_a_closing_row_breaks_the_silence(log):
     assert log.fires(SILENT) == [{}]
 
 
-def test_an_empty_table_is_silent(log):
-    assert log.fires(SILENT) == [{}]
-
-
 def test_a_fresh_deployment_has_four_hours_for_its_first_check(log):
     rule = SILENT.deployed(NOW)
     assert log.fires(rule, NOW + 4 * HOUR) == []
@@ -548,11 +409,6 @@ def test_a_fresh_deployment_has_four_hours_for_its_first_check(log):
 def test_a_creation_of_any_form_is_read_or_counts_as_long_ago(log, created, silent):
     rule = SILENT._replace(kql=SILENT.kql.replace(EXAMPLE_INSTANT, created))
     assert bool(log.fires(rule, NOW)) is silent
-
-
-def test_rows_that_have_left_the_window_are_silence(log):
-    log.outcomes(NOW, all="succeeded")
-    assert log.fires(SILENT, NOW + WINDOW + MINUTE) == [{}]
 
 
 # ---------------------------------------------------------------- against the definitions, in Python
@@ -666,18 +522,8 @@ def logs(draw: st.DrawFn) -> tuple[list[Row], list[Row]]:
     return findings, runs
 
 
-@given(logs())
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-def test_over_any_rows_a_query_says_what_its_definition_says(rows):
-    log = Log()
-    insert(log.con, FINDINGS.name, rows[0])
-    insert(log.con, RUNS.name, rows[1])
-    assert firing(log.con, NOW) == expected(*rows)
-
-
 @given(logs(), logs())
-@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-def test_two_deployments_in_one_workspace_never_see_each_other_s_rows(ours, theirs):
+def test_a_query_follows_its_definition_over_any_rows_and_sees_no_other_deployment(ours, theirs):
     log = Log()
     for table, own, others in zip((FINDINGS, RUNS), ours, theirs, strict=True):
         insert(log.con, table.name, [*own, *({**row, "Deployment": OTHER} for row in others)])
@@ -701,17 +547,6 @@ def play(engine: AlertEngine, start: datetime, times: int) -> list[tuple[str, st
     ]
 
 
-def test_an_alert_fires_once_however_often_its_finding_is_told(log):
-    engine = AlertEngine(log.con, [CRITICAL])
-    events = []
-    for step in range(12):
-        if step % 4 == 0:
-            log.run(MINUTE, Found(), now=NOW + step * FREQUENCY)
-        events += engine.evaluate(NOW + step * FREQUENCY)
-    assert [(event.kind, event.on, event.alert.severity) for event in events] == [("fired", NOW, 1)]
-    assert [alert.dimensions["TokenId"] for alert in engine.open] == ["t1"]
-
-
 def test_an_alert_resolves_with_the_second_clean_evaluation(log):
     engine = AlertEngine(log.con, [CRITICAL])
     log.run(MINUTE, Found())
@@ -721,14 +556,6 @@ def test_an_alert_resolves_with_the_second_clean_evaluation(log):
     assert len(engine.open) == 1
     assert play(engine, NOW + 2 * FREQUENCY, 4) == [("resolved", "token_critical", NOW + 2 * FREQUENCY)]
     assert engine.open == []
-
-
-def test_one_clean_evaluation_between_two_others_resolves_nothing(log):
-    engine = AlertEngine(log.con, [CRITICAL])
-    for step, found in enumerate([Found(), HEALTHY, Found(), HEALTHY, Found()]):
-        log.run(MINUTE, found, now=NOW + step * FREQUENCY)
-        assert len(play(engine, NOW + step * FREQUENCY, 1)) == (1 if step == 0 else 0)
-    assert len(engine.open) == 1
 
 
 def test_a_changed_dimension_is_a_new_alert_and_the_old_one_resolves(log):
@@ -741,7 +568,7 @@ def test_a_changed_dimension_is_a_new_alert_and_the_old_one_resolves(log):
     assert alerts == [("fired", "Token: 1"), ("resolved", "Token: 7")]
 
 
-def test_blindness_resolves_nothing_until_the_window_is_empty_and_silence_is_told_long_before(log):
+def test_blindness_resolves_nothing_until_the_window_is_empty_and_silence_is_reported_long_before(log):
     log.run(0 * HOUR, Found())
     events = play(AlertEngine(log.con), NOW, 4 * 50)
     assert events == [
@@ -830,6 +657,7 @@ def test_an_evaluation_sees_every_row_that_arrives_comes_of_age_or_leaves(log):
     assert changes > 5
 
 
+@pytest.mark.exhaustive
 def test_an_evaluation_sees_a_change_though_as_many_rows_came_as_left_and_were_pruned(log):
     engine = AlertEngine(log.con, [CRITICAL._replace(clean=1)])
     for hour in range(52):

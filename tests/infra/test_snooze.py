@@ -74,24 +74,11 @@ def test_a_group_whose_alerts_name_no_token_is_refused_since_nothing_would_be_si
     assert "No alert rule of rg-tokens names a token" in said.err
 
 
-@pytest.mark.parametrize("arguments", [SNOOZE, ("--help",)], ids=["when done", "before"])
-def test_it_says_what_is_not_done(desk, arguments):
-    said = desk.run("snooze-token.sh", *arguments).out
-    assert "never sends these notifications later" in said
-    assert "he portal, the workbook and the tables show" in said
-
-
-def test_it_says_how_to_remove_the_rule_and_that_works(desk):
+def test_it_prints_how_to_remove_the_rule_and_that_works(desk):
     said = desk.run("snooze-token.sh", *SNOOZE).out
     command = re.search(r"^ +infra/snooze-token\.sh (.+)$", said, re.MULTILINE)[1]
     assert desk.run("snooze-token.sh", *command.split()).status == 0
     assert desk.state["rules"] == {}
-
-
-def test_the_push_certificate_has_its_own_id(desk):
-    arguments = [PUSH_CERTIFICATE_ID if argument == TOKEN else argument for argument in SNOOZE]
-    assert desk.run("snooze-token.sh", *arguments).status == 0
-    assert list(desk.state["rules"]) == [f"snooze-{PUSH_CERTIFICATE_ID}"]
 
 
 def test_no_query_of_a_rule_holds_the_push_certificates_id_since_alerts_hold_their_query():
@@ -114,32 +101,12 @@ def test_another_time_zone_and_name_are_taken(desk, zone):
 
 
 @pytest.mark.parametrize(
-    "token",
-    [
-        "*",
-        "%",
-        "a",
-        "ade",
-        "expired",
-        "push",
-        f"{TOKEN[:-1]}",
-        f"{TOKEN}*",
-        f'{TOKEN[:-1]}"',
-        f"{TOKEN}\n",
-        "'",
-        TOKEN * 2,
-    ],
+    "token", ["*", "ade", "push", f"{TOKEN[:-1]}", f"{TOKEN}*", f'{TOKEN[:-1]}"', f"{TOKEN}\n", TOKEN * 2]
 )
 def test_what_is_no_tokens_id_is_refused_since_the_filter_would_silence_more(desk, token):
     said = desk.run("snooze-token.sh", "--token-id", token, *SNOOZE[2:])
     assert (said.status, desk.calls) == (1, [])
     assert "A token's ID is a GUID, or push-certificate" in said.err
-
-
-def test_an_empty_id_is_refused(desk):
-    assert desk.run("snooze-token.sh", "--token-id", "", *SNOOZE[2:]).status == 1
-    assert desk.run("snooze-token.sh", *SNOOZE[2:]).status == 1
-    assert desk.calls == []
 
 
 def test_the_subscriptions_id_is_refused_since_every_alert_holds_it(desk):
@@ -153,8 +120,6 @@ def test_the_subscriptions_id_is_refused_since_every_alert_holds_it(desk):
     [
         ("2026-11-23T10:21", "UTC", True),
         ("2026-11-23T10:20", "UTC", False),
-        ("2026-11-22T23:59", "UTC", False),
-        ("2025-12-31T23:59", "UTC", False),
         ("2027-01-01T00:00", "UTC", True),
         ("2028-02-29T09:08", "UTC", True),
         # The day's latest zone is 12 hours behind UTC.
@@ -169,9 +134,7 @@ def test_the_instant_lies_in_the_future(desk, until, zone, taken):
     assert taken or "has to lie in the future" in said.err
 
 
-@pytest.mark.parametrize(
-    "until", ["tomorrow", "2026-12-01", "2026-12-01 08:00", "2026-12-01T08:00Z", "2026-12-01T8:00", '2026-12-01T08:00"']
-)
+@pytest.mark.parametrize("until", ["2026-12-01", "2026-12-01T08:00Z", '2026-12-01T08:00"'])
 def test_an_instant_in_another_form_is_refused_with_an_example(desk, until):
     said = desk.run("snooze-token.sh", *SNOOZE[:3], until, *SNOOZE[4:])
     assert (said.status, desk.calls) == (1, [])
@@ -187,7 +150,7 @@ def test_what_would_break_out_of_the_request_is_refused(desk, option, value):
     assert option in said.err
 
 
-def test_the_list_tells_token_instant_and_rule(desk):
+def test_the_list_reports_token_instant_and_rule(desk):
     desk.run("snooze-token.sh", *SNOOZE, "--timezone", "W. Europe Standard Time")
     desk.state["rules"]["other"] = {
         "name": "other",
@@ -221,7 +184,7 @@ def test_a_snooze_is_removed_by_token_or_name(desk, which):
     assert desk.state["rules"] == {}
 
 
-def test_removing_what_is_not_there_says_so(desk):
+def test_removing_a_missing_rule_is_an_error(desk):
     said = desk.run("snooze-token.sh", "--remove", "--token-id", TOKEN, "--resource-group", "rg-tokens")
     assert (said.status, desk.changes) == (1, [])
     assert "There is no alert processing rule" in said.err

@@ -151,15 +151,6 @@ def test_the_custom_properties_can_be_at_either_place_of_the_payload():
     assert card(alert) == card(other) == card(notification(RULE["token_critical"]))
 
 
-def test_an_alert_without_dimensions_and_properties_has_its_rule_for_a_title():
-    shown = texts(card(disabled()))
-    assert shown == [
-        "contoso-rule_disabled",
-        f"Fired 2026-11-24 08:15 UTC · {shown[0]}",
-        "What the rule says. https://docs/page",
-    ]
-
-
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_name_stays_text(text):
     """It changes no structure; and no element of the card has Markdown."""

@@ -15,7 +15,7 @@ from tests.infra.desk import GROUP, NEW_PRINCIPAL, ROLE_ID, ROOT, WORKSPACE, ale
 from tests.infra.test_hooks import row
 from tests.infra.test_portal import FIELDS, TEMPLATE, handed_over
 
-pytestmark = [recorded.needed, compiler.needed]
+pytestmark = [recorded.needed, compiler.needed, pytest.mark.exhaustive]
 
 PAGE = (ROOT / "docs" / "deployment.md").read_text("utf-8")
 IDENTITY = "/userAssignedIdentities/id-apple-tokens"
@@ -121,6 +121,8 @@ async def test_azds_hooks_grant_before_the_code_and_show_the_first_check(here):
     hooks = service["hooks"] | project["hooks"]
     assert set(hooks) == set(AZD)
     assert (service["remoteBuild"], service["dist"]) == (False, "dist/app")
+    assert project["infra"] == {"provider": "bicep", "path": "infra", "module": "subscription"}
+    assert {name for name, hook in hooks.items() if hook["posix"].get("continueOnError")} == {"postdeploy"}
     handed_on = re.findall(r"^output (\w+)", (ROOT / "infra" / "subscription.bicep").read_text("utf-8"), re.MULTILINE)
     environment = {"ALERT_EMAILS": "a@contoso.com"}
     here.azure.coming = row(datetime.now(UTC))

@@ -30,25 +30,8 @@ from simulator.host import run_worker
 from simulator.rules import EXAMPLE_DEPLOYMENT, RULES, create_tables, firing, insert
 from simulator.stack import Simulator
 from simulator.story import inspect_once
-from tests.unit.builders import (
-    ADE,
-    APNS,
-    CRITICAL,
-    DAY,
-    HOUR,
-    INFO,
-    MINUTE,
-    NOTHING,
-    NOW,
-    UNKNOWN,
-    VPP,
-    WARNING,
-    a_status,
-    a_step,
-    ade,
-    apns,
-    vpp,
-)
+from tests.unit.builders import a_status, a_step, ade, apns, vpp
+from tests.unit.terms import ADE, APNS, CRITICAL, DAY, HOUR, INFO, MINUTE, NOTHING, NOW, UNKNOWN, VPP, WARNING
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 GUIDANCE = Guidance()
@@ -167,19 +150,11 @@ def test_every_query_of_the_folder_is_asked_once(page):
 
 
 @compiler.needed
-def test_every_item_has_a_name_of_its_own_and_every_query_a_title_and_a_word_for_no_rows(page):
-    names = [item["name"] for item in page["items"]]
-    assert len(set(names)) == len(names)
-    for item in (item for item in page["items"] if item["type"] == 3):
-        content = item["content"]
-        assert content["title"]
-        assert content["noDataMessage"].endswith(".")
-
-
-@compiler.needed
 def test_no_empty_place_says_that_all_is_well(items):
     for name, item in items.items():
         message = item["content"]["noDataMessage"]
+        assert item["content"]["title"]
+        assert message.endswith(".")
         assert "healthy" not in message
         assert "noDataMessageStyle" not in item["content"]  # whose best known value is green
         if name not in {"last_check", "run_failures"}:
@@ -251,16 +226,6 @@ def test_the_documents_are_named_and_linked_where_their_place_is_known(deployed,
 
 
 @compiler.needed
-def test_the_devices_have_a_section_that_says_where_more_of_them_is_told(page):
-    names = [item["name"] for item in page["items"]]
-    begins = names.index("section inspections")
-    assert names[begins + 1 : begins + 5] == ["inspections", "device findings", "device tokens", "inspection states"]
-    text = page["items"][begins]["content"]["json"]
-    for word in ("DeviceInspection", "serial numbers", "Storage Table Data Reader", "how many devices Apple has"):
-        assert word in text
-
-
-@compiler.needed
 def test_no_text_and_no_link_is_made_of_what_a_token_is_called(page, items):
     """Names come from outside: only as cells and series are they shown, which the portal escapes."""
     for item in page["items"]:
@@ -287,14 +252,13 @@ def test_the_page_keeps_within_what_the_portal_shows_quickly(page, items):
 # ---------------------------------------------------------------- what Azure accepts
 
 VARIANTS = {"all": (ALL, "1d"), "one": ("'apns'", "5m")}
-MISSPELT = ("RunId", "TimeGenerated", "AppleTokenRun_CL")
 
 
 @pytest.fixture(scope="module")
 def analysed() -> dict[str, Any]:
     """What the language service says of every query, as the portal sends it, by file and variant."""
     queries = {f"{name} {kind}": chosen(text, *given) for name, text in KQL.items() for kind, given in VARIANTS.items()}
-    return kusto.analysed(queries | {word: chosen(KQL["health"]).replace(word, f"{word}s") for word in MISSPELT})
+    return kusto.analysed(queries | {"misspelled": chosen(KQL["health"]).replace("RunId", "RunIds")})
 
 
 @pytest.mark.parametrize("kind", VARIANTS)
@@ -302,18 +266,8 @@ def analysed() -> dict[str, Any]:
 def test_a_query_is_accepted(analysed, name, kind):
     assert analysed[f"{name} {kind}"]["diagnostics"] == []
     assert analysed[f"{name} {kind}"]["columns"]
-
-
-@pytest.mark.parametrize("word", MISSPELT)
-def test_a_misspelt_word_in_a_query_is_found(analysed, word):
-    assert analysed[word]["diagnostics"] != []
-
-
-def test_nothing_but_the_two_parameters_is_to_be_put_into_a_query():
-    assert {found for text in KQL.values() for found in re.findall(r"{.*?}", text)} == {
-        "{Connector}",
-        "{TimeRange:grain}",
-    }
+    assert set(re.findall(r"{.*?}", KQL[name])) <= {"{Connector}", "{TimeRange:grain}"}
+    assert analysed["misspelled"]["diagnostics"] != []
 
 
 NUMBERS = {"int", "long", "real"}
@@ -354,11 +308,8 @@ def test_every_column_that_the_page_names_is_in_its_query_s_result_with_the_righ
     ("name", "old", "new"),
     [
         ("tokens", "Days left", "Days right"),
-        ("tokens", "Expires on", "Days left"),
         ("tokens", "Health", "e"),
-        ("health", "Meaning", "Tokens"),
         ("sync_lag", "Hours", "Token"),
-        ("run_outcomes", "Ended", "Outcome"),
         ("expiry_months", "Month", "Tokens"),
     ],
 )
@@ -407,7 +358,7 @@ STATES = (
 
 
 @pytest.mark.parametrize("name", STATES)
-def test_the_page_means_by_a_whole_run_what_the_alert_rules_mean(name):
+def test_the_page_means_by_a_complete_run_what_the_alert_rules_mean(name):
     def definition(kql: str) -> str:
         return kql[kql.index('    | where Connector == "all" and') : kql.index(">= Rows")]
 
@@ -545,7 +496,7 @@ PUSH = a_status(apns())
 MIXED = (BERLIN, PARIS, ROME, OSLO, BONN, PUSH)
 
 
-def test_with_empty_tables_there_is_no_number_and_the_page_says_so(log):
+def test_the_page_shows_no_number_for_empty_tables(log):
     for name in KQL:
         if name not in {"freshness", "last_check"}:
             assert log.shows(name) == []
@@ -561,15 +512,10 @@ def test_with_empty_tables_there_is_no_number_and_the_page_says_so(log):
     ("ago", "state", "told"),
     [
         (NOTHING, "recent", "a moment ago"),
-        (2 * MINUTE, "recent", "2 minutes ago"),
         (HOUR, "recent", "60 minutes ago"),
-        (2 * HOUR, "recent", "2 hours ago"),
         (4 * HOUR, "recent", "4 hours ago"),
         (4 * HOUR + MINUTE, "late", "4 hours ago"),
-        (7 * HOUR + 50 * MINUTE, "late", "7 hours ago"),
-        (47 * HOUR, "late", "47 hours ago"),
         (50 * HOUR, "late", "2 days ago"),
-        (12 * DAY, "late", "12 days ago"),
         (91 * DAY, "none", "none within 90 days"),
     ],
 )
@@ -581,15 +527,6 @@ def test_the_top_says_how_old_the_newest_whole_check_is_and_from_four_hours_on_t
     assert log.one("freshness") == {"Freshness": state}
     if state != "none":
         assert shown["Shown as of"] == shown["Last check that ended"] == naive(NOW - ago)
-
-
-def test_a_check_that_ended_badly_is_told_and_makes_nothing_recent(log):
-    log.run(6 * HOUR, BERLIN)
-    log.run(10 * MINUTE, BERLIN, outcome="failed", error="Store is down.")
-    shown = log.one("last_check")
-    assert (shown["State"], shown["Last whole check"]) == ("late", "6 hours ago")
-    assert (shown["Last check that ended"], shown["How it ended"]) == (naive(NOW - 10 * MINUTE), "failed")
-    assert log.one("freshness") == {"Freshness": "late"}
 
 
 def test_two_days_after_the_last_check_nothing_is_shown_as_the_present(log):
@@ -656,34 +593,11 @@ def test_a_check_that_has_half_arrived_changes_no_tile_and_can_open_a_finding(lo
     assert log.column("findings", "Token") == ["Berlin"]
 
 
-@pytest.mark.parametrize("how", [{"outcome": "failed"}, {"closed": False}, {"lost": 1}], ids=str)
-def test_a_check_that_is_not_whole_ends_no_finding(log, how):
-    log.run(65 * MINUTE, BERLIN, PUSH)
-    log.run(5 * MINUTE, PARIS, PUSH, **how)
-    assert log.tiles()["warning"] == 1
-    assert log.column("findings", "Token") == ["Berlin"]
-
-
-def test_a_degraded_check_is_shown(log):
-    log.run(65 * MINUTE, BERLIN)
-    log.run(5 * MINUTE, PARIS, outcome="degraded", failures=[VPP])
-    assert log.tiles()["healthy"] == 1
-    assert log.shows("findings") == []
-
-
 def test_rows_that_arrive_twice_count_once(log):
     rows = log.run(5 * MINUTE, *MIXED)
     before = {name: log.shows(name) for name in KQL if name != "runs"}
     insert(log.con, FINDINGS.name, rows)
     assert {name: log.shows(name) for name in before} == before
-
-
-def test_tokens_of_one_name_are_told_apart(log):
-    twins = [a_status(ade(id=f"{letter}1234567-x", name="Twin", expires_on=NOW + 30 * DAY)) for letter in "ab"]
-    log.run(5 * MINUTE, *twins, BERLIN)
-    names = {"Twin (a1234567)", "Twin (b1234567)", "Berlin"}
-    for name in ("tokens", "expiry_tokens", "sync_lag", "synced_devices"):
-        assert set(log.column(name, "Token")) == names
 
 
 HOSTILE = """'"] | take 1 // <img src=x onerror=alert(1)> [a](javascript:b) {Connector} $(c) `d` \\ \u202e\n=1+1"""
@@ -701,7 +615,14 @@ def test_a_hostile_name_is_shown_as_it_is(log):
     assert log.tiles()["critical"] == log.tiles()["healthy"] == 1
 
 
-def test_open_findings_are_told_the_worst_first_with_what_to_do(log):
+def test_tokens_of_one_name_are_shown_with_the_start_of_their_ids(log):
+    twins = [a_status(ade(id=f"{letter}1234567-x", name="Twin", expires_on=NOW + 30 * DAY), WAITING) for letter in "ab"]
+    log.run(5 * MINUTE, *twins, BERLIN)
+    for name in ("tokens", "expiry_tokens", "sync_lag", "synced_devices", "device_findings"):
+        assert set(log.column(name, "Token")) - {"Berlin"} == {"Twin (a1234567)", "Twin (b1234567)"}
+
+
+def test_open_findings_are_reported_the_worst_first_with_what_to_do(log):
     log.run(5 * MINUTE, *MIXED)
     rows = log.shows("findings")
     assert [(row["Severity"], row["Token"], row["Finding"]) for row in rows] == [
@@ -718,15 +639,7 @@ def test_open_findings_are_told_the_worst_first_with_what_to_do(log):
     assert [row["Caused by"] for row in rows] == ["", "", "", "expired", ""]
 
 
-def test_each_step_that_a_finding_has_reached_is_shown_as_it_has_its_alert(log):
-    steps = (a_step("30 days or less"), a_step("7 days or less", CRITICAL))
-    expiring = Finding(code="expiring", severity=CRITICAL, tier="7", since=NOW - DAY, steps=steps)
-    log.run(5 * MINUTE, replace(BERLIN, findings=(expiring,)))
-    shown = [(row["Severity"], row["Condition"]) for row in log.shows("findings")]
-    assert shown == [("critical", "it lasts (7 days or less)"), ("warning", "it lasts (30 days or less)")]
-
-
-def test_a_finding_is_told_with_the_check_that_first_found_it_within_90_days(log):
+def test_a_finding_is_reported_with_the_check_that_first_found_it_within_90_days(log):
     log.run(95 * DAY, BERLIN, OSLO)
     log.run(80 * DAY, BERLIN)
     log.run(HOUR, BERLIN, OSLO)
@@ -749,18 +662,6 @@ def test_what_the_alert_rules_fire_for_is_among_the_open_findings_with_the_same_
         assert {(s, names["TokenName"], names["Finding"], names["Action"]) for s in severities} & told
 
 
-@pytest.mark.parametrize("name", KQL)
-def test_another_deployment_s_rows_are_not_shown(log, name):
-    for ago in (3 * HOUR, HOUR):
-        log.run(ago, *MIXED, KIEL, LYON, outcome="degraded", failures=[ADE])
-    before = log.shows(name)
-    assert before
-    others = [replace(status, token=replace(status.token, name="Theirs")) for status in (*MIXED, KIEL)]
-    for ago, devices in ((2 * HOUR, "failed"), (MINUTE, "failed")):
-        log.run(ago, *others, outcome="failed", failures=[VPP], devices=devices, deployment="another-deployment")
-    assert log.shows(name) == before
-
-
 # ---------------------------------------------------------------- the coming year
 
 
@@ -777,16 +678,6 @@ def test_each_month_of_the_coming_year_has_its_bar_and_names(log):
         ("2027-06", "Paris"),
         ("2027-11", "Bonn"),
     ]
-
-
-def test_names_and_bars_of_the_coming_year_agree_whatever_the_day(log):
-    tokens = [a_status(ade(id=f"t{n}", name=f"T{n}", expires_on=NOW + n * 13 * DAY)) for n in range(-3, 60)]
-    log.run(NOTHING, *tokens)
-    for hours in range(0, 47, 6):
-        bars = {row["Month"]: row["Tokens"] for row in log.shows("expiry_months", after=hours * HOUR)}
-        names = Counter(log.column("expiry_tokens", "Month", after=hours * HOUR))
-        assert {month: count for month, count in bars.items() if count} == names
-        assert len(bars) == 13
 
 
 # ---------------------------------------------------------------- over time
@@ -839,7 +730,7 @@ LYON = a_status(ade(id="l0000000-1", name="Lyon"), NO_DEFAULT)
 LATE = "1 of 3 ADE tokens without a complete inspection in 48 hours; 'Lyon': inspect_devices has never inspected it"
 
 
-def test_findings_about_devices_are_told_by_token_with_what_was_counted_and_what_to_do(log):
+def test_findings_about_devices_are_reported_by_token_with_what_was_counted_and_what_to_do(log):
     log.run(5 * MINUTE, KIEL, LYON, BERLIN, ROME)
     rows = log.shows("device_findings")
     assert [(row["Token"], row["Severity"], row["Finding"]) for row in rows] == [
@@ -853,29 +744,6 @@ def test_findings_about_devices_are_told_by_token_with_what_was_counted_and_what
     assert rows[0]["What to do"] == "Renew it."
     assert rows[0]["Synced devices"] == 120
     assert log.shows("device_findings", connectors="'vpp','apns'") == []
-
-
-def test_a_token_whose_devices_nobody_inspected_stands_among_them(log):
-    unread = replace(found("unread", UNKNOWN), facts={"reason": "its devices were never inspected as a whole"})
-    log.run(5 * MINUTE, replace(LYON, findings=(unread, NO_DEFAULT)), replace(ROME, findings=(unread,)))
-    rows = log.shows("device_findings")
-    assert [(row["Token"], row["Finding"]) for row in rows] == [("Lyon", "no_default_profile"), ("Lyon", "unread")]
-    assert "never inspected" in rows[1]["What was found"]
-
-
-def test_a_finding_about_devices_ends_with_the_whole_check_that_no_longer_has_it(log):
-    log.run(3 * HOUR, KIEL)
-    log.run(2 * HOUR, replace(KIEL, findings=()), outcome="failed")
-    assert len(log.shows("device_findings")) == 2
-    log.run(HOUR, replace(KIEL, findings=(FAILING,)))
-    (row,) = log.shows("device_findings")
-    assert (row["Finding"], row["First seen within 90 days"]) == ("enrollment_failing", naive(NOW - 3 * HOUR))
-
-
-def test_findings_about_the_devices_of_two_tokens_of_one_name_are_told_apart(log):
-    twins = [a_status(ade(id=f"{letter}1234567-x", name="Twin"), WAITING, FAILING) for letter in "ab"]
-    log.run(5 * MINUTE, *twins, LYON)
-    assert log.column("device_findings", "Token") == ["Lyon", *["Twin (a1234567)"] * 2, *["Twin (b1234567)"] * 2]
 
 
 @pytest.mark.parametrize(
@@ -892,19 +760,12 @@ def test_the_section_says_whether_the_inspections_are_fresh_and_since_when_it_ha
     assert told["Said by the check of"] == naive(NOW - HOUR)
     assert told["Said since, within 90 days"] == naive(NOW - 3 * HOUR)
     assert told["Why"] == (LATE if outcome == "failed" else None)
-
-
-@pytest.mark.parametrize(
-    ("ago", "state"), [(4 * HOUR, "fresh"), (4 * HOUR + MINUTE, "not known"), (89 * DAY, "not known")]
-)
-def test_what_an_old_check_said_of_the_inspections_is_not_known_to_hold(log, ago, state):
-    log.run(ago, KIEL)
-    assert log.one("inspections")["State"] == state
-
-
-def test_checks_of_a_release_that_told_nothing_of_inspections_are_not_taken_for_fresh(log):
-    log.run(HOUR, KIEL, devices=None)
-    assert log.shows("inspections") == log.shows("inspection_states") == []
+    assert log.one("inspections", after=3 * HOUR)["State"] == state
+    assert log.one("inspections", after=3 * HOUR + MINUTE)["State"] == "not known", "the check is too old"
+    if outcome == "failed":
+        assert {(row["What failed"], row["Error"]) for row in log.shows("run_failures")} >= {
+            ("inspecting devices", LATE)
+        }
 
 
 def test_tokens_with_a_finding_about_devices_are_drawn_by_finding_and_each_once_in_a_step(log):
@@ -923,11 +784,6 @@ def test_checks_are_counted_by_what_they_said_of_the_inspections(log):
     assert counted == {"fresh": 2, "not fresh": 1, "not watched": 1}
 
 
-def test_inspections_that_are_not_fresh_stand_among_the_failures_with_their_reason(log):
-    log.run(HOUR, KIEL, devices="failed", devices_error=LATE)
-    assert [(row["What failed"], row["Error"]) for row in log.shows("run_failures")] == [("inspecting devices", LATE)]
-
-
 @pytest.fixture(scope="module")
 def published():
     """What the app itself sent of a check, of inspections more than a week apart, and of the check that judges them."""
@@ -939,28 +795,10 @@ def published():
         yield simulator
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", KQL)
-def test_every_query_tells_something_of_what_the_app_itself_sent_and_failures_alone_are_none(published, name):
+def test_every_query_reports_something_of_what_the_app_itself_sent_and_failures_alone_are_none(published, name):
     assert bool(rows_of(published.con, name, datetime.now(UTC))) == (name != "run_failures")
-
-
-def test_each_symptom_of_the_simulated_tenant_is_told_from_what_the_app_itself_sent(published):
-    now = datetime.now(UTC)
-    told = {
-        (row["Token"], row["Finding"]): row["What was found"] for row in rows_of(published.con, "device_findings", now)
-    }
-    assert told.keys() == {
-        ("Contoso Field Service", "enrollment_failing"),
-        ("Contoso Labs", "no_default_profile"),
-        ("Contoso Warehouse", "devices_missing"),
-        ("Fabrikam Academy", "devices_without_profile"),
-    }
-    assert "9 of 120" in told["Fabrikam Academy", "devices_without_profile"]
-    (fresh,) = rows_of(published.con, "inspections", now)
-    assert fresh["State"] == "fresh"
-    assert {row["Finding"]: row["Tokens"] for row in rows_of(published.con, "device_tokens", now)} == dict.fromkeys(
-        (finding for _, finding in told), 1
-    )
 
 
 # ---------------------------------------------------------------- the checks
@@ -976,14 +814,7 @@ def test_checks_are_counted_by_how_they_ended_and_one_that_did_not_end_is_unfini
     assert counted == {"succeeded": 1, "degraded": 1, "failed": 1, "unfinished": 1}
 
 
-def test_the_slowest_check_of_a_step_is_drawn(log):
-    for ago, seconds in ((3, 1.24), (2, 61), (1, 2)):
-        log.run(ago * HOUR, PUSH, seconds=seconds)
-    assert log.column("run_durations", "Seconds") == [1.2, 61.0, 2.0]
-    assert log.column("run_durations", "Seconds", grain="1d") == [61.0]
-
-
-def test_failures_are_told_newest_first_with_their_error(log):
+def test_failures_are_reported_newest_first_with_their_error(log):
     log.run(3 * HOUR, PUSH, outcome="degraded", failures=[VPP, APNS])
     log.run(2 * HOUR, PUSH)
     log.run(HOUR, PUSH, outcome="failed", error="Store is down.")
@@ -1002,6 +833,8 @@ def test_closing_rows_are_listed_newest_first_with_the_rows_that_arrived(log):
     assert (newest["Check"], newest["Outcome"], newest["Seconds"]) == (naive(NOW - HOUR), "degraded", 2.5)
     assert (newest["Rows sent"], newest["Rows arrived"]) == (7, 5)
     assert (oldest["Rows sent"], oldest["Rows arrived"]) == (7, 7)
+    assert log.column("run_durations", "Seconds") == [2.0, 2.5]
+    assert log.column("run_durations", "Seconds", grain="1d") == [2.5]
     assert [newest[column] for column in ("Tokens", "Critical", "Unknown", "Warning", "Info", "Healthy")] == [
         6, 1, 1, 1, 1, 2,
     ]  # fmt: skip

@@ -6,7 +6,7 @@ through JSON, as the store does.
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import duckdb_kql
@@ -33,16 +33,7 @@ from shared.model.tokens import (
 from shared.publishing.rows import FINDINGS, finding_rows
 from shared.settings import Settings
 from simulator.rules import EXAMPLE_DEPLOYMENT, Event, Rule, create_tables, firing, insert
-
-ADE, APNS, VPP = Connector.ADE, Connector.APNS, Connector.VPP
-HEALTHY, INFO, WARNING, UNKNOWN, CRITICAL = Health
-
-NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)
-SECOND = timedelta(seconds=1)
-MINUTE = timedelta(minutes=1)
-HOUR = timedelta(hours=1)
-DAY = timedelta(days=1)
-NOTHING = timedelta()
+from tests.unit.terms import ADE, APNS, DAY, HOUR, INFO, MINUTE, NOTHING, NOW, VPP, WARNING  # noqa: F401 - for tests, too
 
 ENVIRONMENT = {
     "TABLES_ENDPOINT": "https://contoso.table.core.windows.net",

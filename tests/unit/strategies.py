@@ -19,7 +19,8 @@ from shared.model.tokens import (
     Token,
     Unreadable,
 )
-from tests.unit.builders import ADE, APNS, DAY, NOW, VPP, failed, reading
+from tests.unit.builders import failed, reading
+from tests.unit.terms import ADE, APNS, DAY, NOW, VPP
 
 # Round values near each other, so that limits are hit; and the ends of what Graph can send.
 NEAR = st.integers(-100, 100).map(lambda hours: NOW + timedelta(hours=hours)) | st.integers(-400, 400).map(

@@ -14,7 +14,8 @@ from shared.graph.pages import GraphError, encoded
 from shared.graph.wire import Item
 from shared.model.tokens import PUSH_CERTIFICATE_ID, PUSH_CERTIFICATE_NAME, Connector, Token
 from shared.text import LONGEST
-from tests.unit.builders import ADE, APNS, NOW, VPP, WIRE, decoded
+from tests.unit.builders import WIRE, decoded
+from tests.unit.terms import ADE, APNS, NOW, VPP
 
 EXPIRY = {ADE: "tokenExpirationDateTime", APNS: "expirationDateTime", VPP: "expirationDateTime"}
 
@@ -312,7 +313,7 @@ async def test_a_malformed_value_loses_itself_and_neither_its_token_nor_another(
     assert (first.id, first.unreadable, last.unreadable) == ("a", (), ())
 
 
-def test_of_a_property_that_stands_there_twice_the_last_counts():
+def test_the_last_value_of_a_repeated_property_counts():
     body = b'{"id":"x","lastSyncErrorCode":3,"lastSyncErrorCode":0,"id":"y"}'
     token = decoded(ADE, body)
     assert (token.id, token.sync_error_code) == ("y", 0)
@@ -345,7 +346,7 @@ def test_a_token_without_a_name_is_called_by_the_start_of_its_id(empty):
         ((None, None, "Contoso"), "Contoso"),
     ],
 )
-def test_a_location_token_is_called_by_its_own_name_its_location_or_its_organisation(names, expected):
+def test_a_vpp_token_is_called_by_its_own_name_its_location_or_its_organisation(names, expected):
     told = dict(zip(("displayName", "locationName", "organizationName"), names, strict=True))
     assert decoded(VPP, wire(VPP, **told)).name == expected
 
@@ -429,7 +430,7 @@ VALUES = st.recursive(
 
 
 @given(st.data(), st.sampled_from(Connector))
-def test_whatever_stands_in_a_property_the_others_are_read_and_nothing_is_raised(data, connector):
+def test_whatever_is_in_a_property_the_others_are_read_and_nothing_is_raised(data, connector):
     names = [name for name in WIRE[connector] if name != "id"]
     body = wire(connector, **data.draw(st.dictionaries(st.sampled_from(names), VALUES)))
     token = decoded(connector, body)

@@ -22,7 +22,7 @@ from shared.graph.devices import (
 )
 from shared.graph.pages import GraphError
 from shared.model.counts import Counts
-from tests.unit.builders import DAY, HOUR, NOW, SECOND
+from tests.unit.terms import DAY, HOUR, NOW, SECOND
 
 PROFILE = "34867b1a-9246-448b-bf8a-cad609162fcd"
 TOKEN = "59a48111-7836-4822-8bc9-99fe2cfdbd08"
@@ -72,7 +72,7 @@ def numbers(counts):
 # --- what an entry is
 
 
-def test_devices_deleted_ones_and_those_of_other_sources_are_told_apart():
+def test_devices_deleted_ones_and_those_of_other_sources_are_distinguished():
     found = counted(
         entry(),
         entry(),
@@ -95,7 +95,7 @@ def test_only_devices_are_looked_at_for_symptoms():
     assert (found.examples, found.newest_on) == ({}, None)
 
 
-def test_beyond_so_many_names_the_rest_is_counted_together_on_whatever_page():
+def test_beyond_so_many_names_the_rest_is_counted_together_on_any_page():
     tally = Tally(NOW, contact_days=30, examples=0)
     for first in (0, 15):
         tally.add(page(*(entry(enrollmentState=f"state {number}") for number in range(first, first + 15))))
@@ -193,7 +193,7 @@ def test_a_device_that_never_made_contact_is_missed_from_its_assignment_on(never
 # --- the newest
 
 
-def test_the_newest_device_is_the_last_that_came_into_the_list_on_whatever_page():
+def test_the_newest_device_is_the_last_that_came_into_the_list_on_any_page():
     tally = Tally(NOW, contact_days=30, examples=0)
     for created in (NOW - 3 * DAY, NOW - 2 * HOUR, NOW - HOUR, NOW - 2 * DAY):
         tally.add(page(entry(createdDateTime=created), entry(createdDateTime=YEAR_ONE), entry(createdDateTime=None)))
@@ -228,7 +228,7 @@ def test_serial_numbers_are_kept_for_each_symptom_up_to_a_number_and_for_nothing
     assert counted(*many, examples=0).examples == {}
 
 
-def test_fewer_examples_are_kept_of_what_was_counted_before_when_the_setting_says_so():
+def test_fewer_examples_are_kept_of_earlier_counts_when_the_setting_is_lowered():
     before = counted(*(entry(f"F{number}", enrollmentState="failed") for number in range(5)))
     assert with_examples(before, 2).examples == {"failed": ("F0", "F1")}
     assert with_examples(before, 0) == counted(*(entry(enrollmentState="failed") for _ in range(5)), examples=0)
@@ -307,7 +307,7 @@ def test_only_what_is_counted_is_asked_for_and_properties_beyond_it_do_no_harm()
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"value": {}}', b'{"value": null}', b"<html>", b'{"value": [{"id"'])
-def test_a_page_that_is_none_is_told(body):
+def test_a_page_that_is_none_is_reported(body):
     with pytest.raises(GraphError, match="not what Graph documents"):
         devices(body, "GET /devices")
 

@@ -55,7 +55,7 @@ def test_the_readme_explains_every_setting_of_the_sample():
 # Blocks
 
 
-def test_only_what_stands_between_the_markers_is_written(tmp_path):
+def test_only_what_is_between_the_markers_is_written(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("before\n\n<!-- a -->\nold\n<!-- /a -->\n\nbetween <!-- /b -->\n<!-- b -->\n<!-- /b -->\nafter")
     render = generate.blocks(page, {"a": lambda: "new a\n", "b": lambda: "new b\n"})
@@ -67,7 +67,7 @@ def test_only_what_stands_between_the_markers_is_written(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "<!-- a -->\n", "<!-- /a -->\n<!-- a -->\n"])
-def test_a_page_without_its_markers_is_told_apart_from_a_stale_one(monkeypatch, tmp_path, capsys, text):
+def test_a_page_without_its_markers_is_distinguished_from_a_stale_one(monkeypatch, tmp_path, capsys, text):
     page = tmp_path / "page.md"
     page.write_text(text)
     monkeypatch.setattr(generate, "PAGES", {page: generate.blocks(page, {"a": str})})

@@ -5,17 +5,6 @@ from msgspec.structs import replace
 
 from shared.model.tokens import Code, Connector, Health, Status
 from tests.unit.builders import (
-    ADE,
-    APNS,
-    CRITICAL,
-    DAY,
-    HOUR,
-    INFO,
-    NOTHING,
-    NOW,
-    SECOND,
-    VPP,
-    WARNING,
     WIRE,
     a_status,
     ade,
@@ -32,6 +21,7 @@ from tests.unit.builders import (
     last,
     vpp,
 )
+from tests.unit.terms import ADE, APNS, CRITICAL, DAY, HOUR, INFO, NOTHING, NOW, SECOND, VPP, WARNING
 
 CHANGED = [
     (Code.APPLE_ID_CHANGED, ade(apple_id="a@b.c"), ade(apple_id="d@e.f")),

@@ -6,18 +6,6 @@ import pytest
 
 from shared.model.tokens import Code, Connector
 from tests.unit.builders import (
-    ADE,
-    APNS,
-    CRITICAL,
-    DAY,
-    HEALTHY,
-    HOUR,
-    MINUTE,
-    NOTHING,
-    NOW,
-    SECOND,
-    VPP,
-    WARNING,
     WIRE,
     a_status,
     ade,
@@ -33,6 +21,7 @@ from tests.unit.builders import (
     severity,
     vpp,
 )
+from tests.unit.terms import ADE, APNS, CRITICAL, DAY, HEALTHY, HOUR, MINUTE, NOTHING, NOW, SECOND, VPP, WARNING
 
 NO_SUCCESS = {"sync_status": "failed", "last_successful_sync": None}
 

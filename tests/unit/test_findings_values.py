@@ -9,19 +9,6 @@ from shared.guidance.catalogue import CATALOGUE
 from shared.guidance.guidance import Guidance
 from shared.model.tokens import Code, Connector, Token
 from tests.unit.builders import (
-    ADE,
-    APNS,
-    CRITICAL,
-    DAY,
-    HEALTHY,
-    HOUR,
-    MINUTE,
-    NOTHING,
-    NOW,
-    SECOND,
-    UNKNOWN,
-    VPP,
-    WARNING,
     WIRE,
     a_status,
     ade,
@@ -37,6 +24,21 @@ from tests.unit.builders import (
     last,
     severity,
     vpp,
+)
+from tests.unit.terms import (
+    ADE,
+    APNS,
+    CRITICAL,
+    DAY,
+    HEALTHY,
+    HOUR,
+    MINUTE,
+    NOTHING,
+    NOW,
+    SECOND,
+    UNKNOWN,
+    VPP,
+    WARNING,
 )
 
 WRONG: dict[Code, dict[str, object]] = {

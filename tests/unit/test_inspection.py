@@ -243,7 +243,7 @@ async def test_a_list_that_fails_in_every_form_is_asked_for_no_more_than_twice(s
     assert len(graph.asked) == times
 
 
-async def test_enrollment_profiles_which_can_hold_a_password_are_never_asked_for_as_a_whole():
+async def test_enrollment_profiles_which_can_hold_a_password_are_requested_only_by_selected_properties():
     graph = FakeGraph(answers(**{f"{TOKEN}/enrollmentProfiles": error(400), f"{TOKEN}?": error(400)}))
     await looked(graph)
     others = [address for address in graph.asked if not address.startswith(LIST)]
@@ -286,7 +286,7 @@ async def test_a_failure_in_the_middle_leaves_the_last_complete_inspection_and_k
 
 
 @pytest.mark.parametrize("status", [400, 404, 410])
-async def test_a_position_that_graph_no_longer_takes_starts_over(status):
+async def test_a_position_that_graph_no_longer_takes_starts_again(status):
     before = inspection(pause=a_pause(position=f"{ROOT}{THIRD_PAGE}", devices=999))
     graph = FakeGraph(three_pages(**{THIRD_PAGE: [error(status), page(entry("3"))]}))
     found = await looked(graph, before)
@@ -315,7 +315,7 @@ async def test_a_fault_of_ours_in_the_middle_starts_over_since_nobody_knows_what
     assert look.unfinished("Time ran out.").pause == a_pause()
 
 
-async def test_serial_numbers_go_at_the_next_run_once_the_setting_says_so_even_if_it_fails():
+async def test_serial_numbers_are_removed_at_the_next_run_after_the_setting_is_lowered_even_if_it_fails():
     examples = {"failed": ("C02A", "C02B")}
     last = Inspected(on=NOW - DAY, counts=Counts(devices=2, examples=examples))
     before = inspection(last=last, pause=a_pause(examples=examples))
@@ -349,7 +349,7 @@ async def test_how_long_list_and_count_have_disagreed_is_remembered():
 # --- one request
 
 
-async def test_a_throttle_that_does_not_end_is_told_after_four_tries(monkeypatch):
+async def test_a_throttle_that_does_not_end_is_reported_after_four_tries(monkeypatch):
     monkeypatch.setattr(device_reader, "_REST", 0.01)
     graph = FakeGraph(answers(**{LIST: error(429)}))
     found = await looked(graph, inspection())
@@ -357,7 +357,7 @@ async def test_a_throttle_that_does_not_end_is_told_after_four_tries(monkeypatch
     assert len([address for address in graph.asked if address.startswith(LIST)]) == 4
 
 
-async def test_a_service_that_is_away_for_long_is_told_and_not_waited_for():
+async def test_a_service_that_is_away_for_long_is_reported_and_not_waited_for():
     graph = FakeGraph(answers(**{LIST: error(503, retry_after=61)}))
     assert not (await asyncio.wait_for(looked(graph), 1)).complete
 

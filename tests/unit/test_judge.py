@@ -7,21 +7,7 @@ from msgspec.structs import replace
 from shared.judging.judge import judge
 from shared.model.tokens import Code, Connector, FieldChange, Finding, FindingState, Health, Status, Unreadable
 from tests.unit.builders import (
-    ADE,
-    APNS,
-    CRITICAL,
-    DAY,
-    HEALTHY,
-    HOUR,
     IDS,
-    INFO,
-    MINUTE,
-    NOTHING,
-    NOW,
-    SECOND,
-    UNKNOWN,
-    VPP,
-    WARNING,
     a_status,
     ade,
     apns,
@@ -40,6 +26,22 @@ from tests.unit.builders import (
     severity,
     stored,
     vpp,
+)
+from tests.unit.terms import (
+    ADE,
+    APNS,
+    CRITICAL,
+    DAY,
+    HEALTHY,
+    HOUR,
+    INFO,
+    MINUTE,
+    NOTHING,
+    NOW,
+    SECOND,
+    UNKNOWN,
+    VPP,
+    WARNING,
 )
 
 HALF_AN_HOUR = 30 * MINUTE
@@ -93,19 +95,19 @@ def test_an_expiry_comes_by_the_clock_while_a_token_cannot_be_read():
     assert {held(status, Code.EXPIRED).since for status in statuses[6:]} == {NOW + 61 * DAY}
 
 
-def test_a_stale_sync_is_laid_to_an_expiry_that_came_while_the_token_could_not_be_read():
+def test_a_stale_sync_is_explained_by_an_expiry_that_came_while_the_token_could_not_be_read():
     stale = ade(expires_on=NOW + DAY, last_successful_sync=NOW - 40 * HOUR)
     before, after = each(at(NOTHING, stale), at(DAY, failed(ADE)))
     assert held(before, Code.SYNC_STALE).caused_by is None
     assert held(after, Code.SYNC_STALE).caused_by == "expired"
 
 
-def test_a_stale_sync_is_still_laid_to_a_stored_error_while_the_token_cannot_be_read():
+def test_a_stale_sync_is_still_explained_by_a_stored_error_while_the_token_cannot_be_read():
     stale = ade(sync_error_code=7, last_successful_sync=NOW - 40 * HOUR)
     assert held(last(at(NOTHING, stale), at(HOUR, failed(ADE))), Code.SYNC_STALE).caused_by == "sync_error"
 
 
-def test_a_cause_that_was_stored_and_no_longer_stands_is_taken_off():
+def test_a_stored_cause_that_no_longer_holds_is_removed():
     finding = Finding(code="sync_stale", severity=WARNING, since=NOW, caused_by="expired")
     status = last(at(NOTHING, failed(ADE)), remembered=[a_status(ade(), finding)])
     assert held(status, Code.SYNC_STALE).caused_by is None
@@ -148,7 +150,7 @@ def test_the_half_hour_counts_from_the_first_reading_that_missed_the_token():
     assert [codes(status) for status in each(*moments)] == [[], ["unread"], ["unread"], ["removed"]]
 
 
-def test_a_token_that_shows_up_again_is_missing_anew_after_that():
+def test_a_token_that_shows_up_again_is_missing_again_after_that():
     moments = (at(NOTHING, ade()), at(HOUR), at(HOUR + MINUTE, ade()), at(2 * HOUR), at(2 * HOUR + MINUTE))
     assert [codes(status) for status in each(*moments)] == [[], ["unread"], [], ["unread"], ["unread"]]
 
@@ -204,7 +206,7 @@ def test_a_removed_token_returns_by_a_complete_reading_and_is_what_it_was(later)
     assert ("finding", ("removed", WARNING, None), None) in history(status)
 
 
-def test_a_push_certificate_that_was_removed_and_comes_back_with_another_topic_was_created_anew():
+def test_a_push_certificate_that_was_removed_and_comes_back_with_another_topic_was_created_again():
     moments = (at(NOTHING, apns(topic="one")), at(HOUR), at(2 * HOUR), at(3 * HOUR, apns(topic="two")))
     assert codes(last(*moments)) == ["push_topic_changed"]
 
@@ -272,7 +274,7 @@ def test_a_missing_since_that_lies_ahead_counts_as_now():
 # --- the history
 
 
-def test_a_first_sight_tells_when_it_was_and_what_is_amiss():
+def test_a_first_sight_reports_when_it_was_and_what_is_wrong():
     status = last(at(NOTHING, ade(sync_error_code=3, expires_on=NOW + 5 * DAY)))
     assert history(status) == [
         ("first_seen", None, "2026-11-23T06:07:00Z"),
@@ -368,7 +370,7 @@ HISTORY = [
 
 
 @pytest.mark.parametrize(("before", "after", "expected"), HISTORY)
-def test_the_history_tells_what_changed_and_nothing_else(before, after, expected):
+def test_the_history_reports_what_changed_and_nothing_else(before, after, expected):
     status = last(at(NOTHING, before), at(HOUR, after))
     assert history(status) == expected
     assert status.changed_on == (NOW + HOUR if expected else NOW)
@@ -434,7 +436,7 @@ def test_tokens_whose_ids_begin_alike_too_are_read_with_their_whole_ids(number):
     assert labels == [f"Contoso iPads (aaaaaaaa-{index})" for index in range(number)] + ["Contoso iPads (bbbbbbbb)"]
 
 
-def test_a_name_that_looks_like_the_label_of_another_token_is_told_apart():
+def test_a_name_that_resembles_the_label_of_another_token_is_distinguished():
     lookalikes = ("Contoso iPads (aaaaaaaa)", "Contoso iPads (aaaaaaaa-1)")
     tokens = [ade(id="aaaaaaaa-1"), ade(id="aaaaaaaa-2")]
     tokens += [ade(id=f"cccccccc-{index}", name=name) for index, name in enumerate(lookalikes)]
@@ -515,7 +517,7 @@ def test_a_removal_that_an_older_release_stored_without_an_end_ends_too():
     assert judged(at(NOTHING), remembered=[a_status(ade(), finding)])[-1].departed
 
 
-def test_the_numbers_of_the_healths_in_memory_are_for_ever():
+def test_the_numbers_of_the_healths_in_memory_are_fixed():
     assert [(str(health), msgspec.json.encode(health)) for health in Health] == [
         ("healthy", b"0"),
         ("info", b"1"),

@@ -9,17 +9,7 @@ from shared.judging.device_findings import DEVICE_FINDINGS
 from shared.model.counts import Counts, Events, Inspected, Inspection
 from shared.model.tokens import Code, Finding
 from tests.unit.builders import (
-    ADE,
-    DAY,
-    HEALTHY,
-    HOUR,
     IDS,
-    INFO,
-    NOTHING,
-    NOW,
-    SECOND,
-    UNKNOWN,
-    WARNING,
     a_status,
     ade,
     apns,
@@ -34,6 +24,7 @@ from tests.unit.builders import (
     severity,
     vpp,
 )
+from tests.unit.terms import ADE, DAY, HEALTHY, HOUR, INFO, NOTHING, NOW, SECOND, UNKNOWN, WARNING
 
 WITHOUT, FAILING = Code.DEVICES_WITHOUT_PROFILE, Code.ENROLLMENT_FAILING
 MISSING, NO_DEFAULT = Code.DEVICES_MISSING, Code.NO_DEFAULT_PROFILE
@@ -145,7 +136,7 @@ def test_the_limits_of_failing_enrollment_are_settings():
     assert codes(after(inspection, enrollment_failing_percent="10", enrollment_failing_minimum="10")) == [FAILING]
 
 
-def test_events_are_told_beside_failing_enrollment_and_never_raise_it():
+def test_events_are_reported_beside_failing_enrollment_and_never_raise_it():
     told = Events(since=NOW - DAY, by_category={"authentication": 2, "badRequest": 40, "authorization": 2})
     assert codes(after(found(events=told))) == []
     facts = held(after(found(devices=10, failed=5, events=told)), FAILING).facts
@@ -156,7 +147,7 @@ def test_events_are_told_beside_failing_enrollment_and_never_raise_it():
     assert (none["events"], none["event_categories"]) == (0, None)
 
 
-def test_events_that_could_not_be_read_are_told_as_not_checked():
+def test_events_that_could_not_be_read_are_reported_as_not_checked():
     refused = Events(since=NOW - DAY, error="Graph refused access.")
     facts = held(after(found(devices=10, failed=5, events=refused)), FAILING).facts
     assert facts["events"] == "not checked: Graph refused access."
@@ -174,7 +165,7 @@ def test_devices_are_missing_once_list_and_count_disagree_on_inspections_more_th
     assert codes(after(found(devices=40, synced_devices=90))) == []
 
 
-def test_what_is_known_of_missing_devices_is_told():
+def test_what_is_known_of_missing_devices_is_reported():
     inspection = found(devices=40, deleted=2, imported=1, synced_devices=90, disagreed=(NOW - 8 * DAY, NOW - HOUR))
     assert held(after(inspection), MISSING).facts == {
         "synced": 90,
@@ -229,7 +220,7 @@ def test_a_finding_of_an_inspection_begins_stays_and_ends_in_the_history():
 
 
 @pytest.mark.parametrize("code", DEVICE_FINDINGS)
-def test_a_summary_tells_numbers_and_no_serial_number(code):
+def test_a_summary_reports_numbers_and_no_serial_number(code):
     examples = dict.fromkeys(("waiting", "failed", "blocked", "not_contacted"), ("C02SECRET",))
     inspection = found(
         devices=40,
@@ -303,7 +294,7 @@ def test_a_token_that_is_known_for_less_than_two_days_need_not_be_inspected_yet(
     assert codes(*fresh_by(9 * DAY, known_for=48 * HOUR).statuses) == [Code.UNREAD, WITHOUT]
 
 
-def test_a_token_that_was_never_inspected_as_a_whole_is_unread_once_it_is_known_for_two_days():
+def test_a_token_that_was_never_inspected_completely_is_unread_once_it_is_known_for_two_days():
     assert codes(*fresh_by(NOTHING, 48 * HOUR - SECOND, inspection=never()).statuses) == []
     (status,) = fresh_by(NOTHING, 48 * HOUR, inspection=never()).statuses
     assert held(status, Code.UNREAD).facts == {"reason": "its devices were never inspected as a whole"}
@@ -322,7 +313,7 @@ def test_a_token_leaves_unread_once_an_inspection_is_complete_again():
 # --- the row of the inspections
 
 
-def test_the_reason_tells_how_many_tokens_and_names_the_longest_without_and_why():
+def test_the_reason_reports_how_many_tokens_and_names_the_longest_without_and_why():
     tokens = [ade(id=of, name=name) for of, name in (("1", "One"), ("2", "Two"), ("3", "Three"), ("4", "Four"))]
     inspections = [
         found(NOW - HOUR, token_id="1"),
@@ -337,7 +328,7 @@ def test_the_reason_tells_how_many_tokens_and_names_the_longest_without_and_why(
     )
 
 
-def test_the_reason_of_an_inspection_that_does_not_run_says_so():
+def test_the_reason_names_an_inspection_that_does_not_run():
     told = fresh_by(60 * HOUR).devices_error
     assert told.endswith("inspect_devices has not inspected it since 2026-11-20 18:07 UTC; verify that it runs")
     token = ade(last_successful_sync=NOW)

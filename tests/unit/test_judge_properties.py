@@ -13,8 +13,9 @@ from shared.model.counts import Inspection
 from shared.model.runs import Reading
 from shared.model.tokens import Code, Connector, FindingState, Health, Key, Status, Token
 from shared.settings import Settings
-from tests.unit.builders import DAY, settings, stored
+from tests.unit.builders import settings, stored
 from tests.unit.strategies import CLOCKS, MEMORIES, a_reading, inspections
+from tests.unit.terms import DAY
 
 CONFIGURED = [
     settings(),

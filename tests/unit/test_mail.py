@@ -5,25 +5,9 @@ import re
 
 import duckdb_kql
 import pytest
-from builders import (
-    ADE,
-    APNS,
-    CRITICAL,
-    DAY,
-    HEALTHY_TOKENS,
-    NOTHING,
-    NOW,
-    VPP,
-    a_status,
-    a_step,
-    ade,
-    apns,
-    at,
-    fired,
-    judged,
-    vpp,
-)
+from builders import HEALTHY_TOKENS, a_status, a_step, ade, apns, at, fired, judged, vpp
 from msgspec.structs import replace
+from terms import ADE, APNS, CRITICAL, DAY, NOTHING, NOW, VPP
 
 from shared.guidance.catalogue import CATALOGUE
 from shared.guidance.guidance import Guidance
@@ -90,7 +74,7 @@ def test_a_subject_is_filled_from_the_payload_by_the_paths_of_its_template():
         subject(CRITICAL_RULE._replace(subject="${data.alertContext.condition.allOf[0].dimensions[6].value}"), event)
 
 
-def test_a_name_that_looks_like_a_template_is_not_filled():
+def test_a_name_that_resembles_a_template_is_not_filled():
     event = event_of(CRITICAL_RULE, Condition="${data.essentials.alertId}: invalid")
     assert subject(CRITICAL_RULE, event) == "Critical: ${data.essentials.alertId}: invalid (Fired)"
 

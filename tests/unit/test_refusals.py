@@ -123,7 +123,7 @@ def test_an_error_takes_little_time_whatever_it_repeats(part):
 
 
 @pytest.mark.parametrize("length", range(WHOLE.index("Access") + 6, len(WHOLE), 7))
-def test_of_an_error_that_is_cut_off_the_innermost_sentence_is_told_as_far_as_it_goes(length):
+def test_of_an_error_that_is_cut_off_the_innermost_sentence_is_reported_as_far_as_it_goes(length):
     found = explanation(WHOLE[:length].encode())
     assert found.code == "X"
     assert found.message
@@ -137,7 +137,7 @@ def test_the_id_for_support_is_kept_however_long_the_sentence(message):
     assert len(found) <= LONGEST
 
 
-def test_the_id_for_support_is_kept_where_it_stands_beside_the_sentence():
+def test_the_id_for_support_is_kept_beside_the_sentence():
     message = json.dumps({"Message": "Denied.", "OperationId": ID})
     assert explanation(body({"error": {"message": message}})).message == f"Denied. (OperationId {ID})"
 

@@ -35,20 +35,7 @@ from shared.storage.rows import (
     plain_changes,
 )
 from tests.unit.builders import (
-    ADE,
-    APNS,
-    CRITICAL,
-    DAY,
     ENVIRONMENT,
-    HEALTHY,
-    HOUR,
-    INFO,
-    NOTHING,
-    NOW,
-    SECOND,
-    UNKNOWN,
-    VPP,
-    WARNING,
     WIRE,
     a_status,
     a_step,
@@ -62,6 +49,7 @@ from tests.unit.builders import (
     stored,
     vpp,
 )
+from tests.unit.terms import ADE, APNS, CRITICAL, DAY, HEALTHY, HOUR, INFO, NOTHING, NOW, SECOND, UNKNOWN, VPP, WARNING
 
 TENANT, DEPLOYMENT = OF = ENVIRONMENT["TENANT_ID"], ENVIRONMENT["DEPLOYMENT"]
 GUIDANCE = Guidance()
@@ -623,7 +611,7 @@ def test_every_finding_of_a_token_has_its_row_of_the_same_run_and_time():
 
 
 @pytest.mark.parametrize("offset", [timedelta(hours=5, minutes=45), timedelta(hours=-8), NOTHING])
-def test_instants_are_told_in_utc(offset):
+def test_instants_are_reported_in_utc(offset):
     status = a_status(ade(expires_on=(NOW + DAY).astimezone(timezone(offset))))
     assert finding_rows(status)[0]["ExpiresOn"] == "2026-11-24T06:07:00.000000Z"
 

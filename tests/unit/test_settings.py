@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from shared.clouds import CLOUDS
 from shared.settings import BY_NAME, SETTINGS, Settings, SettingsError
-from tests.unit.builders import ADE, APNS, ENVIRONMENT, VPP, settings
+from tests.unit.builders import ENVIRONMENT, settings
+from tests.unit.terms import ADE, APNS, VPP
 
 DEFAULTS = {
     "AZURE_CLIENT_ID": None,
@@ -196,7 +197,7 @@ def test_every_setting_has_a_value_that_it_refuses_in_these_tests():
 
 
 @given(st.dictionaries(st.sampled_from(sorted(BY_NAME)), st.text(max_size=30)))
-def test_whatever_stands_in_the_settings_is_taken_or_told_by_name(changed):
+def test_any_settings_are_accepted_or_reported_by_name(changed):
     told: tuple[str, ...] = ()
     try:
         Settings.load(ENVIRONMENT | changed)
@@ -234,7 +235,7 @@ def test_a_critical_limit_is_not_below_the_warnings(prefix, warning, critical, f
         assert told.startswith(f"{name}SYNC_STALE_CRITICAL_HOURS is 39, {name}SYNC_STALE_WARNING_HOURS 40; expected: ")
 
 
-def test_contradictions_are_told_together_with_the_other_problems():
+def test_contradictions_are_reported_together_with_the_other_problems():
     told = problems(
         tenant_id="",
         change_days="x",
@@ -289,7 +290,7 @@ SECRETS = [
 
 @pytest.mark.parametrize("value", SECRETS)
 @pytest.mark.parametrize("name", ENVIRONMENT)
-def test_what_looks_like_a_secret_is_not_shown(name, value):
+def test_what_resembles_a_secret_is_not_shown(name, value):
     told = problem(**{name.lower(): value})
     assert told == f"{name} is not shown, since it looks like a secret; expected: {BY_NAME[name].expected}."
 

@@ -7,27 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.model.tokens import Code, Finding, Status
-from tests.unit.builders import (
-    ADE,
-    CRITICAL,
-    DAY,
-    HOUR,
-    NOTHING,
-    NOW,
-    SECOND,
-    WARNING,
-    Moment,
-    a_status,
-    ade,
-    apns,
-    at,
-    each,
-    failed,
-    held,
-    judged,
-    last,
-    vpp,
-)
+from tests.unit.builders import Moment, a_status, ade, apns, at, each, failed, held, judged, last, vpp
+from tests.unit.terms import ADE, CRITICAL, DAY, HOUR, NOTHING, NOW, SECOND, WARNING
 
 EXPIRY = NOW + 9 * DAY
 """2026-12-02, in the morning."""
@@ -232,7 +213,7 @@ def test_another_code_is_the_same_sync_error_and_only_a_sync_that_ends_well_ends
 STALE_AND_TERMS = ade(last_successful_sync=NOW - 40 * HOUR, sync_error_code=3)
 
 
-def test_what_begins_under_a_cause_has_no_step_until_that_is_gone():
+def test_what_begins_under_a_cause_has_no_step_until_that_is_removed():
     held_back, free = each(at(NOTHING, STALE_AND_TERMS), at(HOUR, STALE))
     assert conditions(held_back, Code.SYNC_STALE) == []
     assert conditions(free, Code.SYNC_STALE) == ["no successful sync since 2026-11-21 14:07 UTC"]

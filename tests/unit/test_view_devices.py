@@ -53,7 +53,7 @@ def cells(text, line=1):
     return text.splitlines()[line].split()
 
 
-def test_a_line_tells_the_counts_of_a_token():
+def test_a_line_reports_the_counts_of_a_token():
     header, line = (cells(shown([inspection()], [status()]), number) for number in (0, 1))
     assert header[:2] == ["Token", "Devices"]
     assert line == ["Berlin", "120", "9", "16", "macOS", "121", "3", "2026-11-19", "2", "0"]
@@ -68,7 +68,7 @@ def test_a_line_tells_the_counts_of_a_token():
         ("no_default_profile", "i macOS"),
     ],
 )
-def test_a_sign_stands_beside_the_number_that_is_a_finding_and_beside_no_other(code, told):
+def test_a_sign_is_beside_the_number_that_is_a_finding_and_beside_no_other(code, told):
     line = " ".join(cells(shown([inspection()], [status("expiring", code)])))
     assert told in line
     assert line.count("▲") + line.count("i macOS") == 1
@@ -78,7 +78,7 @@ def test_a_finding_of_another_connectors_token_with_the_same_id_counts_for_nothi
     assert "▲" not in cells(shown([inspection()], [status("devices_missing", of=vpp)]))
 
 
-def test_a_token_that_was_never_inspected_as_a_whole_has_no_numbers_and_says_why():
+def test_a_token_that_was_never_inspected_completely_has_no_numbers_and_says_why():
     failed = inspection(complete=False, last=None, error="GET /devices: Graph refused.")
     text = shown([failed], [status()])
     assert cells(text) == ["Berlin", "-", "-", "-", "?", "121", "-", "-", "-", "-"]
@@ -89,7 +89,7 @@ def test_default_profiles_that_graph_does_not_tell_are_not_taken_for_missing_or_
     assert cells(shown([inspection(last=replace(INSPECTED, defaults=None))]))[4] == "?"
 
 
-def test_tokens_of_one_name_are_told_apart_however_long_it_is():
+def test_tokens_of_one_name_are_distinguished_however_long_it_is():
     twins = [inspection(token_id=f"{letter}1234567-x", token_name="C" * 512) for letter in "ab"]
     for width in (60, 120):
         text = shown(twins, width=width)
