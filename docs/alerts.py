@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - imported by docs.generate; docs/ is no package of the app
-"""Writes docs/alerts.md from the guidance catalogue: what each finding means, and who resolves it how."""
+"""Writes docs/alerts.md from the guidance catalogue: what each finding means, who resolves it, and how."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -183,8 +183,8 @@ def alerts() -> str:
 
 def _consoles() -> str:
     public, *others = CLOUDS.items()
-    told = " and ".join(f"<{cloud.intune}> for `{name}`" for name, cloud in others)
-    return f"The links here lead to <{public[1].intune}>. Alerts and commands use {told} (`AZURE_CLOUD`).\n"
+    consoles = " and ".join(f"<{cloud.intune}> for `{name}`" for name, cloud in others)
+    return f"The links here lead to <{public[1].intune}>. Alerts and commands use {consoles} (`AZURE_CLOUD`).\n"
 
 
 def _contents() -> Iterator[str]:
