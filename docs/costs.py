@@ -84,7 +84,7 @@ def costs(
         ),
         Cost(INGESTED[0], f"{HOURS * (tokens + 5):,} rows, {rows:.2f} GB", rows * PRICES.ingestion_gb),
         Cost("their retention", f"{LOG_RETENTION_DAYS} days, the first 31 free", kept * PRICES.retention_gb_month),
-        Cost(INGESTED[1], f"{_HOST_LOGS} GB (a guess)", _HOST_LOGS * PRICES.ingestion_gb),
+        Cost(INGESTED[1], f"{_HOST_LOGS} GB (an estimate)", _HOST_LOGS * PRICES.ingestion_gb),
         Cost("App Service plan", "B1, one instance", PRICES.b1_month) if app_service else _flex(gb_seconds),
         Cost(
             "Table Storage",
@@ -118,7 +118,7 @@ ENDPOINTS: Final = 3
 
 FURTHER: Final = (
     Cost("`network`", f"{ENDPOINTS} private endpoints, all hours", ENDPOINTS * HOURS * PRICES.endpoint_hour),
-    Cost("`diagnosticSettings`", "0.3 GB of resource logs (a guess)", 0.3 * PRICES.ingestion_gb),
+    Cost("`diagnosticSettings`", "0.3 GB of resource logs (an estimate)", 0.3 * PRICES.ingestion_gb),
 )
 """The costs that parameters add. The virtual network, DNS zones, firewall, and private link scope already exist."""
 
@@ -141,7 +141,7 @@ GRANTS: Final = (
     ),
     Grant("log ingestion", f"{PRICES.free_ingestion_gb} GB", "billing account", "monitor"),
     Grant("log retention", "31 days; 90 days for the tables of Application Insights", "workspace", "monitor"),
-    Grant("mails of an action group", f"{PRICES.free_mails:,}", "subscription", "monitor"),
+    Grant("emails of an action group", f"{PRICES.free_mails:,}", "subscription", "monitor"),
 )
 """The free grants on the price pages, November 2026."""
 
