@@ -1,4 +1,4 @@
-"""The pictures of the report in docs/images: `PYTHONPATH=. .venv/bin/python tests/cli/pictures.py` takes them anew."""
+"""Renews the pictures of the report in docs/images: `PYTHONPATH=. .venv/bin/python tests/cli/pictures.py`."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ LOOKS = {
 
 
 def busy(scene: Scene) -> None:
-    """A tenant with everything that can be found, its devices inspected, and two days of checks with gaps."""
+    """Create a tenant with every finding, inspected devices, and two days of checks with gaps."""
     on = now() - CHECKED
     of = default_tenant(on)
     for hour in range(50, 1, -1):

@@ -1,4 +1,4 @@
-"""One simulated tenant for each xdist worker, empty at each test, and the app in it."""
+"""Provides one simulated tenant for each xdist worker, which is empty at the start of each test, and the app in it."""
 
 import fcntl
 import logging

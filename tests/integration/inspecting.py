@@ -19,7 +19,7 @@ OF_THE_RUN = frozenset({"InspectedOn", "RunId", "Complete", "Error", "Memory"})
 
 
 def some(token_id: str = HQ, *, now=NOW, **kinds: int) -> Devices:
-    """So many devices of each kind; see `simulator.devices.KINDS`."""
+    """Return devices by kind and number; see `simulator.devices.KINDS`."""
     return fleet(token_id, now, **kinds)
 
 
@@ -40,12 +40,12 @@ def owning(devices: Mapping[str, Sequence[Item]], *, now=NOW, synced: Mapping[st
 
 
 def spread(*names: str, now=NOW, **kinds: int) -> Tenant:
-    """Tokens of these names with the same kinds of devices each."""
+    """Return a tenant with tokens of these names, each with the same kinds of devices."""
     return owning({name: some(fixed_id(name), now=now, **kinds) for name in names}, now=now)
 
 
 def remembered(monitor) -> dict[str, dict]:
-    """The rows of `DeviceInspection` by the token's name, with their JSON decoded."""
+    """Return the rows of `DeviceInspection` by the token's name, with their JSON decoded."""
     rows = monitor.sim.table_rows(DEVICE_INSPECTION.name)
     return {
         row["TokenName"]: {name: json.loads(value) if name in JSON else value for name, value in row.items()}
@@ -58,12 +58,12 @@ def the_row(monitor, name: str = "Contoso HQ") -> dict:
 
 
 def counted(row: Mapping) -> dict:
-    """What a row says of devices, whenever and by whatever run."""
+    """Return what a row contains about devices, without the times and the run."""
     return {name: value for name, value in row.items() if name not in OF_THE_RUN}
 
 
 def forge(monitor, name: str = "Contoso HQ", **memory) -> None:
-    """Change what a row remembers, as somebody with a right to the table could."""
+    """Change what a row remembers, as a person with write access to the table could."""
     (row,) = [row for row in monitor.sim.table_rows(DEVICE_INSPECTION.name) if row["TokenName"] == name]
     changed = json.loads(row["Memory"])
     changed.update({key: {**changed[key], **value} for key, value in memory.items()})
@@ -77,23 +77,23 @@ def forge(monitor, name: str = "Contoso HQ", **memory) -> None:
 
 
 def lists(request) -> bool:
-    """Whether a request asks for a page of devices."""
+    """Return whether a request is for a page of devices."""
     return request.path.endswith(f"/{DEVICES}")
 
 
 def further(request) -> bool:
-    """Whether it is not the first page."""
+    """Return whether a request is for a page of devices other than the first."""
     return lists(request) and "$skiptoken" in request.query
 
 
 def of(name: str):
-    """Whether a request asks for devices of that token."""
+    """Return a function that states whether a request is for that token's devices."""
     path = f"{ADE}/{fixed_id(name)}/{DEVICES}"
     return lambda request: request.path == path
 
 
 def further_of(name: str):
-    """The same, and not the first."""
+    """Return a function that states whether a request is for a later page of that token's devices."""
     path = f"{ADE}/{fixed_id(name)}/{DEVICES}"
     return lambda request: request.path == path and "$skiptoken" in request.query
 
@@ -103,10 +103,10 @@ def defaults_of(name: str):
 
 
 def asked(monitor, which=lists) -> list:
-    """The requests to Graph that `which` says yes to."""
+    """Return the requests to Graph for which `which` returns true."""
     return [request for request in monitor.sim.graph.requests if which(request)]
 
 
 def tokens_asked(monitor) -> list[str]:
-    """Ids of the tokens whose devices were asked for, each once, in that order."""
+    """Return the IDs of the tokens whose devices were requested, each once, in that order."""
     return list(dict.fromkeys(request.path.split("/")[-2] for request in asked(monitor)))
