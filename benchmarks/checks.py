@@ -66,8 +66,8 @@ def large(sim: Simulator, sizes: Sizes) -> list[Figure]:
     bounded = reported and (changed.duration_ms or 0) < 1000 * (SHORT + 1)
     return [
         *figures,
-        whether(f"{tokens} changes: a check of {SHORT} s ends in time and says so", good=bounded),
-        whether(f"{tokens} changes: the next run is whole", good=again.success),
+        whether(f"{tokens} changes: a check of {SHORT} s ends in time and reports it", good=bounded),
+        whether(f"{tokens} changes: the next run is complete", good=again.success),
     ]
 
 

@@ -82,7 +82,7 @@ def many_tokens(sim: Simulator, sizes: Sizes) -> list[Figure]:
     return [
         at_most(f"{what}: calls of Graph per token", calls, 3, "{:.1f}"),
         at_most(f"{what}: one run{basis}", seconds, limit, "{:.0f} s"),
-        whether(f"{what}: the run is whole", good=complete == sizes.sample),
+        whether(f"{what}: the run is complete", good=complete == sizes.sample),
         at_most(f"{what}: peak memory", result.peak_mib or 0, 150, "{:.0f} MiB"),
         *_checks(sim, sizes, msgspec.json.decode(rows[0]["Memory"], type=Inspection)),
     ]

@@ -64,7 +64,7 @@ class Graph(Server):
     page_size: int = PAGE_SIZE
     """Items per page if the request has no `$top`."""
     largest_page: int = LARGEST_PAGE
-    """The most items per page, whatever `$top` requests."""
+    """The most items per page, even if `$top` requests more."""
     refuses_select: bool = False
     """Whether lists of devices answer 400 to `$select`; whether they accept it is not documented."""
     refuses_top: bool = False

@@ -151,7 +151,7 @@ RULES_BY_CONNECTOR: Final = tuple(_rule(one, by_connector=True) for one in _DEFI
 """The stateful rules for tenants with many tokens: one alert for each connector and condition."""
 
 (SUMMARY,) = (_rule(one, by_connector=False) for one in _DEFINITIONS if one.stateless)
-"""The stateless rule: a sign of life, whatever the alerts are grouped by."""
+"""The stateless rule: a sign of life, for each grouping of alerts."""
 
 
 def create_tables(con: DuckDBPyConnection) -> None:

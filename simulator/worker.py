@@ -183,7 +183,7 @@ def _peak_kib() -> int | None:
 def _run(work: Coroutine[Any, Any, Json]) -> Json:
     try:
         return asyncio.run(work)
-    except BaseException as error:  # noqa: BLE001 (a result must be returned, whatever happened)
+    except BaseException as error:  # noqa: BLE001 (a result must be returned in any case)
         exception = {"message": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
         return {"functions": [], "start_ms": None, "duration_ms": None, "success": False, "exception": exception}
 
