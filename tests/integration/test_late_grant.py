@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from azure.identity.aio import DefaultAzureCredential
-from support import HOUR, MINUTE
 
 from shared.graph.connectors import EVENTS_ROLE, ROLE
 from shared.graph.credential import GraphCredential, forms
 from simulator import bearer, faults
 from simulator.stack import applied
+from tests.scenes import HOUR, MINUTE
 
 PLAIN, SLASH, APP_ID = forms(bearer.GRAPH)
 BEGUN = datetime.now(UTC).replace(microsecond=0)
