@@ -69,8 +69,13 @@ async def test_a_row_of_another_release_is_read(monitor, sim, more):
 
 @pytest.mark.parametrize(
     "memory",
-    ["", "[" * 20_000, json.dumps({**GOLDEN, "health": 9}), json.dumps({**GOLDEN, "token": {"id": "another"}})],
-    ids=["empty", "nested", "a health that is none", "another token"],
+    [
+        json.dumps({**GOLDEN, "token": {**GOLDEN["token"], "id": "another"}}),
+        "[" * 20_000,
+        json.dumps({**GOLDEN, "health": 9}),
+        "",
+    ],
+    ids=["another token", "nested", "a health that is none", "empty"],
 )
 @pytest.mark.sampled(2)
 async def test_a_row_whose_memory_cannot_be_read_is_named_and_replaced(monitor, sim, memory):
