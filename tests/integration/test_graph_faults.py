@@ -38,6 +38,11 @@ FAULTS = {
         ["Graph does not know it", "HTTP 404", "ResourceNotFound"],
     ),
     "a dropped connection": (faults.dropped(), ["connection failed", "firewall"]),
+    "200 with an error": (
+        json_answer('\ufeff { "Error" : {"CODE":"UnknownError","Message":"Denied."}, "value":[]}'),
+        ["did not answer as documented (HTTP 200; UnknownError; Denied)"],
+    ),
+    "200 with nothing": (faults.empty(200), ["the answer was empty"]),
     "501 with HTML": (faults.html(501), ["Graph failed", "HTTP 501"]),
     "500 with nothing": (faults.empty(500), ["Graph failed", "HTTP 500"]),
     "503 that asks for an hour": (faults.status(503, retry_after=3600), ["HTTP 503", "3600", "ServiceUnavailable"]),
@@ -45,12 +50,7 @@ FAULTS = {
     "401": (faults.status(401), ["did not accept the sign-in", "HTTP 401", "InvalidAuthenticationToken"]),
     "no license": (faults.status(400, error="UnknownError", message=NESTED), [TENANT[:-1], "Intune license"]),
     "204": (faults.empty(204), ["did not answer as documented", "HTTP 204"]),
-    "200 with nothing": (faults.empty(200), ["the answer was empty"]),
     "200 with HTML": (faults.html(200), ["not what Graph documents", "<html>"]),
-    "200 with an error": (
-        json_answer('\ufeff { "Error" : {"CODE":"UnknownError","Message":"Denied."}, "value":[]}'),
-        ["did not answer as documented (HTTP 200; UnknownError; Denied)"],
-    ),
     "200 that is not UTF-8": (
         faults.reply(lambda _: faults.web.Response(body=b'{"value": ["\xff\xfe"]}', content_type="application/json")),
         [],
@@ -63,7 +63,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("fault", "parts"), FAULTS.values(), ids=FAULTS)
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(8)
 async def test_a_connector_that_cannot_be_read_is_reported_and_hides_nothing(known, sim, caplog, fault, parts):
     sim.graph.fail(ADE, fault)
     caplog.clear()
