@@ -93,7 +93,7 @@ def test_filters_apply_to_the_page_and_its_exit_code(scene):
     assert "This page shows only the tokens that were asked for." in done.stdout
 
 
-def test_the_page_without_data_says_so(scene):
+def test_the_page_without_data_has_a_message(scene):
     done = scene.run("status", "--format", "html")
     assert done.returncode == 3
     assert "There is no data." in done.stdout

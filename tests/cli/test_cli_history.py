@@ -96,7 +96,7 @@ def test_changes_are_newest_first_with_the_health_after_each(scene):
     assert history(scene, "push", "--days", "4", COLUMNS="200").splitlines() == [first, *changes[:2]]
 
 
-def test_history_without_a_change_says_so(scene):
+def test_history_without_a_change_has_a_message(scene):
     seen = tenant(apns=push())
     scene.check(of=seen, ago=3 * DAY)
     scene.check(of=seen)

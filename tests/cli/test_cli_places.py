@@ -102,7 +102,7 @@ def test_an_address_that_the_app_would_not_take_is_refused_with_its_source(tmp_p
     assert "Expected: an address such as https://" in raised.value.remedy
 
 
-def test_every_place_that_the_app_requires_is_known_here():
+def test_the_commands_know_every_setting_that_the_app_requires():
     assert {setting.name for setting in SETTINGS if setting.required} <= ABOUT.keys()
 
 

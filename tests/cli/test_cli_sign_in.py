@@ -94,7 +94,7 @@ def test_each_refusal_of_entra_has_its_remedy(operator, tmp_path, how):
     assert "--client-id" in said
 
 
-def test_a_code_that_nobody_enters_expires(operator):
+def test_a_device_code_that_is_not_entered_expires(operator):
     operator.sim.authority.decision = "pending"
     operator.sim.authority.device_code_seconds = 2
     assert "Nobody signed in to Graph" in refused(operator, "--device-code")

@@ -162,7 +162,7 @@ async def test_secrets_are_served_unless_select_omits_them(sim, get):
         (faults.item_without_id(), lambda a: "id" not in a.json()["value"][0]),
     ],
 )
-async def test_a_fault_answers_as_its_name_says_and_only_once(sim, get, fault, expected):
+async def test_a_fault_answers_as_its_name_states_and_only_once(sim, get, fault, expected):
     sim.graph.page_size = 5
     sim.graph.fail("depOnboardingSettings", fault, times=1)
     assert expected(await get(ADE))

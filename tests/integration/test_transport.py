@@ -58,7 +58,7 @@ async def everything(monitor, sim, records):
     return issued
 
 
-async def test_with_everything_at_debug_no_log_record_holds_a_token(monitor, sim, records):
+async def test_no_log_record_holds_a_token_at_debug_level(monitor, sim, records):
     issued = await everything(monitor, sim, records)
     told = list(texts(records))
     assert any(text.startswith("check_tokens ") for text in told)
@@ -67,7 +67,7 @@ async def test_with_everything_at_debug_no_log_record_holds_a_token(monitor, sim
     assert {name.partition(".")[0] for name in below} == {"shared"}
 
 
-async def test_without_the_levels_the_token_would_be_in_the_header_blocks(monitor, sim, records, monkeypatch):
+async def test_header_blocks_would_hold_the_token_without_quiet_loggers(monitor, sim, records, monkeypatch):
     """That the test before can fail: Graph is asked over HTTP/2, whose library logs what it encodes."""
     monkeypatch.setattr(clients, "quiet", lambda: None)
     issued = await everything(monitor, sim, records)
