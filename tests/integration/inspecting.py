@@ -99,10 +99,6 @@ def further_of(name: str):
     return lambda request: request.path == path and "$skiptoken" in request.query
 
 
-def defaults_of(name: str):
-    return lambda request: request.path == f"{ADE}/{fixed_id(name)}"
-
-
 def asked(monitor, which=lists) -> list:
     """The requests to Graph that `which` says yes to."""
     return [request for request in monitor.sim.graph.requests if which(request)]
