@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -45,7 +44,7 @@ class SimulatorError(Exception):
 
 @dataclass
 class Azurite:
-    """A running table service; its rows are lost when it stops, unless it has a folder."""
+    """A running table service; its rows are lost when it stops."""
 
     endpoint: str
     """The address of the service: `https://127.0.0.1:PORT/devstoreaccount1`."""
@@ -87,10 +86,8 @@ class Azurite:
         stop(self.process)
 
 
-async def start_azurite(tls: Tls, work: Path, *, folder: Path | None, tables: Iterable[str]) -> Azurite:
-    """Start the service on a free port and create `tables`.
-
-    `work` receives the log; `folder` keeps the rows for a later start. Without a folder, rows are only in memory.
+async def start_azurite(tls: Tls, work: Path) -> Azurite:
+    """Start the service on a free port and create the app's tables; `work` receives the log.
 
     Raises:
         SimulatorError: if Node.js or Azurite is missing, or the service does not start.
@@ -100,11 +97,11 @@ async def start_azurite(tls: Tls, work: Path, *, folder: Path | None, tables: It
     for attempt in range(1, _ATTEMPTS + 1):
         port = _free_port()
         log = work / f"azurite-{attempt}.log"
-        process = _spawn(_command(program, port, tls, folder), log, work)
+        process = _spawn(_command(program, port, tls), log, work)
         try:
             ready = await _ready(process, log)
             if ready:
-                service = Azurite(f"https://{HOST}:{port}/{ACCOUNT}", tls.ca_file, process, tuple(tables))
+                service = Azurite(f"https://{HOST}:{port}/{ACCOUNT}", tls.ca_file, process, TABLES)
                 await asyncio.to_thread(service.create_tables)
                 return service
         except BaseException:
@@ -150,11 +147,10 @@ def _program() -> list[str]:
     return [node, "--import", _END_WITH_STDIN, str(script)]
 
 
-def _command(program: list[str], port: int, tls: Tls, folder: Path | None) -> list[str]:
+def _command(program: list[str], port: int, tls: Tls) -> list[str]:
     command = [*program, "--tableHost", HOST, "--tablePort", str(port)]
     command += ["--oauth", "basic", "--cert", str(tls.cert_file), "--key", str(tls.key_file)]
-    command += ["--silent", "--disableTelemetry", "--skipApiVersionCheck"]
-    return [*command, *(["--inMemoryPersistence"] if folder is None else ["--location", str(folder.absolute())])]
+    return [*command, "--silent", "--disableTelemetry", "--skipApiVersionCheck", "--inMemoryPersistence"]
 
 
 def _spawn(command: list[str], log: Path, work: Path) -> subprocess.Popen[bytes]:

@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import repeat
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
 
 from aiohttp import web
 
@@ -229,19 +228,6 @@ def next_link(link: str) -> Fault:
     return rewritten(lambda page: page.update({"@odata.nextLink": link}))
 
 
-def next_link_elsewhere(*, scheme: str | None = None, host: str | None = None) -> Fault:
-    """Change the scheme (`https`) or the `host:port` of a page's nextLink."""
-
-    def change(page: Page) -> None:
-        if link := page.get("@odata.nextLink"):
-            parts = urlsplit(link)
-            page["@odata.nextLink"] = urlunsplit(
-                parts._replace(scheme=scheme or parts.scheme, netloc=host or parts.netloc)
-            )
-
-    return rewritten(change)
-
-
 def next_link_loop() -> Fault:
     """Make every page name itself as the next one."""
 
@@ -249,11 +235,6 @@ def next_link_loop() -> Fault:
         return await next_link(str(request.url))(request, answer)
 
     return fault
-
-
-def value_missing() -> Fault:
-    """Remove `value` from a page."""
-    return rewritten(lambda page: {name: part for name, part in page.items() if name != "value"})
 
 
 def value_is(value: object) -> Fault:
@@ -269,11 +250,6 @@ def item_is(item: object) -> Fault:
 def item_without_id() -> Fault:
     """Remove the ID of a page's first item."""
     return rewritten(lambda page: page["value"][0].pop("id") and None)
-
-
-def repeated_item(item: object) -> Fault:
-    """Append `item`, which another page contains, too, to a page."""
-    return rewritten(lambda page: page["value"].append(item))
 
 
 def _hang_up(request: web.Request) -> web.StreamResponse:

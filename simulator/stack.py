@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +17,7 @@ import duckdb_kql
 from simulator import arm, bearer, directory
 from simulator.arm import Arm
 from simulator.authority import Authority
-from simulator.azurite import TABLES, Azurite, SimulatorError, start_azurite
+from simulator.azurite import Azurite, SimulatorError, start_azurite
 from simulator.directory import TenantGraph
 from simulator.identity import Identity
 from simulator.ingestion import RULE_ID, Ingestion
@@ -78,26 +78,15 @@ class Simulator:
     """The DuckDB database with the data collection rule's tables, made by `duckdb_kql.connect`."""
     tls: Tls
 
-    def __init__(
-        self,
-        *,
-        proxied: bool = False,
-        folder: Path | None = None,
-        tables: Iterable[str] = TABLES,
-        on_step: Callable[[str], object] | None = None,
-    ) -> None:
+    def __init__(self, *, proxied: bool = False, on_step: Callable[[str], object] | None = None) -> None:
         """Configure the tenant without starting it.
 
         Args:
             proxied: the default of `env`.
-            folder: where the table service keeps its rows; None keeps them in memory.
-            tables: the tables to create.
             on_step: receives a short description of each service that is started.
 
         """
         self._proxied = proxied
-        self._folder = folder
-        self._tables = tuple(tables)
         self._on_step = on_step or (lambda _step: None)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -197,7 +186,7 @@ class Simulator:
             self._stack.push_async_callback(server.stop)
             await server.start()
         self._on_step("Table Storage (Azurite)")
-        self.tables = await start_azurite(self.tls, work, folder=self._folder, tables=self._tables)
+        self.tables = await start_azurite(self.tls, work)
         self._stack.callback(self.tables.stop)
         self.proxy = Proxy(tls=self.tls.server, upstream=self.tables.endpoint.rpartition("/")[0], trust=self.tls)
         self._stack.push_async_callback(self.proxy.stop)

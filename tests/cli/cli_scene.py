@@ -9,24 +9,20 @@ import pty
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import count
 from typing import NamedTuple
 
 from cli.app import main
 from shared.check import check
-from shared.clients import open_clients
 from shared.inspection import inspect
 from shared.model.tokens import Connector, Health, Outcome, Run
-from shared.settings import Settings
 from shared.storage.rows import CHECK_RUN
 from simulator.host import ROOT
 from simulator.stack import Simulator, applied
-from simulator.tenant import Tenant, ade_token, push_certificate, vpp_token
+from tests import scenes
+from tests.scenes import MINUTE
 
-MINUTE = timedelta(minutes=1)
-HOUR = timedelta(hours=1)
-DAY = timedelta(days=1)
 CHECKED = 12 * MINUTE
 """The age of a check, if a test states no other."""
 READING = (("status",), ("history", "Contoso HQ"), ("runs",), ("report", "--output", "-"))
@@ -37,22 +33,21 @@ def now():
     return datetime.now(UTC)
 
 
-def ade(name="Contoso HQ", *, expires=200 * DAY, synced=5 * HOUR, **others):
-    """An ADE token; healthy unless something else is said. `expires` and `synced` are counted from now."""
-    return ade_token(name, expires=now() + expires, synced=now() - synced, **others)
+def ade(name="Contoso HQ", **others):
+    """Return an ADE token as of now; see `tests.scenes`."""
+    return scenes.ade(name, now=now(), **others)
 
 
-def vpp(name="Contoso Apps", *, expires=170 * DAY, synced=4 * HOUR, **others):
-    return vpp_token(name, expires=now() + expires, synced=now() - synced, **others)
+def vpp(name="Contoso Apps", **others):
+    return scenes.vpp(name, now=now(), **others)
 
 
-def push(*, expires=300 * DAY, **others):
-    return push_certificate(expires=now() + expires, **others)
+def push(**others):
+    return scenes.push(now=now(), **others)
 
 
-def tenant(*ades, vpps=None, apns=None):
-    """Return one healthy token of each connector, with `ades` in place of the ADE one."""
-    return Tenant(ades or (ade(),), (vpp(),) if vpps is None else tuple(vpps), apns or push())
+def tenant(*ades, **others):
+    return scenes.tenant(*ades, now=now(), **others)
 
 
 class Done(NamedTuple):
@@ -81,14 +76,7 @@ class Scene:
         self.sim.graph.tenant = of or tenant(*ades)
         self.sim.graph.clock = lambda: on
         environment = {**self.sim.env(), "CHECK_TIMEOUT_SECONDS": "20", **settings}
-
-        async def run():
-            loaded = Settings.load(environment)
-            async with open_clients(loaded) as clients:
-                return await check(loaded, clients, run_id=f"run-{next(self._runs)}", now=on)
-
-        with applied(environment):
-            return asyncio.run(run())
+        return asyncio.run(scenes.ran(check, environment, run_id=f"run-{next(self._runs)}", now=on))
 
     def inspect(self, *, ago=CHECKED + MINUTE, of=None, **settings):
         """Inspect the devices of all ADE tokens, at that time in the past; the next check judges the result."""
@@ -96,14 +84,7 @@ class Scene:
         self.sim.graph.tenant = of or self.sim.graph.tenant
         self.sim.graph.clock = lambda: on
         environment = {**self.sim.env(), **settings}
-
-        async def run():
-            loaded = Settings.load(environment)
-            async with open_clients(loaded) as clients:
-                return await inspect(loaded, clients, run_id=f"inspection-{next(self._runs)}", now=on)
-
-        with applied(environment):
-            return asyncio.run(run())
+        return asyncio.run(scenes.ran(inspect, environment, run_id=f"inspection-{next(self._runs)}", now=on))
 
     def environment(self, **others):
         """Return the environment that connects a command to the tenant; None removes a variable."""

@@ -2,10 +2,11 @@
 
 import json
 
-from cli_scene import HOUR, MINUTE, now
+from cli_scene import now
 from operators import Operator, last_tick
 
 from simulator.bearer import PRINCIPAL_ID
+from tests.scenes import HOUR, MINUTE
 
 GRANT = f"infra/grant-graph-role.sh --principal-id {PRINCIPAL_ID}"
 TRIGGER = "python -m cli trigger check"

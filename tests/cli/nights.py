@@ -5,12 +5,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
-from cli_scene import DAY, HOUR, MINUTE, ade, push, tenant, vpp
+from cli_scene import ade, push, tenant, vpp
 from operators import Operator
 
 from simulator import faults
 from simulator.devices import default_profiles, fleet, profile
 from simulator.tenant import NEVER, TOPIC, Tenant
+from tests.scenes import DAY, HOUR, MINUTE
 
 NOW = datetime(2026, 11, 24, 2, 14, tzinfo=UTC)
 """The time at which the commands run."""

@@ -17,12 +17,12 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 import httpx
-from cli_scene import HOUR
 from nights import NOW, SITUATIONS, TOOK, Night
 
 from cli.app import main
 from simulator.host import ROOT
 from simulator.stack import Simulator, applied
+from tests.scenes import HOUR
 
 PAGE = ROOT / "docs" / "operations.md"
 

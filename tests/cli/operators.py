@@ -3,9 +3,10 @@
 import sys
 from datetime import UTC, datetime, timedelta
 
-from cli_scene import HOUR, Scene, now
+from cli_scene import Scene, now
 
 from simulator import rules
+from tests.scenes import HOUR
 
 BROWSER = """\
 import sys, urllib.error, urllib.request, ssl

@@ -7,12 +7,13 @@ import tempfile
 from pathlib import Path
 
 import chromium
-from cli_scene import CHECKED, DAY, HOUR, MINUTE, Scene, now
+from cli_scene import CHECKED, Scene, now
 
 from simulator import faults
 from simulator.host import ROOT
 from simulator.stack import Simulator
 from simulator.tenant import default_tenant
+from tests.scenes import DAY, HOUR, MINUTE
 
 IMAGES = ROOT / "docs" / "images"
 

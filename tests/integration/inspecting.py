@@ -4,12 +4,13 @@ import json
 from collections.abc import Mapping, Sequence
 
 from azure.data.tables import UpdateMode
-from support import NOW, ade, push, vpp
 
 from shared.storage.device_rows import DEVICE_INSPECTION
-from simulator.devices import DEFAULTS, Devices, default_profiles, fixed_id, fleet, profile
+from simulator import faults
+from simulator.devices import DEFAULTS, KINDS, Devices, default_profiles, fixed_id, fleet, profile
 from simulator.graph import ADE, DEVICES
 from simulator.tenant import Item, Tenant
+from tests.scenes import DAY, NOW, ade, push, vpp
 
 HQ = fixed_id("Contoso HQ")
 PLATFORMS = tuple(DEFAULTS.values())
@@ -98,10 +99,6 @@ def further_of(name: str):
     return lambda request: request.path == path and "$skiptoken" in request.query
 
 
-def defaults_of(name: str):
-    return lambda request: request.path == f"{ADE}/{fixed_id(name)}"
-
-
 def asked(monitor, which=lists) -> list:
     """Return the requests to Graph for which `which` returns true."""
     return [request for request in monitor.sim.graph.requests if which(request)]
@@ -110,3 +107,64 @@ def asked(monitor, which=lists) -> list:
 def tokens_asked(monitor) -> list[str]:
     """Return the IDs of the tokens whose devices were requested, each once, in that order."""
     return list(dict.fromkeys(request.path.split("/")[-2] for request in asked(monitor)))
+
+
+# Two lists of four pages each
+
+
+NAMES = ("Contoso HQ", "Contoso Labs")
+EVERYTHING = dict.fromkeys(KINDS, 3)
+BEFORE = {"enrolled": 9, "waiting": 9}
+
+
+def all_counted(monitor) -> dict[str, dict]:
+    return {name: counted(row) for name, row in remembered(monitor).items()}
+
+
+EXPECTED: dict[str, dict] = {}
+"""What is stored of two lists of four pages each where nothing fails, once some test has needed it."""
+
+
+async def undisturbed(monitor) -> dict[str, dict]:
+    """Return these counts; the monitor is as it was before."""
+    if not EXPECTED:
+        sim = monitor.sim
+        sim.graph.tenant = spread(*NAMES, **EVERYTHING)
+        sim.graph.largest_page = 10
+        await monitor.check()
+        await monitor.inspect(DAY)
+        EXPECTED.update(all_counted(monitor))
+        again(monitor)
+    return EXPECTED
+
+
+async def changed_since_yesterday(monitor) -> dict[str, dict]:
+    """The same lists, and what is remembered of others; no request is recorded yet."""
+    sim = monitor.sim
+    sim.graph.tenant = spread(*NAMES, **BEFORE)
+    sim.graph.largest_page = 10
+    await monitor.check()
+    await monitor.inspect()
+    yesterday = all_counted(monitor)
+    sim.graph.tenant = spread(*NAMES, **EVERYTHING)
+    monitor.now += DAY
+    for server in monitor.servers:
+        server.requests.clear()
+    return yesterday
+
+
+async def half_done(monitor) -> dict[str, dict]:
+    """After a run in which Graph failed once two of four pages of each list were counted."""
+    yesterday = await changed_since_yesterday(monitor)
+    for name in NAMES:
+        monitor.sim.graph.fail(of(name), faults.status(500), skip=2)
+    assert await monitor.inspect() == {"failed": 2, "not_reached": 0}
+    monitor.sim.graph.heal()
+    monitor.sim.graph.requests.clear()
+    return yesterday
+
+
+def again(monitor) -> None:
+    monitor.sim.reset()
+    monitor.now = NOW
+    monitor.sim.graph.clock = lambda: monitor.now

@@ -11,7 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from itertools import count
 from typing import Literal
@@ -20,42 +20,17 @@ import compiler
 import deployment
 
 from shared.check import check
-from shared.clients import open_clients
 from shared.inspection import inspect
 from shared.publishing.rows import FINDINGS, RUNS
-from shared.settings import Settings
 from simulator.host import WorkerResult, run_worker
 from simulator.rules import FREQUENCY, RULES, RULES_BY_CONNECTOR, AlertEngine, Event, Rule, firing
 from simulator.server import Recorded, Server
-from simulator.stack import Simulator, applied
-from simulator.tenant import Tenant, ade_token, push_certificate, vpp_token
+from simulator.stack import Simulator
 from tests.all_clear import condition
-
-NOW = datetime(2026, 11, 23, 5, 7, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
-HOUR = timedelta(hours=1)
-DAY = timedelta(days=1)
+from tests.scenes import MINUTE, NOW, ran
 
 STREAM_FINDINGS = f"Custom-{FINDINGS.name}"
 STREAM_RUNS = f"Custom-{RUNS.name}"
-
-
-def ade(name="Contoso HQ", *, now=NOW, expires=200 * DAY, synced=5 * HOUR, **others):
-    """An ADE token; healthy unless something else is said. `expires` and `synced` are counted from `now`."""
-    return ade_token(name, expires=now + expires, synced=now - synced, **others)
-
-
-def vpp(name="Contoso Apps", *, now=NOW, expires=170 * DAY, synced=4 * HOUR, **others):
-    return vpp_token(name, expires=now + expires, synced=now - synced, **others)
-
-
-def push(*, now=NOW, expires=300 * DAY, **others):
-    return push_certificate(expires=now + expires, **others)
-
-
-def tenant(*ades, vpps=None, apns=None):
-    """Return one healthy token of each connector, with `ades` in place of the ADE one."""
-    return Tenant(ades or (ade(),), (vpp(),) if vpps is None else tuple(vpps), apns or push())
 
 
 @cache
@@ -93,21 +68,14 @@ class Monitor:
     async def check(self, after: timedelta = timedelta(), *, run_id: str | None = None, past_due=False, **settings):
         """Run a check `after` the last run; the tables are behind the proxy."""
         self.now += after
-        environment = self.environment(**settings)
-        with applied(environment):
-            loaded = Settings.load(environment)
-            async with open_clients(loaded) as clients:
-                run_id = run_id or f"run-{next(self._runs)}"
-                return await check(loaded, clients, run_id=run_id, now=self.now, past_due=past_due)
+        run = {"run_id": run_id or f"run-{next(self._runs)}", "now": self.now, "past_due": past_due}
+        return await ran(check, self.environment(**settings), **run)
 
     async def inspect(self, after: timedelta = timedelta(), *, run_id: str | None = None, **settings) -> Counter[str]:
         """Run an inspection `after` the last run, and return its counts of tokens."""
         self.now += after
-        environment = self.environment(**settings)
-        with applied(environment):
-            loaded = Settings.load(environment)
-            async with open_clients(loaded) as clients:
-                return await inspect(loaded, clients, run_id=run_id or f"inspection-{next(self._runs)}", now=self.now)
+        run = {"run_id": run_id or f"inspection-{next(self._runs)}", "now": self.now}
+        return await ran(inspect, self.environment(**settings), **run)
 
     def invoke(self, function: str | None = "check_tokens", *, past_due=False, **settings) -> WorkerResult:
         """Run the function in a worker process, as in Azure."""
