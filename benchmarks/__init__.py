@@ -1,1 +1,1 @@
-"""Side-by-side measurements: ratios against bare HTTP, taken in the same run."""
+"""Measures the app side by side with bare HTTP, in the same run."""

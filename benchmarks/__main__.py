@@ -1,12 +1,12 @@
-"""`make bench`: ratios against bare HTTP that makes the same calls, peak memory, and what a run gets through.
+"""Measures time ratios against bare HTTP that makes the same calls, peak memory, and throughput: `make bench`.
 
-Exits with 1 where a figure is over its limit. Times are ratios because the machine's speed is nobody's promise; each is
-one of medians that were taken in turns, in the same run. The simulator is not measured: the app and the bare scripts
-have processes of their own, and the simulator answers from what it has ready.
+Exits with 1 if a figure is over its limit. Times are ratios because the speed of machines differs; each is a ratio of
+medians that were taken alternately in the same run. The simulator is not measured: the app and the bare scripts have
+processes of their own, and the simulator's answers are prepared.
 
     python -m benchmarks [--whole]
 
-With `--whole`, the inspection of 2,000 tokens is one run of five minutes; without it, it is told from 200 of them.
+With `--whole`, the inspection of 2,000 tokens is one run of five minutes; without it, it is estimated from 200 tokens.
 """
 
 import sys
@@ -35,9 +35,9 @@ def figures(sim: Simulator, sizes: Sizes) -> list[Figure]:
     return [*small(sim, sizes), *large(sim, sizes), *one_token(sim, sizes), *many_tokens(sim, sizes)]
 
 
-def shown(told: Iterable[Figure]) -> int:
-    """Print the figures; the exit code."""
-    rows = [(what, measured, limit, "ok" if good else "OVER") for what, measured, limit, good in told]
+def shown(figures: Iterable[Figure]) -> int:
+    """Print the figures and return the exit code."""
+    rows = [(what, measured, limit, "ok" if good else "OVER") for what, measured, limit, good in figures]
     print_table(Console(highlight=False), ("Figure", "Measured", "Limit", ""), rows)
     return 1 if any(row[-1] == "OVER" for row in rows) else 0
 

@@ -1,7 +1,8 @@
-"""The check's calls and nothing else, with bare httpx: what the monitor is measured against.
+"""Makes only the calls of a check, with bare httpx, as the baseline for the app.
 
-Run as a process of its own: `python benchmarks/bare.py ROWS_FILE`, with the app's environment. ROWS_FILE holds the rows
-that a check would send. Nothing of the project is imported. Prints one JSON line: milliseconds of the calls.
+Run it in a process of its own: `python benchmarks/bare.py ROWS_FILE`, with the app's environment. ROWS_FILE contains
+the rows that a check would send. It imports nothing from the project, and prints one JSON line: the milliseconds of
+the calls.
 """
 
 import asyncio

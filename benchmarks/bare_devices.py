@@ -1,7 +1,7 @@
-"""The inspection's calls of Graph and nothing else, with bare httpx and msgspec: what it is measured against.
+"""Makes only an inspection's calls to Graph, with bare httpx and msgspec, as the baseline for the app.
 
-Run as a process of its own: `python benchmarks/bare_devices.py TOKEN_ID`, with the app's environment. Nothing of the
-project is imported. Prints one JSON line: milliseconds of the calls, and the devices that were decoded.
+Run it in a process of its own: `python benchmarks/bare_devices.py TOKEN_ID`, with the app's environment. It imports
+nothing from the project, and prints one JSON line: the milliseconds of the calls and the number of decoded devices.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ EXPAND = ",".join(
 
 
 class Device(msgspec.Struct, gc=False, rename="camel"):
-    """What the inspection asks for."""
+    """The properties of a device that the inspection requests."""
 
     discovery_source: str | None = None
     serial_number: str | None = None
@@ -39,7 +39,7 @@ class Device(msgspec.Struct, gc=False, rename="camel"):
 
 
 class Page(msgspec.Struct):
-    """One page of the list."""
+    """A page of the list."""
 
     value: list[Device]
     next_link: str | None = msgspec.field(name="@odata.nextLink", default=None)

@@ -1,4 +1,4 @@
-"""The inspection of devices: against bare HTTP, in its memory, at its pace; and the check that follows it."""
+"""Measures the inspection of devices (time against bare HTTP, memory, pace) and the check that follows it."""
 
 import tempfile
 from collections.abc import Iterable
@@ -21,13 +21,13 @@ from simulator.tenant import many
 
 BARE = Path(__file__).with_name("bare_devices.py")
 EACH = 100
-"""Devices of each of many tokens."""
+"""The number of devices of each token if there are many tokens."""
 INSPECTED = 2.0
-"""The check of tokens that each have three findings of devices sends three times the rows, and judges what it sends."""
+"""The allowed ratio if each token has three findings about devices, because the check sends three times the rows."""
 
 
 def one_token(sim: Simulator, sizes: Sizes) -> list[Figure]:
-    """Many devices on one token, and its memory against that for fewer."""
+    """Measure the inspection of a token with many devices, and its memory compared with fewer devices."""
     ours, bare, peak = _rounds(sim, sizes.devices, sizes.rounds)
     *_, before = _rounds(sim, sizes.fewer_devices, 1)
     change = peak / before - 1
@@ -40,29 +40,29 @@ def one_token(sim: Simulator, sizes: Sizes) -> list[Figure]:
 
 
 def _rounds(sim: Simulator, devices: int, rounds: int) -> tuple[list[float], list[float], float]:
-    """Milliseconds of the inspection and of the bare one, and the most memory that the inspection took (MiB)."""
+    """Return the milliseconds of inspections and of bare scripts, and the inspections' peak memory in MiB."""
     say(f"preparing {devices} devices")
     sim.reset()
     sim.graph.tenant = many(1, datetime.now(UTC), devices=devices)
     (token,) = sim.graph.tenant.tokens
     env = {**sim.env(), "INSPECT_EVERY_HOURS": "0"}
     run(env, "check_tokens")
-    run(env, "inspect_devices")  # from now on the simulator has its pages ready
+    run(env, "inspect_devices")  # from now on, the simulator's pages are prepared
     ours, bare, peak = [], [], 0.0
     for number in range(rounds):
         say(f"{devices} devices, round {number + 1} of {rounds}")
         result = run(env, "inspect_devices")
         ours.append(result.duration_ms or 0)
         peak = max(peak, result.peak_mib or 0)
-        told = timed(env, BARE, token)[1]
-        bare.append(told["ms"])
-        if told["devices"] != devices:
-            raise SystemExit(f"The bare script read {told['devices']} of {devices} devices.")
+        bare_result = timed(env, BARE, token)[1]
+        bare.append(bare_result["ms"])
+        if bare_result["devices"] != devices:
+            raise SystemExit(f"The bare script read {bare_result['devices']} of {devices} devices.")
     return ours, bare, peak
 
 
 def many_tokens(sim: Simulator, sizes: Sizes) -> list[Figure]:
-    """Tokens with a few devices each: one run at the pace at which Graph is asked, and the checks after it."""
+    """Measure many tokens with a few devices each: one run at the pace limit for Graph, and the checks after it."""
     say(f"{sizes.sample} tokens, at the pace at which Graph is asked")
     sim.reset()
     sim.graph.tenant = many(sizes.sample, datetime.now(UTC), devices=EACH)
@@ -73,28 +73,28 @@ def many_tokens(sim: Simulator, sizes: Sizes) -> list[Figure]:
     calls = (len(sim.graph.requests) - before) / sizes.sample
     rows = sim.table_rows(DEVICE_INSPECTION.name)
     complete = sum(row["Complete"] for row in rows)
-    # What a run needs beyond its turns is taken to grow with the tokens.
+    # The time that a run needs in addition to the pace limit is assumed to grow with the tokens.
     beyond = (result.duration_ms or 0) / 1000 - _turns(calls * sizes.sample)
     seconds = _turns(calls * sizes.tokens) + beyond * sizes.tokens / sizes.sample
     limit = READING_ENDS * Settings.load(env).inspect_timeout_seconds
     what = f"{sizes.tokens} tokens, {EACH} devices each"
-    told = "" if sizes.sample == sizes.tokens else f", from {sizes.sample}"
+    basis = "" if sizes.sample == sizes.tokens else f", from {sizes.sample}"
     return [
         at_most(f"{what}: calls of Graph per token", calls, 3, "{:.1f}"),
-        at_most(f"{what}: one run{told}", seconds, limit, "{:.0f} s"),
-        whether(f"{what}: the run is whole", good=complete == sizes.sample),
+        at_most(f"{what}: one run{basis}", seconds, limit, "{:.0f} s"),
+        whether(f"{what}: the run is complete", good=complete == sizes.sample),
         at_most(f"{what}: peak memory", result.peak_mib or 0, 150, "{:.0f} MiB"),
         *_checks(sim, sizes, msgspec.json.decode(rows[0]["Memory"], type=Inspection)),
     ]
 
 
 def _turns(calls: float) -> float:
-    """Seconds until so many calls have had their turn."""
+    """Return the seconds that the pace limit requires for so many calls."""
     return max(calls - 1, 0) // CALLS * SECONDS
 
 
 def _checks(sim: Simulator, sizes: Sizes, inspection: Inspection) -> list[Figure]:
-    """The check of so many tokens, each with what that inspection found."""
+    """Measure the check of many tokens that each have the result of `inspection`."""
     what = f"{sizes.tokens} inspected tokens"
     say(f"preparing {what}")
     sim.reset()
@@ -111,7 +111,7 @@ def _checks(sim: Simulator, sizes: Sizes, inspection: Inspection) -> list[Figure
 
 
 def _remember(sim: Simulator, inspections: Iterable[Inspection]) -> None:
-    """Write the rows as an inspection does, without its pace."""
+    """Write the rows as an inspection does, without its pace limit."""
     rows = [DEVICE_INSPECTION.row(inspection) for inspection in inspections]
     with sim.tables.client() as tables:
         table = tables.get_table_client(DEVICE_INSPECTION.name)

@@ -1,4 +1,4 @@
-"""What every measurement needs: its sizes, its figures, and how a process is run and timed."""
+"""Provides what every measurement needs: sizes, figures, and functions that run and time a process."""
 
 import json
 import statistics
@@ -17,20 +17,20 @@ from simulator.stack import Simulator
 
 
 class Sizes(NamedTuple):
-    """How much is measured."""
+    """The amounts that are measured."""
 
     rounds: int = 9
-    """Each is taken in turns with the bare one; what counts is the median."""
+    """The number of rounds, which alternate with the bare script; the median counts."""
     tokens: int = 2_000
     devices: int = 200_000
-    """Of one token."""
+    """The devices of one token."""
     fewer_devices: int = 20_000
     sample: int = 200
-    """Tokens that are inspected at the pace at which Graph is asked: 2,000 take five minutes."""
+    """The tokens that are inspected at the pace limit for Graph: 2,000 would take five minutes."""
 
 
 class Figure(NamedTuple):
-    """A row of what is printed."""
+    """A row of the printed table."""
 
     what: str
     measured: str
@@ -39,7 +39,7 @@ class Figure(NamedTuple):
 
 
 def at_most(what: str, measured: float, limit: float, shown: str = "{:.2f}") -> Figure:
-    """A number and its limit, both written as `shown`."""
+    """Return the figure for a number and its limit, both formatted by `shown`."""
     return Figure(what, shown.format(measured), shown.format(limit), measured <= limit)
 
 
@@ -52,7 +52,7 @@ def ratio(ours: Sequence[float], bare: Sequence[float]) -> float:
 
 
 def run(env: Mapping[str, str], function: str, timeout: float = 300) -> WorkerResult:
-    """One invocation of a function of the app, in a worker of its own; it has to succeed."""
+    """Invoke a function of the app in a worker of its own; exit if it fails."""
     result = run_worker(env, function, timeout=timeout)
     if not result.success:
         raise SystemExit(f"{function} failed: {result.exception}")
@@ -60,25 +60,25 @@ def run(env: Mapping[str, str], function: str, timeout: float = 300) -> WorkerRe
 
 
 def timed(env: Mapping[str, str], script: Path, *arguments: str) -> tuple[float, dict[str, Any]]:
-    """Seconds from the start of the script's process until it tells its result, and that."""
+    """Return the seconds from the start of the script's process until it prints its result, and the result."""
     return timed_command(env, [sys.executable, "-P", str(script), *arguments])
 
 
 def timed_command(env: Mapping[str, str], command: Sequence[str]) -> tuple[float, dict[str, Any]]:
-    """Returns the seconds from the start of the process until it prints its result, and that."""
+    """Return the seconds from the start of the process until it prints its result, and the result."""
     begun = time.perf_counter()
     with subprocess.Popen(command, env=dict(env), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         seconds = time.perf_counter() - begun
-        _, said = process.communicate()
+        _, error_output = process.communicate()
     if process.returncode:
-        raise SystemExit(f"{' '.join(command)} failed: {said[-2000:]}")
+        raise SystemExit(f"{' '.join(command)} failed: {error_output[-2000:]}")
     return seconds, json.loads(line)
 
 
 def written(sim: Simulator, file: Path) -> Path:
-    """The rows that the last check sent, in `file`, for a bare script to send once more."""
+    """Write the rows that the last check sent to `file`, so that a bare script can send them again."""
     closing = next(row for row in reversed(sim.log_rows(RUNS.name)) if row["Connector"] == CLOSING)
     runs = [row for row in sim.log_rows(RUNS.name) if row["RunId"] == closing["RunId"]]
     rows = {
@@ -92,7 +92,7 @@ def written(sim: Simulator, file: Path) -> Path:
 
 
 def _stored(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A table's row as the wire has it."""
+    """Return a table's row as it is sent."""
     entity: dict[str, Any] = {}
     for name, value in row.items():
         if isinstance(value, datetime):
@@ -104,9 +104,9 @@ def _stored(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _logged(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of a custom table as the wire has it."""
-    told = {name: f"{value.isoformat()}Z" if isinstance(value, datetime) else value for name, value in row.items()}
-    return {name: value for name, value in told.items() if value is not None}
+    """Return a row of a custom table as it is sent."""
+    values = {name: f"{value.isoformat()}Z" if isinstance(value, datetime) else value for name, value in row.items()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def say(what: str) -> None:

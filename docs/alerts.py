@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - imported by docs.generate; docs/ is no package of the app
-"""Writes docs/alerts.md from the guidance catalogue: what each finding means, and who resolves it how."""
+"""Writes docs/alerts.md from the guidance catalogue: what each finding means, who resolves it, and how."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -85,9 +85,9 @@ _MAIL: Final = """\
 
 The subject starts with the severity, the token, and the condition, and ends with Azure's own condition: *Fired* or *Resolved*. \
 For a name of up to 20 characters, a phone shows all three. In the subject, the middle of a name of more than 30 characters is left out, \
-so that an expiry date stays visible. Azure can only put whole dimensions into a subject, so the dimension `Condition` begins \
-with this name; `TokenName` holds the whole name, and the column `Condition` the condition alone. \
-Names have links and GUIDs broken up by spaces, so that nobody can send you a link in the name of a token.
+so that an expiry date stays visible. Azure can only put complete dimensions into a subject, so the dimension `Condition` begins \
+with this name; `TokenName` contains the complete name, and the column `Condition` the condition alone. \
+Names have links and GUIDs broken up by spaces, so that no one can send you a link in the name of a token.
 
 For each rule, Azure fires at most 300 alerts at a time, and drops the others without notice. With more than 100 tokens, \
 [group alerts by connector](deployment.md#one-alert-for-each-token-or-for-each-connector): the subject is then, for example, \
@@ -183,8 +183,8 @@ def alerts() -> str:
 
 def _consoles() -> str:
     public, *others = CLOUDS.items()
-    told = " and ".join(f"<{cloud.intune}> for `{name}`" for name, cloud in others)
-    return f"The links here lead to <{public[1].intune}>. Alerts and commands use {told} (`AZURE_CLOUD`).\n"
+    consoles = " and ".join(f"<{cloud.intune}> for `{name}`" for name, cloud in others)
+    return f"The links here lead to <{public[1].intune}>. Alerts and commands use {consoles} (`AZURE_CLOUD`).\n"
 
 
 def _contents() -> Iterator[str]:

@@ -1,7 +1,7 @@
 # ruff: noqa: INP001 - run as a module from the root; docs/ is no package of the app
-"""Write the files that repeat what the code holds: `python -m docs.generate`; with `--check`, compare them.
+"""Writes the files that repeat facts from the code: `python -m docs.generate`; with `--check`, compares them.
 
-Some are written whole. Others are written by hand but for their blocks, each between `<!-- name -->` and
+Some files are generated completely. Others are written by hand, except for their blocks between `<!-- name -->` and
 `<!-- /name -->`.
 """
 
@@ -56,7 +56,7 @@ _HOST_SETTINGS: Final = (
 
 
 def settings() -> str:
-    """The tables of settings in README.md."""
+    """Return the tables of settings in README.md."""
     app = table(("setting", "default", "what it is", "expected value"), map(_setting, SETTINGS))
     host = table(
         ("setting", "sample", "what it is"), ((f"`{one.name}`", f"`{one.sample}`", one.about) for one in _HOST_SETTINGS)
@@ -73,7 +73,7 @@ def _setting(setting: Setting) -> tuple[str, str, str, str]:
 
 
 def local_settings() -> str:
-    """The text of local.settings.sample.json: every setting; those without a default are empty, which is absent."""
+    """Return the text of local.settings.sample.json: every setting; those without a default are empty, as if absent."""
     values = {one.name: one.sample for one in _HOST_SETTINGS}
     values |= {setting.name: setting.default or "" for setting in SETTINGS}
     return _json({"IsEncrypted": False, "Values": values})
@@ -100,7 +100,7 @@ def _log_columns(of: Table[Any]) -> str:
 
 
 def columns_json() -> str:
-    """The text of infra/columns.json: the columns of the custom tables, by table; descriptions are plain text."""
+    """Return the text of infra/columns.json: the columns by custom table; descriptions are plain text."""
     return _json(
         {
             of.name: [
@@ -124,7 +124,7 @@ class MarkerError(ValueError):
 
 
 def blocks(path: Path, of: Mapping[str, Callable[[], str]]) -> Callable[[], str]:
-    """What writes a file that stays as it is but for the blocks that are named in `of`."""
+    """Return a function that renders a file with only the blocks that `of` names replaced."""
 
     def render() -> str:
         text = path.read_text("utf-8")
@@ -149,7 +149,7 @@ def _template() -> dict[str, Any]:
 
 
 def parameters() -> str:
-    """The table of main.bicep's parameters, from the compiled template."""
+    """Return the table of main.bicep's parameters, from the compiled template."""
     described = ((name, one, one["metadata"]["description"]) for name, one in _template()["parameters"].items())
     return table(
         ("parameter", "default", "what it is"),
@@ -171,14 +171,14 @@ def _type(name: str) -> dict[str, Any]:
 
 
 def api_versions() -> str:
-    """The table of infra/api-versions.json."""
-    found = json.loads((ROOT / "infra" / "api-versions.json").read_text("utf-8"))
-    rows = ((f"`{kind}`", one["version"], one["needs"] or "no newer property") for kind, one in found.items())
+    """Return the table of infra/api-versions.json."""
+    versions = json.loads((ROOT / "infra" / "api-versions.json").read_text("utf-8"))
+    rows = ((f"`{kind}`", one["version"], one["needs"] or "no newer property") for kind, one in versions.items())
     return table(("resource type", "API version", "what needs it"), rows)
 
 
 def thresholds() -> str:
-    """The table of what the parameter `thresholds` may hold."""
+    """Return the table of the properties of the parameter `thresholds`."""
     described = ((name, one["metadata"]["description"]) for name, one in _type("Thresholds").items())
     split = ((name, *about.removeprefix("Optional. ").rpartition(" Default ")) for name, about in described)
     return table(
@@ -188,7 +188,7 @@ def thresholds() -> str:
 
 
 def network() -> str:
-    """The table of what the parameter `network` may hold."""
+    """Return the table of the properties of the parameter `network`."""
     described = ((name, one["metadata"]["description"]) for name, one in _type("Network").items())
     return table(
         ("member", "what it is"),
@@ -232,16 +232,16 @@ PAGES: Final[dict[Path, Callable[[], str]]] = {
     ROOT / "infra" / "columns.json": columns_json,
     ROOT / "infra" / "defaults.json": defaults,
 }
-"""What writes each file. A file ends in one newline."""
+"""The function that renders each file. A file ends in one newline."""
 
 
 def stale() -> list[Path]:
-    """The files that are not what would be written now."""
+    """Return the files that differ from what would be written."""
     return [path for path, render in PAGES.items() if not path.exists() or path.read_text("utf-8") != render()]
 
 
 def main(arguments: list[str]) -> int:
-    """Write the files, or with `--check` name those that are not current; 1 if there are any."""
+    """Write the files and return 0; with `--check`, list those that are not current and return 1 if there are any."""
     if arguments not in ([], ["--check"]):
         sys.stderr.write("Usage: python -m docs.generate [--check]\n")
         return 3
@@ -259,7 +259,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _shown(path: Path) -> Path:
-    """`path` as people write it."""
+    """Return `path` relative to the repository, for a message."""
     return Path("docs", path.relative_to(DOCS)) if path.is_relative_to(DOCS) else path.relative_to(ROOT)
 
 

@@ -16,13 +16,13 @@ _ANY: Final = r"[\w.-]+/[\w.-]+"
 
 
 def repository() -> str:
-    """Returns the owner and the name of the project's repository on GitHub, which a fork sets in infra/project.json."""
+    """Return the owner and the name of the project's repository on GitHub, which a fork sets in infra/project.json."""
     setting: dict[str, str] = json.loads(SETTING.read_text("utf-8"))
     return setting["repository"]
 
 
 def addressed(render: Callable[[], str]) -> Callable[[], str]:
-    """Returns a function that renders the same text with the project's own address and release in its links."""
+    """Return a function that renders the same text with the project's own address and release in its links."""
 
     def rendered() -> str:
         text, ours = render(), repository()

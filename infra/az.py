@@ -1,4 +1,4 @@
-"""The Azure CLI and its sign-in, for the programs of this folder; with any Python from 3.9, of the standard library."""
+"""Calls Azure with the Azure CLI and its sign-in; needs any Python from 3.9 and only the standard library."""
 
 from __future__ import annotations
 
@@ -17,53 +17,53 @@ from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_ope
 
 WAIT_SECONDS = 3.0
 WEB_VERSION = "2023-12-01"
-"""The oldest of Microsoft.Web that shows an app's plan; clouds lag behind the newest (Azure/azure-cli 31943)."""
+"""The oldest version of Microsoft.Web's API that shows an app's plan; clouds lag behind (Azure/azure-cli 31943)."""
 
 _TRIES = 5
 _REQUEST_SECONDS = 240.0
 
 
 class AzError(Exception):
-    """What az says instead of an answer; empty where az is missing."""
+    """The error that az prints; empty if az is missing."""
 
     @property
     def is_missing(self) -> bool:
-        """Whether there is no Azure CLI at all."""
+        """Whether the Azure CLI is not installed."""
         return not str(self)
 
     @property
     def is_refusal(self) -> bool:
-        """Whether the caller lacks a role, so that another try changes nothing."""
+        """Whether the caller lacks a role, so another attempt would fail, too."""
         return bool(re.search("AuthorizationFailed|required permissions|not authorized to perform", str(self)))
 
 
 class AnswerError(Exception):
-    """An HTTP status that is no success."""
+    """An answer with an HTTP status that is not a success."""
 
     def __init__(self, host: str, error: HTTPError) -> None:
-        """Reads what the server says."""
+        """Read the server's explanation."""
         self.host, self.status, self.reason = host, error.code, str(error.reason)
-        self.said = printable(error.read(4096).decode("utf-8", "replace")) or printable(self.reason)
-        super().__init__(f"{host} answers HTTP {self.status}: {self.said}")
+        self.explanation = printable(error.read(4096).decode("utf-8", "replace")) or printable(self.reason)
+        super().__init__(f"{host} answers HTTP {self.status}: {self.explanation}")
 
 
 class UnreachableError(Exception):
-    """A server that did not answer; says why."""
+    """A server did not answer; the message gives the reason."""
 
 
 class _NoRedirects(HTTPRedirectHandler):
     def redirect_request(self, *_: object) -> None:
-        """Follows no redirect: the token goes to the host that was asked, and to no other."""
+        """Follow no redirect, so that the token is only sent to the requested host."""
 
 
 def az(*arguments: str) -> Any:  # noqa: ANN401 (JSON)
-    """Returns az's answer.
+    """Return az's answer.
 
     Raises:
         AzError: if az is missing or fails.
 
     """
-    program = shutil.which("az")  # on Windows az.cmd, which only its whole path starts
+    program = shutil.which("az")  # on Windows az.cmd, which needs its full path
     if program is None:
         raise AzError
     command = [program, *arguments, "--only-show-errors", "--output", "json"]
@@ -74,7 +74,7 @@ def az(*arguments: str) -> Any:  # noqa: ANN401 (JSON)
 
 
 def printable(text: str) -> str:
-    """Returns the text on one line, without what would control a terminal."""
+    """Return the text on one line, without control characters."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
@@ -85,16 +85,16 @@ def _complaint(stderr: str) -> str:
 
 
 class Azure:
-    """Requests with az's sign-in, until a deadline.
+    """Sends requests with az's sign-in, until a deadline.
 
     Attributes:
         manager: the address of Azure Resource Manager in az's cloud.
-        subscription: the subscription's id.
+        subscription: the subscription's ID.
 
     """
 
     def __init__(self, subscription: str | None, minutes: float) -> None:
-        """Signs in.
+        """Sign in.
 
         Raises:
             AzError: if az is missing or not signed in.
@@ -110,30 +110,30 @@ class Azure:
         self._deadline = time.monotonic() + minutes * 60
 
     def _sign_in(self) -> None:
-        found = az("account", "get-access-token", "--resource-type", "arm", *self._of_subscription)
-        self.subscription, self._token = str(found["subscription"]), str(found["accessToken"])
-        self._renew_at = float(found.get("expires_on") or time.time() + 300) - 60
+        token = az("account", "get-access-token", "--resource-type", "arm", *self._of_subscription)
+        self.subscription, self._token = str(token["subscription"]), str(token["accessToken"])
+        self._renew_at = float(token.get("expires_on") or time.time() + 300) - 60
 
     def wait(self, seconds: float = WAIT_SECONDS) -> bool:
-        """Waits and returns True, or returns False if so much time is not left."""
+        """Wait and return True, or return False at once if the deadline is earlier."""
         if time.monotonic() + seconds > self._deadline:
             return False
         time.sleep(seconds)
         return True
 
     def get(self, url: str) -> dict[str, Any]:
-        """Returns the JSON object at an address; an empty one for any other JSON.
+        """Return the JSON object at an address; an empty one for any other JSON.
 
         Raises:
             AnswerError: if the server answers with an error.
-            UnreachableError: if there is no server, or none that answers in JSON.
+            UnreachableError: if no server answers, or the answer is not JSON.
 
         """
-        found = self.read(url)
-        return found if isinstance(found, dict) else {}
+        value = self.read(url)
+        return value if isinstance(value, dict) else {}
 
     def read(self, url: str) -> Any:  # noqa: ANN401 (JSON)
-        """Returns the JSON at an address; raises as `get` does."""
+        """Return the JSON at an address; raise the errors of `get`."""
         body = self.send("GET", url)[1]
         try:
             return json.loads(body or b"null")
@@ -141,9 +141,9 @@ class Azure:
             raise UnreachableError(f"{urlsplit(url).netloc} does not answer in JSON, like a proxy's page") from None
 
     def send(self, method: str, url: str, body: bytes | None = None) -> tuple[dict[str, str], bytes]:
-        """Returns an answer's headers, by names in lower case, and its body.
+        """Return an answer's headers, with names in lower case, and its body.
 
-        Asks again where the server is busy or was not reached; a POST that it may have carried out is not repeated.
+        A busy or unreachable server is tried again; a POST that it may have carried out is not repeated.
 
         Raises:
             AnswerError: if the server answers with an error.
@@ -160,12 +160,12 @@ class Azure:
                 seconds = float(pause) if pause.isdecimal() else WAIT_SECONDS
             except (HTTPException, OSError) as error:
                 reason = getattr(error, "reason", error)
-                # urllib wraps what fails before the request is sent whole.
+                # urllib wraps an error that occurs before the request is sent completely.
                 again = method == "GET" or (isinstance(error, URLError) and not isinstance(reason, ssl.SSLError))
                 failure, seconds = UnreachableError(_unreachable(urlsplit(url).netloc, reason)), WAIT_SECONDS
             if not (again and left and self.wait(seconds)):
                 raise failure
-        raise AssertionError  # the last try ends in one way or the other
+        raise AssertionError  # the last attempt returns or raises
 
     def _once(self, method: str, url: str, body: bytes | None) -> tuple[dict[str, str], bytes]:
         if time.time() > self._renew_at:

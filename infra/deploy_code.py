@@ -1,8 +1,8 @@
 """Deploys the package as it is, so that Azure builds nothing; `python infra/deploy_code.py --help` shows how.
 
-`az functionapp deployment source config-zip` has a package of Python built on Flex Consumption, whatever its options
-say (az 2.91, November 2026). This sends the request that azd sends: https://github.com/Azure/azure-dev,
-cli/azd/pkg/azsdk/funcapp_host_client.go. With any Python from 3.9, of the standard library alone.
+On Flex Consumption, `az functionapp deployment source config-zip` has Azure build a Python package with any options
+(az 2.91, November 2026). This program sends the request that azd sends: https://github.com/Azure/azure-dev,
+cli/azd/pkg/azsdk/funcapp_host_client.go. It needs any Python from 3.9 and only the standard library.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _LOST_TRIES = 20
 _IN_PROGRESS = {0, 1, 2}
 _SUCCEEDED = 4
 _ENDS = {-1: "was canceled", 3: "failed", 5: "gave way to another one", 6: "succeeded in part only"}
-"""A deployment's states, as in azd's client."""
+"""The states with which a deployment ends, as in azd's client."""
 
 
 class DeployError(Exception):
-    """Why the code is not known to be deployed, and what to do."""
+    """The code is not verified to be deployed; the message gives the reason and the remedy."""
 
 
 class Package:
-    """A package on disk.
+    """A package in a file.
 
     Attributes:
         functions: the names that function_app.py registers.
@@ -42,10 +42,10 @@ class Package:
     """
 
     def __init__(self, path: Path) -> None:
-        """Reads it.
+        """Read the package.
 
         Raises:
-            DeployError: if the app could not run from it as it is.
+            DeployError: if the app could not run from the package.
 
         """
         try:
@@ -62,7 +62,7 @@ class Package:
 
 
 def function_names(source: bytes) -> set[str]:
-    """Returns the argument of each decorator `@app.function_name("...")`."""
+    """Return the argument of each decorator `@app.function_name("...")`."""
     decorators = [
         decorator
         for node in ast.walk(ast.parse(source))
@@ -77,10 +77,10 @@ class App:
     """A function app in Azure."""
 
     def __init__(self, azure: Azure, group: str, name: str) -> None:
-        """Looks the app up.
+        """Find the app.
 
         Raises:
-            DeployError: if no code can be deployed to it.
+            DeployError: if no code can be deployed to the app.
 
         """
         self._azure, self.name = azure, name
@@ -97,53 +97,53 @@ class App:
         self.host = _deployment_host(properties)
 
     def publish(self, package: Package) -> str:
-        """Sends the package and returns the address of the deployment."""
+        """Send the package and return the address of the deployment."""
         latest = f"https://{self.host}/api/deployments/latest"
         if self._is_flex:
             _, body = self._azure.send("POST", f"https://{self.host}/api/publish?RemoteBuild=false", package.content)
-            # The answer is the deployment's id as JSON.
-            found = re.fullmatch(rb'"([\w-]+)"', body.strip())
-            return urljoin(latest, found[1].decode()) if found else latest
-        # App Service builds only where an app setting asks for it, and the template has no such setting.
+            # The answer is the deployment's ID as JSON.
+            deployment_id = re.fullmatch(rb'"([\w-]+)"', body.strip())
+            return urljoin(latest, deployment_id[1].decode()) if deployment_id else latest
+        # App Service builds only if an app setting requests it, and the template has no such setting.
         headers, _ = self._azure.send("POST", f"https://{self.host}/api/zipdeploy?isAsync=true", package.content)
         named = urljoin(latest, headers.get("location", latest))
         return named if urlsplit(named)[:2] == urlsplit(latest)[:2] else latest
 
     def follow(self, deployment: str) -> None:
-        """Waits until the deployment has succeeded.
+        """Wait until the deployment has succeeded.
 
         Raises:
-            DeployError: if it ends otherwise, or not in time.
+            DeployError: if it fails, or doesn't end in time.
 
         """
         lost = 0
         while True:
-            found = self._deployment(deployment)
-            status = found.get("status")
+            state = self._deployment(deployment)
+            status = state.get("status")
             if status == _SUCCEEDED:
                 return
             lost = 0 if status in _IN_PROGRESS else lost + 1
             if status in _ENDS:
-                raise DeployError(f"The deployment {_ENDS[status]}. {_progress(found)}{self._log(deployment)}")
+                raise DeployError(f"The deployment {_ENDS[status]}. {_progress(state)}{self._log(deployment)}")
             if lost == _LOST_TRIES:
                 raise DeployError("Azure does not show how the deployment ended. Run this again: that does no harm.")
             if not self._azure.wait():
-                raise DeployError(f"The deployment has not ended in time. {_progress(found)}")
+                raise DeployError(f"The deployment has not ended in time. {_progress(state)}")
 
     def _deployment(self, url: str) -> dict[str, Any]:
-        """Returns the state of a deployment, or nothing while Azure does not show it.
+        """Return the state of a deployment, or an empty one while Azure doesn't show it.
 
-        It is not there at once, and it can be gone once Azure recycles what carried it out.
+        Azure doesn't show it at once, and may no longer show it after recycling the instance that carried it out.
         """
         for address in (url, urljoin(url, "latest")):
             try:
-                found = self._azure.get(address)
+                state = self._azure.get(address)
             except AnswerError as error:
                 if error.status != HTTPStatus.NOT_FOUND:
                     raise
             else:
-                if address == url or found.get("id") == url.rpartition("/")[2]:
-                    return found
+                if address == url or state.get("id") == url.rpartition("/")[2]:
+                    return state
         return {}
 
     def _log(self, deployment: str) -> str:
@@ -153,9 +153,9 @@ class App:
         return ""
 
     def verify(self, wanted: set[str]) -> None:
-        """Waits until the app lists its functions: a deployment can succeed and leave an app without any.
+        """Wait until the app lists its functions: after a successful deployment, an app can have none.
 
-        Azure/azure-dev 3658. Its triggers are synced by Resource Manager, as the portal does it when it lists none:
+        Azure/azure-dev 3658. Like the portal, this has Resource Manager sync the triggers if some are missing:
         Azure/azure-functions-host 10169.
 
         Raises:
@@ -172,12 +172,12 @@ class App:
                 )
 
     def _functions(self) -> set[str]:
-        found = self._azure.get(f"{self._url}/functions?{_VERSION}").get("value") or ()
-        return {str(entry.get("name")).rpartition("/")[2] for entry in found}
+        entries = self._azure.get(f"{self._url}/functions?{_VERSION}").get("value") or ()
+        return {str(entry.get("name")).rpartition("/")[2] for entry in entries}
 
 
 def _deployment_host(properties: dict[str, Any]) -> str:
-    """Returns the host that takes packages; its name differs between clouds, and newer ones name a region."""
+    """Return the host that accepts packages; its name differs between clouds, and newer names contain a region."""
     for state in properties.get("hostNameSslStates") or ():
         if state.get("hostType") == "Repository":
             return str(state.get("name"))
@@ -185,13 +185,13 @@ def _deployment_host(properties: dict[str, Any]) -> str:
     return f"{first}.scm.{rest}"
 
 
-def _progress(found: dict[str, Any]) -> str:
-    said = " ".join(printable(str(found.get(name) or "")) for name in ("status_text", "progress")).strip()
-    return f"Azure says: {said}" if said else ""
+def _progress(state: dict[str, Any]) -> str:
+    progress = " ".join(printable(str(state.get(name) or "")) for name in ("status_text", "progress")).strip()
+    return f"Azure says: {progress}" if progress else ""
 
 
 def deploy(options: argparse.Namespace) -> None:
-    """Deploys the package, unless only a look is wanted, and verifies that the app lists its functions."""
+    """Deploy the package, except with `--only-verify`, and verify that the app lists its functions."""
     package = Package(options.package or ROOT / "dist" / f"ade-token-monitor-{version()}.zip")
     app = App(Azure(options.subscription, options.minutes), options.resource_group, options.name)
     if not options.only_verify:
@@ -205,19 +205,20 @@ def deploy(options: argparse.Namespace) -> None:
 
 
 def explain(error: AnswerError, options: argparse.Namespace) -> str:
-    """Returns what an HTTP status means here, and what to do."""
+    """Return what an HTTP status means for a deployment, and what to do."""
     if error.status == HTTPStatus.UNAUTHORIZED:
-        return f"{error.host} does not accept az's sign-in. Run 'az login'. It says: {error.said}"
-    if error.status == HTTPStatus.FORBIDDEN and "Ip Forbidden" in (error.reason, error.said):
+        return f"{error.host} does not accept az's sign-in. Run 'az login'. It says: {error.explanation}"
+    if error.status == HTTPStatus.FORBIDDEN and "Ip Forbidden" in (error.reason, error.explanation):
         return f"The access restrictions of {options.name} refuse this machine. Deploy from a network that they allow."
     if error.status == HTTPStatus.FORBIDDEN:
-        return f"You may not do this: it takes the role Website Contributor on {options.name}. Azure says: {error.said}"
+        role = f"the role Website Contributor on {options.name}"
+        return f"You may not do this: it takes {role}. Azure says: {error.explanation}"
     if error.status == HTTPStatus.CONFLICT:
         return f"Another deployment of {options.name} is in progress. Run this again when it has ended."
     if error.status == HTTPStatus.NOT_FOUND:
         return (
             f"There is no app {options.name} in the resource group {options.resource_group}. Check the names, and the "
-            f"subscription (--subscription). Azure says: {error.said}"
+            f"subscription (--subscription). Azure says: {error.explanation}"
         )
     return f"{error}."
 
@@ -236,25 +237,25 @@ def _options() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Returns 0 if the app lists its functions, 1 if that is not so or not known, 130 if interrupted."""
+    """Deploy; return 0 if the app lists its functions, 1 if it doesn't or this is unknown, and 130 if interrupted."""
     options = _options()
     try:
         deploy(options)
     except AzError as error:
-        said = "The Azure CLI, az, is missing: install it, or use the portal's Cloud Shell."
+        message = "The Azure CLI, az, is missing: install it, or use the portal's Cloud Shell."
         if not error.is_missing:
-            said = f"az is not signed in to the subscription: run 'az login'. az says: {error}"
+            message = f"az is not signed in to the subscription: run 'az login'. az says: {error}"
     except AnswerError as error:
-        said = explain(error, options)
+        message = explain(error, options)
     except UnreachableError as error:
-        said = f"The outcome is not known: {error}."
+        message = f"The outcome is not known: {error}."
     except (DeployError, PackageError) as error:
-        said = str(error)
+        message = str(error)
     except KeyboardInterrupt:
         return 130
     else:
         return 0
-    print(said, file=sys.stderr)
+    print(message, file=sys.stderr)
     return 1
 
 

@@ -1,8 +1,8 @@
-"""Builds the deployment package: `python infra/package.py`, with any Python from 3.11 that has pip, on any system.
+"""Builds the deployment package: `python infra/package.py`, on any system with any Python from 3.11 that has pip.
 
-`dist/ade-token-monitor-<version>.zip` holds the app, the packages of requirements.txt from their wheels for the
-platform that it runs on in Azure, and the bytecode of both, which only the Python of .python-version can compile.
-Azure builds nothing. `dist/app/` is the same, unpacked: azd deploys it.
+`dist/ade-token-monitor-<version>.zip` contains the app, the packages of requirements.txt from their wheels for Azure's
+platform, and the bytecode of both, which only the Python of .python-version can compile. Azure builds nothing.
+`dist/app/` has the same content, unpacked: azd deploys it.
 """
 
 import hashlib
@@ -20,14 +20,14 @@ from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 CONTENT: Final = ("LICENSE", "function_app.py", "host.json", "requirements.txt", "shared")
-"""What is deployed beside the packages: what .funcignore lets through."""
+"""The files and folders that are deployed with the packages: those that .funcignore doesn't exclude."""
 
 PACKAGES: Final = ".python_packages/lib/site-packages"
-"""Where the Functions host looks for packages."""
+"""The folder in which the Functions host finds packages."""
 
 _FOR_AZD: Final = ".funcignore"
 
-# Whatever runs on glibc 2.28: the images of Flex Consumption and of App Service have newer ones.
+# Wheels that need glibc 2.28 or older: the images of Flex Consumption and App Service have newer ones.
 _PLATFORMS: Final = (
     *(f"manylinux_2_{minor}_x86_64" for minor in range(28, 4, -1)),
     *(f"manylinux{name}_x86_64" for name in ("2014", "2010", "1")),
@@ -52,7 +52,7 @@ _LEFT_OUT: Final = (
         "installers read these; the running app reads METADATA and entry_points.txt; licenses and SBOMs travel along",
     ),
 )
-"""What the package leaves out of the wheels. A rule that matches nothing ends the build, so none outlives its use."""
+"""The files of the wheels that the package omits. A rule that matches nothing fails the build, so none is obsolete."""
 
 _REASONS: Final = (
     (r"No module named pip", "{python} has no pip: install it, or use a Python that has it"),
@@ -70,29 +70,29 @@ _REASONS: Final = (
     ),
     (r"ERROR: (.+)", "pip says: {0}"),
 )
-"""What pip says, and what that means."""
+"""Patterns of pip's errors, and what each means."""
 
 
 class PackageError(Exception):
-    """No package can be built; the message gives the reason and the fix."""
+    """The package cannot be built; the message gives the reason and the remedy."""
 
 
 def version() -> str:
-    """Returns the version of the app, which is not imported for it: its packages may not be there."""
+    """Return the version of the app without importing it, because its packages may be missing."""
     source = (ROOT / "shared" / "__init__.py").read_text("utf-8")
-    found = re.search(r'^__version__(?:: \S+)? = "(.+)"$', source, re.MULTILINE)
-    if not found:
+    declared = re.search(r'^__version__(?:: \S+)? = "(.+)"$', source, re.MULTILINE)
+    if not declared:
         raise PackageError("shared/__init__.py names no __version__")
-    return found[1]
+    return declared[1]
 
 
 def build(dist: Path) -> Path:
-    """Builds the package in `dist` and returns the path of the ZIP file.
+    """Build the package in `dist` and return the path of the ZIP file.
 
-    The packages are kept there, and fetched again when requirements.txt, the Python or this file has changed.
+    The packages are kept there, and downloaded again if requirements.txt, the Python version, or this file has changed.
 
     Raises:
-        PackageError: if pip cannot fetch the packages, a rule matches none of their files, or the Python is missing.
+        PackageError: if pip can't download the packages, a rule matches none of their files, or the Python is missing.
 
     """
     dist.mkdir(exist_ok=True)
@@ -102,7 +102,7 @@ def build(dist: Path) -> Path:
         _put_packages(app, dist / "built-from", compiler)
         _put_sources(app)
         _compile(app, compiler, r"\.python_packages")
-        # azd leaves __pycache__ out unless the folder has an ignore file, which it does not deploy
+        # azd omits __pycache__ unless the folder has an ignore file, which it does not deploy
         # (https://github.com/Azure/azure-dev/blob/main/cli/azd/pkg/project/project_utils.go).
         (app / _FOR_AZD).write_text("# Everything here is deployed.\n", "utf-8")
         target = dist / f"ade-token-monitor-{version()}.zip"
@@ -112,15 +112,15 @@ def build(dist: Path) -> Path:
 
 
 def archive(tree: Path, target: Path) -> None:
-    """Packs a folder into `target`, which is replaced at the end: the same files give the same bytes."""
+    """Pack a folder into `target`, which is replaced at the end; the same files give the same bytes."""
     names = sorted(
         path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file() and path != tree / _FOR_AZD
     )
     partial = target.with_suffix(".partial")
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as packed:
         for name in names:
-            entry = zipfile.ZipInfo(name)  # its date is the first that a ZIP file can have
-            entry.create_system = 3  # Unix, wherever this runs
+            entry = zipfile.ZipInfo(name)  # its date is the earliest that a ZIP file can have
+            entry.create_system = 3  # Unix, on every system
             entry.external_attr = 0o100644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             packed.writestr(entry, (tree / name).read_bytes())
@@ -128,7 +128,7 @@ def archive(tree: Path, target: Path) -> None:
 
 
 class _Compiler(NamedTuple):
-    """The Python whose bytecode the app's Python in Azure can use."""
+    """A Python whose bytecode the app's Python in Azure can use."""
 
     command: tuple[str, ...]
     version: str
@@ -154,9 +154,9 @@ def _compiler() -> _Compiler:
 
 
 def _compile(tree: Path, compiler: _Compiler, without: str = "^$") -> None:
-    """Compiles the modules in `tree` but those whose path matches `without`.
+    """Compile the modules in `tree`, except those whose path matches `without`.
 
-    Azure mounts the package read-only and gives its files any date, so the bytecode is used without a check of the
+    Azure mounts the package read-only and its files can have any date, so the bytecode is not verified against the
     source. Paths in it are relative to the tree: Python replaces them when it imports a module.
     """
     options = ("-q", "-f", "-s", str(tree), "-x", without, "--invalidation-mode=unchecked-hash")
@@ -203,7 +203,7 @@ def _fetch(python: str, folder: Path) -> None:
 
 
 def _unpack(wheels: Iterable[Path], packages: Path) -> None:
-    """Puts the wheels' modules and metadata into place, as pip does, but for what the rules leave out."""
+    """Unpack the wheels' modules and metadata, as pip does, except the files that the rules omit."""
     unused = set(_LEFT_OUT)
     for wheel in wheels:
         with zipfile.ZipFile(wheel) as packed:
@@ -237,10 +237,10 @@ def _put_sources(app: Path) -> None:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Waits until nobody else builds here; the lock ends with the process, however that ends."""
+    """Wait until no other process builds here; the lock ends with this process, even if it crashes."""
     with path.open("a") as lock:
         if sys.platform == "win32":
-            import msvcrt  # noqa: PLC0415 (of this system alone)
+            import msvcrt  # noqa: PLC0415 (only on this system)
 
             while True:
                 try:
@@ -249,14 +249,14 @@ def _alone(path: Path) -> Iterator[None]:
                 except OSError:
                     time.sleep(0.1)
         else:
-            import fcntl  # noqa: PLC0415 (of the other systems)
+            import fcntl  # noqa: PLC0415 (only on the other systems)
 
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def main() -> int:
-    """Builds the package and prints where it is; returns 0 if there is one, 1 if not, and 130 if interrupted."""
+    """Build the package and print its path; return 0 if it is built, 1 if not, and 130 if interrupted."""
     try:
         path = build(ROOT / "dist")
     except (OSError, PackageError) as error:

@@ -1,8 +1,8 @@
-"""Azure Resource Manager, as much of it as an operator's commands ask for: the app, its settings, its alert rules.
+"""Simulates the parts of Azure Resource Manager that the commands use: the app, its settings, its alert rules.
 
 Paths and shapes follow https://learn.microsoft.com/rest/api/appservice/web-apps and
-https://learn.microsoft.com/rest/api/monitor/scheduled-query-rules; that a function is started through `hostruntime`
-follows public projects. A function that is asked for runs in the Functions worker, as in Azure: after the answer.
+https://learn.microsoft.com/rest/api/monitor/scheduled-query-rules. Public projects show that a function is started
+through `hostruntime`. A requested function runs in the Functions worker and, as in Azure, after the answer.
 """
 
 import asyncio
@@ -50,29 +50,29 @@ def _nothing() -> Mapping[str, str]:
 
 @dataclass
 class Arm(Server):
-    """One resource group with the function app in it."""
+    """A resource group that contains the function app."""
 
     settings: Callable[[], Mapping[str, str]] = _nothing
-    """The app's settings, which are also what its functions run with."""
+    """Returns the app's settings, which are also the environment of its functions."""
     functions: list[str] = field(default_factory=lambda: list(FUNCTIONS))
-    """Those that the host found."""
+    """The functions that the host found."""
     disabled_functions: set[str] = field(default_factory=set)
     state: str = "Running"
     identities: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """The app's: resource id to principal and client id."""
+    """The app's identities: resource ID to principal ID and client ID."""
     collection_rules: dict[str, str] = field(default_factory=dict)
-    """Resource id to immutable id."""
+    """Data collection rules: resource ID to immutable ID."""
     assignments: list[tuple[str, str, str]] = field(default_factory=list)
-    """Scope, principal and the id of the role's definition."""
+    """Role assignments: scope, principal ID, and the ID of the role definition."""
     disabled_rules: set[str] = field(default_factory=set)
     missing_rules: set[str] = field(default_factory=set)
-    """Names of `infra/alert-rules.json`."""
+    """Names from `infra/alert-rules.json` of rules that don't exist."""
     forbidden: set[str] = field(default_factory=set)
-    """Ends of paths that the caller may not ask for; `""` is every one."""
+    """Endings of the paths that are refused with 403; `""` refuses every path."""
     changed: dict[str, str] = field(default_factory=dict)
-    """Settings that replace those of `settings`."""
+    """Settings that override those of `settings`."""
     results: list[WorkerResult] = field(default_factory=list)
-    """What came of the functions that were asked for."""
+    """The results of the requested functions."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -81,13 +81,13 @@ class Arm(Server):
         self._deploy()
 
     def _deploy(self) -> None:
-        """What the deployment makes beside the app."""
+        """Create the resources that the deployment creates along with the app."""
         self.identities = {IDENTITY_ID: (bearer.PRINCIPAL_ID, bearer.CLIENT_ID)}
         self.collection_rules = {COLLECTION_RULE_ID: RULE_ID}
         self.assignments = [(COLLECTION_RULE_ID, bearer.PRINCIPAL_ID, PUBLISHER)]
 
     def reset(self) -> None:
-        """As after the start; what still runs is waited for."""
+        """Wait for running functions, and restore the state after the start."""
         super().reset()
         self.wait()
         self._deploy()
@@ -96,19 +96,19 @@ class Arm(Server):
         self.changed, self.results = {}, []
 
     def wait(self) -> None:
-        """Wait for the functions that were asked for. Not for the server's own thread."""
+        """Wait for the requested functions. Do not call this on the server's own thread."""
         for thread in tuple(self._running):
             thread.join(_WORKER_SECONDS)
 
     async def stop(self) -> None:
-        """End the functions that run, and listen no more."""
+        """Kill the running functions and stop listening."""
         for running in tuple(self._workers):
             running.kill()
         await asyncio.to_thread(self.wait)
         await super().stop()
 
     async def answer(self, request: web.Request, body: bytes) -> web.StreamResponse:
-        """What Resource Manager says."""
+        """Answer as Resource Manager does."""
         refused = bearer.refusal(request, (bearer.MANAGEMENT,))
         if refused is not None:
             return _error(401, "InvalidAuthenticationToken", refused)
@@ -125,23 +125,23 @@ class Arm(Server):
         return self._answer(request.method, request.path, body)
 
     def _roles(self, scope: str, filters: str) -> web.Response:
-        """Who is assigned what at a scope or above it."""
+        """Return a principal's role assignments at a scope and above it."""
         principal = _PRINCIPAL.fullmatch(filters)
         if principal is None:
             return _error(400, "UnsupportedQuery", f"The filter '{filters}' is not supported.")
-        found = [
+        assignments = [
             {
                 "properties": {
-                    "scope": where,
-                    "principalId": who,
+                    "scope": assigned_scope,
+                    "principalId": assigned_principal,
                     "roleDefinitionId": f"/subscriptions/{SUBSCRIPTION_ID}/providers/Microsoft.Authorization"
                     f"/roleDefinitions/{role}",
                 }
             }
-            for where, who, role in self.assignments
-            if who == principal[1] and f"{scope}/".casefold().startswith(f"{where}/".casefold())
+            for assigned_scope, assigned_principal, role in self.assignments
+            if assigned_principal == principal[1] and f"{scope}/".casefold().startswith(f"{assigned_scope}/".casefold())
         ]
-        return web.json_response({"value": found})
+        return web.json_response({"value": assignments})
 
     def _answer(self, method: str, path: str, body: bytes) -> web.Response:
         document = self._documents().get((method, path.casefold()))
@@ -160,8 +160,8 @@ class Arm(Server):
         return web.Response(status=202)
 
     def _documents(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """The answers by address, in lower case: Resource Manager accepts any case."""
-        found = [
+        """Return the answers by method and path; paths are in lower case, because Resource Manager accepts any case."""
+        functions = [
             {"name": f"{APP_NAME}/{name}", "properties": {"isDisabled": name in self.disabled_functions}}
             for name in self.functions
         ]
@@ -176,7 +176,7 @@ class Arm(Server):
                 "identity": {"type": "UserAssigned", "userAssignedIdentities": identities},
                 "properties": {"state": self.state},
             },
-            ("GET", f"{APP_ID}/functions"): {"value": found},
+            ("GET", f"{APP_ID}/functions"): {"value": functions},
             ("GET", _RULES_PATH): {"value": self._rules()},
             ("GET", _COLLECTION_PATH): {"value": self._collection_rules()},
             ("POST", f"{APP_ID}/config/appsettings/list"): {

@@ -1,8 +1,8 @@
 """Simulates a person's sign-in: the OpenID endpoints of Entra ID for a device code, and for a redirected browser.
 
 https://learn.microsoft.com/entra/identity-platform/v2-oauth2-device-code and
-https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow. Nobody types a password here: a sign-in
-is approved as `decision` says.
+https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow. No password is involved:
+`decision` determines whether a sign-in is approved.
 """
 
 import time
@@ -27,11 +27,11 @@ class Authority(Server):
     """Issues delegated tokens for Graph, with the permissions that are asked for and consented to."""
 
     decision: Literal["approved", "declined", "pending"] = "approved"
-    """What the person says; with `pending`, nothing."""
+    """The person's decision; `pending` means that there is none yet."""
     consented: set[str] = field(default_factory=lambda: {bearer.SERVICE_ROLE})
-    """What the tenant lets people's sign-ins read, by the names of the permissions."""
+    """Names of the delegated permissions that have been consented to in the tenant."""
     interval: int = 1
-    """Seconds between two questions for a device code's token."""
+    """Seconds between two polls for a device code's token."""
     device_code_seconds: int = 900
 
     def __post_init__(self) -> None:
@@ -39,14 +39,14 @@ class Authority(Server):
         self._grants: dict[str, dict[str, str]] = {}
 
     def reset(self) -> None:
-        """As after the start."""
+        """Restore the state after the start."""
         super().reset()
         self.decision, self.consented = "approved", {bearer.SERVICE_ROLE}
         self.interval, self.device_code_seconds = 1, 900
         self._grants = {}
 
     async def answer(self, request: web.Request, body: bytes) -> web.StreamResponse:
-        """What the endpoint says."""
+        """Answer as the endpoint does."""
         tenant, _, endpoint = request.path.strip("/").partition("/")
         if tenant not in {bearer.TENANT_ID, "common", "organizations"}:
             return _refused("invalid_tenant", f"AADSTS90002: Tenant '{tenant}' not found.")
@@ -91,15 +91,16 @@ class Authority(Server):
         )
 
     def _authorize(self, query: dict[str, str]) -> web.Response:
-        """Send the browser back at once, as somebody does who has signed in."""
+        """Redirect the browser back at once, as after a person's sign-in."""
         code = uuid4().hex
         self._grants[code] = query
-        told = {"state": query.get("state", "")}
+        parameters = {"state": query.get("state", "")}
         if self.decision == "approved" and self._unconsented(query.get("scope", "")) is None:
-            told |= {"code": code}
+            parameters |= {"code": code}
         else:
-            told |= {"error": "access_denied", "error_description": "AADSTS65004: User declined to consent."}
-        return web.Response(status=302, headers={"Location": f"{query.get('redirect_uri', '')}/?{urlencode(told)}"})
+            parameters |= {"error": "access_denied", "error_description": "AADSTS65004: User declined to consent."}
+        location = f"{query.get('redirect_uri', '')}/?{urlencode(parameters)}"
+        return web.Response(status=302, headers={"Location": location})
 
     def _token(self, form: dict[str, str]) -> web.Response:
         kind = form.get("grant_type")
@@ -145,7 +146,7 @@ class Authority(Server):
         return _refused("invalid_grant", "AADSTS65001: The user or administrator has not consented to the application.")
 
     def _names(self, scope: str) -> list[str]:
-        """The permissions, without what every sign-in asks for."""
+        """Return the names of the permissions in a scope, without the scopes that every sign-in requests."""
         return [name.rpartition("/")[2] for name in scope.split() if name not in _NOT_RESOURCES]
 
 

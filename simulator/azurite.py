@@ -1,4 +1,4 @@
-"""Table Storage: Azurite's table service as a child process, over TLS and with bearer tokens as Azure takes them."""
+"""Runs Azurite's table service as a child process, over TLS and with bearer tokens as in Azure."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +21,7 @@ from simulator.server import HOST
 from simulator.tls import Tls
 
 TABLES: Final = ("TokenStatus", "TokenHistory", "CheckRun", "DeviceInspection")
-"""What the infrastructure creates in Azure."""
+"""The tables that the infrastructure creates in Azure."""
 
 ACCOUNT: Final = "devstoreaccount1"
 
@@ -35,26 +34,26 @@ _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 5.0
 _ATTEMPTS: Final = 3
 
-# Its end of the pipe closes when we end, however we end, so that no emulator outlives the process that started it.
+# The pipe closes however this process ends, so no emulator outlives the process that started it.
 _END_WITH_STDIN: Final = 'data:text/javascript,process.stdin.on("end",()=>process.exit(0)).resume().unref()'
 
 
 class SimulatorError(Exception):
-    """The simulator cannot start; the message says why and what to do."""
+    """The simulator cannot start; the message gives the reason and the remedy."""
 
 
 @dataclass
 class Azurite:
-    """A running table service; what it holds is gone with it unless a folder was given."""
+    """A running table service; its rows are lost when it stops."""
 
     endpoint: str
-    """`https://127.0.0.1:PORT/devstoreaccount1`"""
+    """The address of the service: `https://127.0.0.1:PORT/devstoreaccount1`."""
     ca_file: Path
     process: subprocess.Popen[bytes]
     tables: tuple[str, ...]
 
     def client(self) -> TableServiceClient:
-        """A client of its own for whoever looks inside; close it."""
+        """Return a new client of the service, which the caller closes."""
         return TableServiceClient(
             self.endpoint,
             credential=StaticCredential(),
@@ -64,63 +63,61 @@ class Azurite:
         )
 
     def rows(self, table: str) -> list[dict[str, Any]]:
-        """Every row of `table`, in the order of its keys."""
+        """Return every row of `table`, in the order of the keys."""
         with self.client() as client:
             return [dict(row) for row in client.get_table_client(table).list_entities()]
 
     def create_tables(self) -> None:
-        """Creates those that are missing."""
+        """Create the missing tables."""
         with self.client() as client:
             for name in self.tables:
                 with contextlib.suppress(ResourceExistsError):
                     client.create_table(name)
 
     def clear(self) -> None:
-        """Empties the tables."""
+        """Delete every row of the tables."""
         with self.client() as client:
             for name in self.tables:
                 client.delete_table(name)
                 client.create_table(name)
 
     def stop(self) -> None:
-        """Ends the process and waits for it."""
+        """Stop the process and wait for its end."""
         stop(self.process)
 
 
-async def start_azurite(tls: Tls, work: Path, *, folder: Path | None, tables: Iterable[str]) -> Azurite:
-    """Starts the service on a free port and creates `tables`.
-
-    `work` takes its log; `folder` keeps its rows for another start, and without one they are in memory only.
+async def start_azurite(tls: Tls, work: Path) -> Azurite:
+    """Start the service on a free port and create the app's tables; `work` receives the log.
 
     Raises:
-        SimulatorError: where Node.js or Azurite is missing, or the service does not come up.
+        SimulatorError: if Node.js or Azurite is missing, or the service does not start.
 
     """
     program = _program()
     for attempt in range(1, _ATTEMPTS + 1):
         port = _free_port()
         log = work / f"azurite-{attempt}.log"
-        process = _spawn(_command(program, port, tls, folder), log, work)
+        process = _spawn(_command(program, port, tls), log, work)
         try:
             ready = await _ready(process, log)
             if ready:
-                service = Azurite(f"https://{HOST}:{port}/{ACCOUNT}", tls.ca_file, process, tuple(tables))
+                service = Azurite(f"https://{HOST}:{port}/{ACCOUNT}", tls.ca_file, process, TABLES)
                 await asyncio.to_thread(service.create_tables)
                 return service
         except BaseException:
             stop(process)
             raise
         stop(process)
-        if b"EADDRINUSE" not in log.read_bytes():  # somebody else may have taken the port in the meantime
+        if b"EADDRINUSE" not in log.read_bytes():  # another process may have taken the port in the meantime
             break
-    said = log.read_text(errors="replace").strip() or "it wrote nothing"
-    raise SimulatorError(f"Azurite, the Table Storage emulator, did not start: {said}. To reinstall it, {_INSTALL}.")
+    output = log.read_text(errors="replace").strip() or "it wrote nothing"
+    raise SimulatorError(f"Azurite, the Table Storage emulator, did not start: {output}. To reinstall it, {_INSTALL}.")
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask a child process to end, and kill it where it does not."""
+    """Ask a child process to end, and kill it if it doesn't."""
     if process.poll() is None:
-        if sys.platform == "win32":  # has no signal for one process
+        if sys.platform == "win32":  # Windows has no signal for a single process
             process.terminate()
         else:
             process.send_signal(signal.SIGINT)
@@ -134,7 +131,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _program() -> list[str]:
-    """Return what starts the service: Node.js with Azurite's script, of the repository or installed globally."""
+    """Return the command that starts the service: Node.js with Azurite's script, local or installed globally."""
     node = shutil.which("node")
     if node is None:
         raise SimulatorError(
@@ -150,17 +147,16 @@ def _program() -> list[str]:
     return [node, "--import", _END_WITH_STDIN, str(script)]
 
 
-def _command(program: list[str], port: int, tls: Tls, folder: Path | None) -> list[str]:
+def _command(program: list[str], port: int, tls: Tls) -> list[str]:
     command = [*program, "--tableHost", HOST, "--tablePort", str(port)]
     command += ["--oauth", "basic", "--cert", str(tls.cert_file), "--key", str(tls.key_file)]
-    command += ["--silent", "--disableTelemetry", "--skipApiVersionCheck"]
-    return [*command, *(["--inMemoryPersistence"] if folder is None else ["--location", str(folder.absolute())])]
+    return [*command, "--silent", "--disableTelemetry", "--skipApiVersionCheck", "--inMemoryPersistence"]
 
 
 def _spawn(command: list[str], log: Path, work: Path) -> subprocess.Popen[bytes]:
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "SystemRoot") if name in os.environ}
     with log.open("wb") as output:
-        # A session of its own: Ctrl-C in the terminal is for us, who then stop it.
+        # A session of its own, so that Ctrl-C in the terminal reaches only this process, which then stops the service.
         return subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Bearer tokens as the simulated Entra ID issues them: JWTs whose claims everybody checks and nobody's signature."""
+"""Issues and checks simulated bearer tokens of Entra ID: JWTs whose claims are checked and whose signature is not."""
 
 import base64
 import hashlib
@@ -19,7 +19,7 @@ MANAGEMENT: Final = "https://management.azure.com"
 
 GRAPH_APP_ID: Final = "00000003-0000-0000-c000-000000000000"
 GRAPH_FORMS: Final = (GRAPH, f"{GRAPH}/", GRAPH_APP_ID)
-"""The forms of Graph's resource that Entra knows: with a slash, and by its application id."""
+"""The forms of Graph's resource that Entra ID accepts: with and without a slash, and the application ID."""
 
 TENANT_ID: Final = "7e7a4f6c-0c1d-4a52-9b1e-5f3c2a1d0e11"
 CLIENT_ID: Final = "c11e0a5d-61f2-4f0b-8f57-2d9c3b7a4e22"
@@ -28,16 +28,16 @@ PRINCIPAL_ID: Final = "0b1ec701-d2a3-4b64-9c85-1e6f7d8a9b33"
 
 USER: Final = "oncall@contoso.com"
 USER_ID: Final = "5e1f0c2a-93b7-4d18-8a66-0c4d5e6f7a81"
-"""Somebody who signs in with a browser."""
+"""A person who signs in with a browser."""
 
 SERVICE_ROLE: Final = "DeviceManagementServiceConfig.Read.All"
-"""The one application role that the three connectors need, and the inspection of devices."""
+"""The application role that the three connectors and the inspection of devices need."""
 
 EVENTS_ROLE: Final = "DeviceManagementManagedDevices.Read.All"
-"""The further role that Intune's own record of failed enrollments needs."""
+"""The additional role that reading Intune's record of failed enrollments needs."""
 
 LIFETIME_SECONDS: Final = 24 * 3600
-"""A managed identity's token lives about a day."""
+"""The lifetime of a managed identity's token: about a day."""
 
 type Claims = dict[str, Any]
 
@@ -45,9 +45,9 @@ type Claims = dict[str, Any]
 def issue(
     resource: str, *, roles: Iterable[str] = (), lifetime_seconds: int = LIFETIME_SECONDS, now: float | None = None
 ) -> tuple[str, Claims]:
-    """A token for `resource` and its claims; `roles` are left out where there are none, as Entra ID does.
+    """Return a token for `resource` and its claims; like Entra ID, omit `roles` if there are none.
 
-    It is issued at `now` (epoch seconds), or else by the real clock.
+    The token is issued at `now` (epoch seconds), by default the real time.
     """
     who = {"appid": CLIENT_ID, "oid": PRINCIPAL_ID, "sub": PRINCIPAL_ID, "idtyp": "app"}
     claims = _claims(resource, lifetime_seconds, now) | who
@@ -57,7 +57,7 @@ def issue(
 
 
 def issue_to_user(resource: str, scopes: Iterable[str], *, client_id: str, lifetime_seconds: int = 3600) -> str:
-    """A token for `resource` that a person's sign-in brings: it carries delegated permissions, and no roles."""
+    """Return a person's token for `resource`: it contains delegated permissions and no roles."""
     who = {"appid": client_id, "oid": USER_ID, "sub": USER_ID, "idtyp": "user", "upn": USER}
     return signed(_claims(resource, lifetime_seconds) | who | {"scp": " ".join(scopes)})
 
@@ -76,14 +76,14 @@ def _claims(resource: str, lifetime_seconds: int, now: float | None = None) -> C
 
 
 def signed(claims: Claims) -> str:
-    """The claims as a JWT."""
+    """Return the claims as a JWT."""
     text = f"{_part({'alg': 'HS256', 'typ': 'JWT'})}.{_part(claims)}"
     signature = hmac.new(b"the simulator's own key", text.encode(), hashlib.sha256).digest()
     return f"{text}.{_encoded(signature)}"
 
 
 def refusal(request: web.Request, audiences: Iterable[str]) -> str | None:
-    """Why the request's bearer token is refused; None where it is good for one of `audiences`."""
+    """Return why the request's bearer token is refused; None if it is valid for one of `audiences`."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme != "Bearer" or not token:
         return "Access token is empty."
@@ -98,13 +98,13 @@ def refusal(request: web.Request, audiences: Iterable[str]) -> str | None:
 
 
 def roles(request: web.Request) -> frozenset[str]:
-    """The application roles in the request's token, or the delegated permissions."""
+    """Return the application roles in the request's token, or its delegated permissions."""
     claims = read(request.headers.get("Authorization", "").partition(" ")[2]) or {}
     return frozenset([*claims.get("roles", ()), *claims.get("scp", "").split()])
 
 
 def read(token: str) -> Claims | None:
-    """The claims of a token; None where it is none."""
+    """Return the claims of a token; None if it is not a token."""
     try:
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
@@ -114,10 +114,10 @@ def read(token: str) -> Claims | None:
 
 
 class StaticCredential:
-    """A credential for the Azure SDKs that signs in at once, to inspect the simulated services."""
+    """A credential for the Azure SDKs that gives access to the simulated services without a sign-in."""
 
     def get_token(self, *scopes: str, **_options: object) -> AccessToken:
-        """A token for the resource that the first scope names."""
+        """Return a token for the resource that the first scope names."""
         token, claims = issue(scopes[0].removesuffix("/.default"))
         return AccessToken(token, claims["exp"])
 

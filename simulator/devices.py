@@ -23,7 +23,7 @@ NEVER: Final = "0001-01-01T00:00:00Z"
 ZERO_GUID: Final = "00000000-0000-0000-0000-000000000000"
 
 PROFILE_SECRET: Final = "SECRET-PROFILE-PASSWORD"
-"""Begins the `adminAccountPassword` of every macOS profile; nothing that the app stores or sends may hold it."""
+"""The beginning of every macOS profile's `adminAccountPassword`; the app must not store or send it."""
 
 PROFILE: Final = "Contoso devices"
 """The name of the profile that `device` assigns."""
@@ -32,20 +32,21 @@ _NAMESPACE: Final = UUID("ade00000-0000-4000-8000-000000000001")
 
 
 def fixed_id(name: str) -> str:
-    """A GUID that is the same for the same name."""
-    return str(uuid5(_NAMESPACE, name.encode("utf-8", "surrogatepass")))  # JSON can hold half a character
+    """Return a GUID that is always the same for the same name."""
+    # A JSON string can contain half of a surrogate pair.
+    return str(uuid5(_NAMESPACE, name.encode("utf-8", "surrogatepass")))
 
 
 @lru_cache(4096)  # a tenant of many devices has few dates
 def graph_date(instant: datetime, *, offset_hours: int = 0) -> str:
-    """As Graph writes it: seven fraction digits, and `Z` or an offset."""
+    """Return the instant as Graph writes it: seven fraction digits, and `Z` or an offset."""
     local = instant.astimezone(timezone(timedelta(hours=offset_hours)))
     zone = "Z" if offset_hours == 0 else f"{offset_hours:+03d}:00"
     return f"{local:%Y-%m-%dT%H:%M:%S}.{local.microsecond:06d}7{zone}"
 
 
 class _Kind(NamedTuple):
-    """How long ago what happened to a device; None: never. A device without `assigned` has no profile."""
+    """The ages of a device's dates; None means never. A device without `assigned` has no profile."""
 
     state: str
     added: timedelta
@@ -60,27 +61,27 @@ _DAY: Final = timedelta(days=1)
 KINDS: Final[Mapping[str, _Kind]] = {
     "enrolled": _Kind("enrolled", 200 * _DAY, 199 * _DAY, 3 * _HOUR),
     "assigned": _Kind("notContacted", 4 * _DAY, 3 * _DAY),  # still in its box
-    "idle": _Kind("notContacted", 90 * _DAY, 80 * _DAY),  # in its box for longer than anybody waits
+    "idle": _Kind("notContacted", 90 * _DAY, 80 * _DAY),  # in its box for longer than usual
     "reset": _Kind("pendingReset", 200 * _DAY, 2 * _DAY, 3 * _HOUR),  # enrolled with another profile than assigned
-    "bare": _Kind("enrolled", 200 * _DAY, contacted=3 * _HOUR),  # enrolled, and its profile taken away since
-    "added": _Kind("notContacted", 3 * _HOUR),  # no profile, but hardly there
+    "bare": _Kind("enrolled", 200 * _DAY, contacted=3 * _HOUR),  # enrolled, and its profile removed since
+    "added": _Kind("notContacted", 3 * _HOUR),  # no profile, but listed only recently
     "waiting": _Kind("notContacted", 5 * _DAY),  # no profile, and no enrollment without one
     "failed": _Kind("failed", 20 * _DAY, 19 * _DAY, 2 * _DAY),
     "blocked": _Kind("blocked", 20 * _DAY, 19 * _DAY, 2 * _DAY),
     # Released by Apple, and kept in the list for 30 to 45 days.
     "deleted": _Kind("notContacted", 400 * _DAY, contacted=12 * _DAY, others={"isDeleted": True}),
-    # Of Apple Configurator, and not of the token.
+    # Added with Apple Configurator, so not from the token.
     "imported": _Kind("notContacted", 60 * _DAY, others={"discoverySource": "adminImport"}),
-    # Values that no page lists.
+    # Values that Graph's documentation does not list.
     "odd": _Kind("quarantined", 50 * _DAY, 49 * _DAY, others={"platform": "watchOS"}),
     "foreign": _Kind("unknown", 50 * _DAY, 49 * _DAY, others={"discoverySource": "unknownFutureValue"}),
 }
-"""What a device can be, by name."""
+"""The kinds of devices, by name."""
 
 PLATFORMS: Final = ("ios", "ios", "ios", "macOS")
 
 _VARIANTS: Final = 6
-"""Graph writes one thing in several ways: two for a profile, two for never, three for none."""
+"""Graph writes the same value in several ways: two for a profile, two for never, three for none."""
 
 _NO_PROFILE: Final = (None, "", ZERO_GUID)
 _NEVER: Final = (NEVER, None)
@@ -88,22 +89,22 @@ _NEVER: Final = (NEVER, None)
 
 @lru_cache(4096)
 def profile_id(token_id: str, name: str) -> str:
-    """The profile's own part of its id, a GUID."""
+    """Return the profile's own part of its ID, a GUID."""
     return fixed_id(f"profile {token_id} {name}")
 
 
 def device(
     serial: str, *, token_id: str, now: datetime, kind: str = "enrolled", variant: int = 0, **others: object
 ) -> Item:
-    """An `importedAppleDeviceIdentity` with every property: enrolled, with the profile `PROFILE`, heard of lately.
+    """Return an `importedAppleDeviceIdentity` with every property: by default enrolled, with the profile `PROFILE`.
 
     Args:
         serial: its serial number.
-        token_id: the token's id, from which those of device and profile are made.
-        now: what its dates are counted from.
+        token_id: the token's ID, from which the IDs of the device and the profile are made.
+        now: the instant from which its dates are counted back.
         kind: one of `KINDS`.
-        variant: which of the ways to write the same; any number.
-        others: properties by Graph's names; they replace what stands here.
+        variant: selects how Graph writes the same value; any number.
+        others: properties by Graph's names; they override the default ones.
 
     """
     is_a = KINDS[kind]
@@ -134,9 +135,9 @@ def device(
 
 @dataclass(frozen=True)
 class Devices(Sequence[Item]):
-    """Many devices of one token, each made when it is asked for, and the same each time.
+    """Many devices of one token; each is created when it is accessed, and is always the same.
 
-    `kinds` and `platforms` are gone through again and again, one step for each device.
+    `kinds` and `platforms` repeat: each device takes the next one.
     """
 
     number: int
@@ -162,7 +163,7 @@ class Devices(Sequence[Item]):
 
     def _device(self, number: int) -> Item:
         key = (self.kinds[number % len(self.kinds)], self.platforms[number % len(self.platforms)], number % _VARIANTS)
-        if key not in self._made:  # dates and IDs cost more than all the rest
+        if key not in self._made:  # dates and IDs cost more than everything else
             kind, platform, variant = key
             made = device("", token_id=self.token_id, now=self.now, kind=kind, variant=variant)
             self._made[key] = {**made, "platform": KINDS[kind].others.get("platform", platform)}
@@ -177,31 +178,31 @@ MIXED: Final = (
     *("enrolled",) * 9,
     *("assigned", "idle", "reset", "bare", "added", "waiting", "failed", "blocked", "deleted", "imported", "odd"),
 )
-"""Twenty devices of every kind but one."""
+"""Twenty devices, of every kind except `foreign`."""
 
 
 def many_devices(
     number: int, token_id: str, now: datetime, *, kinds: Sequence[str] = MIXED, platforms: Sequence[str] = PLATFORMS
 ) -> Devices:
-    """`number` devices; of every twenty, nine are enrolled, and one is of each other kind but `foreign`."""
+    """Return `number` devices; of every twenty, nine are enrolled, and the others are of every kind but `foreign`."""
     return Devices(number, token_id, now, tuple(kinds), tuple(platforms))
 
 
 def fleet(token_id: str, now: datetime, **kinds: int) -> Devices:
-    """So many devices of each kind, in that order: `fleet(token_id, now, enrolled=100, waiting=9)`."""
+    """Return devices by kind and number, in that order: `fleet(token_id, now, enrolled=100, waiting=9)`."""
     each = [kind for kind, number in kinds.items() for _ in range(number)]
     return many_devices(len(each), token_id, now, kinds=each)
 
 
 _PROFILE_TYPES: Final = {"Ios": "IOS", "MacOs": "MacOS", "TvOS": "TvOS", "VisionOS": "VisionOS"}
-"""As the default profiles' properties spell the platforms, and as the profiles' types do."""
+"""The platforms as the default profiles' properties spell them, and as the profiles' types do."""
 
 DEFAULTS: Final = {f"default{platform}EnrollmentProfile": platform for platform in _PROFILE_TYPES}
 """A token's navigation properties, and the platform of each."""
 
 
 def profile(name: str = PROFILE, *, token_id: str, platform: str = "Ios", **others: object) -> Item:
-    """An enrollment profile; `platform` is one of `DEFAULTS`. A macOS profile holds a password."""
+    """Return an enrollment profile; `platform` is one of `DEFAULTS`. A macOS profile contains a password."""
     tenant = fixed_id("account")
     item: Item = {
         "@odata.type": f"#microsoft.graph.dep{_PROFILE_TYPES[platform]}EnrollmentProfile",
@@ -221,18 +222,18 @@ def profile(name: str = PROFILE, *, token_id: str, platform: str = "Ios", **othe
 
 
 def default_profiles(token_id: str, *platforms: str) -> dict[str, Item | None]:
-    """A token's default profiles: `PROFILE` for each of `platforms`, none for the others.
+    """Return a token's default profiles: `PROFILE` for each of `platforms`, None for the others.
 
-    The id of a default that is one of the newer enrollment policies begins with `ECV2_` (a public capture of macOS).
+    The ID of a default that is a newer enrollment policy begins with `ECV2_`, according to a public capture of macOS.
     """
-    made = {platform: profile(token_id=token_id, platform=platform) for platform in platforms}
-    if "MacOs" in made:
-        made["MacOs"]["id"] = f"ECV2_{made['MacOs']['id']}"
-    return {platform: made.get(platform) for platform in _PROFILE_TYPES}
+    profiles = {platform: profile(token_id=token_id, platform=platform) for platform in platforms}
+    if "MacOs" in profiles:
+        profiles["MacOs"]["id"] = f"ECV2_{profiles['MacOs']['id']}"
+    return {platform: profiles.get(platform) for platform in _PROFILE_TYPES}
 
 
 def enrollment_event(number: int, *, on: datetime, **others: object) -> Item:
-    """An `enrollmentTroubleshootingEvent`: an enrollment by Apple's bulk enrollment that failed; it names no token."""
+    """Return an `enrollmentTroubleshootingEvent`: a failed Apple bulk enrollment; it names no token."""
     return {
         "@odata.type": "#microsoft.graph.enrollmentTroubleshootingEvent",
         "id": fixed_id(f"event {number}"),
@@ -254,10 +255,10 @@ def enrollment_event(number: int, *, on: datetime, **others: object) -> Item:
 
 
 def troubleshooting_events(number: int, now: datetime) -> list[Item]:
-    """The newest `number` of Intune's troubleshooting events, one each five hours, newest first.
+    """Return the newest `number` of Intune's troubleshooting events, one every five hours, newest first.
 
-    Of every six, three are failed enrollments by Apple's bulk enrollment; the others are another kind of enrollment,
-    another platform's, and no enrollment at all.
+    Of every six, three are failed Apple bulk enrollments; the others are another kind of enrollment,
+    another platform, and not an enrollment.
     """
     others: tuple[Item, ...] = (
         {},
@@ -266,12 +267,12 @@ def troubleshooting_events(number: int, now: datetime) -> list[Item]:
         {"failureCategory": "notYetListed", "failureReason": None},
         {"enrollmentType": "windowsAzureADJoin", "operatingSystem": "Windows", "failureCategory": "badRequest"},
     )
-    made = []
+    events = []
     for each in range(number):
         on = now - timedelta(hours=1 + 5 * each)
         if each % 6 < len(others):
-            made.append(enrollment_event(each, on=on, **others[each % 6]))
+            events.append(enrollment_event(each, on=on, **others[each % 6]))
         else:
             app = {"id": fixed_id(f"app event {each}"), "eventDateTime": graph_date(on, offset_hours=-8)}
-            made.append({"@odata.type": "#microsoft.graph.mobileAppTroubleshootingEvent", **app})
-    return made
+            events.append({"@odata.type": "#microsoft.graph.mobileAppTroubleshootingEvent", **app})
+    return events

@@ -1,7 +1,7 @@
-"""What goes wrong on demand, for `Server.fail`: each function makes one fault.
+"""Makes faults for `Server.fail`: each function returns one.
 
-The rows of the fault table in Graph's documentation and of what the SDK was seen to do are all here; what only an
-answer of Graph's can show (pages, links, items) rewrites the healthy answer.
+They are the faults that Graph documents and those that were observed with the SDK. A fault in a page, a link, or an
+item rewrites Graph's healthy answer.
 """
 
 import asyncio
@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import repeat
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
 
 from aiohttp import web
 
@@ -35,11 +34,11 @@ type Page = dict[str, Any]
 
 
 def reply(answer: Callable[[web.Request], web.StreamResponse | Awaitable[web.StreamResponse]]) -> Fault:
-    """Whatever `answer` makes of the request, in the service's stead."""
+    """Return a fault that replaces the service's answer with that of `answer`."""
 
     async def fault(request: web.Request, _answer: Answer) -> web.StreamResponse:
-        made = answer(request)
-        return await made if inspect.isawaitable(made) else made
+        response = answer(request)
+        return await response if inspect.isawaitable(response) else response
 
     return fault
 
@@ -47,20 +46,20 @@ def reply(answer: Callable[[web.Request], web.StreamResponse | Awaitable[web.Str
 def status(
     code: int, *, retry_after: float | datetime | None = None, error: str | None = None, message: str | None = None
 ) -> Fault:
-    """An error in Graph's shape; `retry_after` in seconds or as an instant."""
+    """Answer with an error in Graph's format; `retry_after` is in seconds or an instant."""
     usual = _CODES.get(code, ("UnknownError", f"Status {code}."))
     headers = {} if retry_after is None else {"Retry-After": _retry_after(retry_after)}
     return reply(lambda _: graph.error(code, error or usual[0], message or usual[1], headers=headers))
 
 
 def table_status(code: int, error: str = "ServerBusy", message: str = "The server is busy.") -> Fault:
-    """An error in Table Storage's shape, such as 503 `ServerBusy` or 403 `AuthorizationPermissionMismatch`."""
+    """Answer with Table Storage's error, such as 503 `ServerBusy` or 403 `AuthorizationPermissionMismatch`."""
     body = {"odata.error": {"code": error, "message": {"lang": "en-US", "value": message}}}
     return reply(lambda _: web.json_response(body, status=code, headers={"x-ms-error-code": error}))
 
 
 def claims_challenge() -> Fault:
-    """401 that asks for a new token with claims (continuous access evaluation)."""
+    """Answer with 401 and a claims challenge, which asks for a new token (continuous access evaluation)."""
     not_before = int((datetime.now(UTC) - timedelta(minutes=1)).timestamp())
     wanted = {"access_token": {"nbf": {"essential": True, "value": str(not_before)}}}
     claims = base64.b64encode(json.dumps(wanted).encode()).decode()
@@ -74,39 +73,39 @@ def claims_challenge() -> Fault:
 
 
 def missing_role() -> Fault:
-    """403 as Intune words it."""
+    """Answer with 403 in Intune's words."""
     return reply(lambda _: graph.missing_role())
 
 
 def text(code: int, body: str = "", content_type: str = "text/html") -> Fault:
-    """`body` as it is: HTML of a gateway, or nothing at all."""
+    """Answer with `body` unchanged, such as the HTML of a gateway or an empty text."""
     return reply(lambda _: web.Response(status=code, text=body, content_type=content_type))
 
 
 def html(code: int) -> Fault:
-    """A page of HTML with that status."""
+    """Answer with a page of HTML and that status."""
     return text(
         code, "<html><head><title>Sorry</title></head><body><h1>Our services aren't available</h1></body></html>"
     )
 
 
 def empty(code: int) -> Fault:
-    """A status and nothing else; 204 and 200 included."""
+    """Answer with a status and an empty body; 200 and 204 are possible, too."""
     return reply(lambda _: web.Response(status=code))
 
 
 def broken_json() -> Fault:
-    """200 whose JSON ends in the middle."""
+    """Answer with 200 and truncated JSON."""
     return text(200, '{"value": [{"id": "', "application/json")
 
 
 def redirect(to: str, code: int = 302) -> Fault:
-    """A redirect to that address."""
+    """Redirect to that address."""
     return reply(lambda _: web.Response(status=code, headers={"Location": to}))
 
 
 def delay(seconds: float) -> Fault:
-    """The healthy answer, later."""
+    """Delay the healthy answer."""
 
     async def fault(_request: web.Request, answer: Answer) -> web.StreamResponse:
         await asyncio.sleep(seconds)
@@ -116,7 +115,7 @@ def delay(seconds: float) -> Fault:
 
 
 def trickle(interval: float = 0.2) -> Fault:
-    """A body that never ends: one byte of whitespace every `interval` seconds, until somebody hangs up."""
+    """Send one byte of whitespace every `interval` seconds, until the client disconnects."""
 
     async def fault(request: web.Request, _answer: Answer) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
@@ -130,7 +129,7 @@ def trickle(interval: float = 0.2) -> Fault:
 
 
 def streamed(chunks: Callable[[], Iterable[bytes]], *, encoding: str | None = None) -> Fault:
-    """200 with a body of these chunks, for as long as somebody reads on."""
+    """Answer with 200 and a body of these chunks, until the client disconnects."""
 
     async def fault(request: web.Request, _answer: Answer) -> web.StreamResponse:
         headers = {"Content-Type": "application/json", **({"Content-Encoding": encoding} if encoding else {})}
@@ -140,19 +139,19 @@ def streamed(chunks: Callable[[], Iterable[bytes]], *, encoding: str | None = No
             if request.transport is None or request.transport.is_closing():
                 break
             await response.write(chunk)
-            await asyncio.sleep(0)  # a write to a broken connection neither fails nor waits
+            await asyncio.sleep(0)  # a write to a broken connection doesn't fail and doesn't wait
         return response
 
     return fault
 
 
 def endless() -> Fault:
-    """An endless body of whitespace."""
+    """Send an endless body of whitespace."""
     return streamed(lambda: repeat(b" " * 64 * 1024))
 
 
 def zipped(mib: int, of: bytes = b" ", start: bytes = b"") -> Fault:
-    """`start`, and so many MiB of the same bytes, by default whitespace; compressed to a thousandth."""
+    """Send `start` and `mib` MiB of the same bytes, by default whitespace, compressed to a thousandth."""
 
     def chunks() -> Iterator[bytes]:
         compressor = zlib.compressobj(1, wbits=16 + zlib.MAX_WBITS)
@@ -165,7 +164,7 @@ def zipped(mib: int, of: bytes = b" ", start: bytes = b"") -> Fault:
 
 
 def dropped() -> Fault:
-    """The connection ends without an answer, and the request is not carried out."""
+    """Close the connection without an answer and without carrying out the request."""
 
     async def fault(request: web.Request, _answer: Answer) -> web.StreamResponse:
         return _hang_up(request)
@@ -174,7 +173,7 @@ def dropped() -> Fault:
 
 
 def carried_out_then(fault: Fault) -> Fault:
-    """The request is carried out, and its answer replaced by what `fault` does."""
+    """Carry out the request, and replace its answer by `fault`."""
 
     async def after(request: web.Request, answer: Answer) -> web.StreamResponse:
         await answer()
@@ -184,12 +183,12 @@ def carried_out_then(fault: Fault) -> Fault:
 
 
 def cut_off() -> Fault:
-    """Half of the healthy answer's body, and then the connection ends."""
+    """Close the connection after half of the healthy answer's body."""
 
     async def fault(request: web.Request, answer: Answer) -> web.StreamResponse:
-        whole = await answer()
-        body = whole.body if isinstance(whole, web.Response) and isinstance(whole.body, bytes) else b"  "
-        part = web.StreamResponse(status=whole.status, headers={"Content-Type": whole.content_type})
+        healthy = await answer()
+        body = healthy.body if isinstance(healthy, web.Response) and isinstance(healthy.body, bytes) else b"  "
+        part = web.StreamResponse(status=healthy.status, headers={"Content-Type": healthy.content_type})
         part.content_length = len(body)
         await part.prepare(request)
         await part.write(body[: len(body) // 2])
@@ -201,7 +200,7 @@ def cut_off() -> Fault:
 
 
 def calling(hook: Callable[[], object], then: Fault | None = None) -> Fault:
-    """Calls `hook` (say, to kill the worker), and goes on with `then`, or with the healthy answer."""
+    """Call `hook`, for example to kill the worker, and continue with `then`, by default the healthy answer."""
 
     async def fault(request: web.Request, answer: Answer) -> web.StreamResponse:
         hook()
@@ -211,39 +210,26 @@ def calling(hook: Callable[[], object], then: Fault | None = None) -> Fault:
 
 
 def rewritten(change: Callable[[Page], object]) -> Fault:
-    """The healthy answer with its JSON changed: `change` edits the object, or returns its replacement."""
+    """Change the JSON of the healthy answer: `change` edits the object or returns its replacement."""
 
     async def fault(_request: web.Request, answer: Answer) -> web.StreamResponse:
-        whole = await answer()
-        if not isinstance(whole, web.Response) or not isinstance(whole.body, bytes):
-            return whole
-        page = json.loads(whole.body)
+        healthy = await answer()
+        if not isinstance(healthy, web.Response) or not isinstance(healthy.body, bytes):
+            return healthy
+        page = json.loads(healthy.body)
         replaced = change(page)
-        return graph.reply(page if replaced is None else replaced, status=whole.status)
+        return graph.reply(page if replaced is None else replaced, status=healthy.status)
 
     return fault
 
 
 def next_link(link: str) -> Fault:
-    """A page whose nextLink is `link`: a foreign host's, or one that was there before."""
+    """Answer with a page whose nextLink is `link`, for example a foreign host's or a repeated one."""
     return rewritten(lambda page: page.update({"@odata.nextLink": link}))
 
 
-def next_link_elsewhere(*, scheme: str | None = None, host: str | None = None) -> Fault:
-    """A page whose own nextLink names another scheme (`https`) or another `host:port`."""
-
-    def change(page: Page) -> None:
-        if link := page.get("@odata.nextLink"):
-            parts = urlsplit(link)
-            page["@odata.nextLink"] = urlunsplit(
-                parts._replace(scheme=scheme or parts.scheme, netloc=host or parts.netloc)
-            )
-
-    return rewritten(change)
-
-
 def next_link_loop() -> Fault:
-    """Every page names itself as the next one."""
+    """Make every page name itself as the next one."""
 
     async def fault(request: web.Request, answer: Answer) -> web.StreamResponse:
         return await next_link(str(request.url))(request, answer)
@@ -251,35 +237,25 @@ def next_link_loop() -> Fault:
     return fault
 
 
-def value_missing() -> Fault:
-    """A page without `value`."""
-    return rewritten(lambda page: {name: part for name, part in page.items() if name != "value"})
-
-
 def value_is(value: object) -> Fault:
-    """A page whose `value` is that: no list, or a list of whatever."""
+    """Replace `value` of a page by any JSON value."""
     return rewritten(lambda page: {**page, "value": value})
 
 
 def item_is(item: object) -> Fault:
-    """A page whose first item is that: no object, say."""
+    """Replace the first item of a page by any JSON value."""
     return rewritten(lambda page: {**page, "value": [item, *page["value"][1:]]})
 
 
 def item_without_id() -> Fault:
-    """A page whose first item has no id."""
+    """Remove the ID of a page's first item."""
     return rewritten(lambda page: page["value"][0].pop("id") and None)
-
-
-def repeated_item(item: object) -> Fault:
-    """A page that ends with `item`, which another page has, too."""
-    return rewritten(lambda page: page["value"].append(item))
 
 
 def _hang_up(request: web.Request) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.abort()
-    return web.Response(status=499)  # reaches nobody; the recording shows it
+    return web.Response(status=499)  # never sent; only the recording shows it
 
 
 def _retry_after(value: float | datetime) -> str:

@@ -1,7 +1,6 @@
-"""Microsoft Graph, as much of it as the app asks for, over HTTP/2 as the SDK speaks it.
+"""Simulates the parts of Microsoft Graph that the app calls, over HTTP/2, which the SDK uses.
 
-What is answered follows public payloads and error messages; what goes wrong
-on demand is in `simulator.faults`.
+Answers follow public payloads and error messages; `simulator.faults` makes faults on demand.
 """
 
 import json
@@ -30,7 +29,7 @@ EVENTS: Final = "/beta/deviceManagement/troubleshootingEvents"
 
 DEVICES: Final = "importedAppleDeviceIdentities"
 PROFILES: Final = "enrollmentProfiles"
-"""What lies below one token's address, `{ADE}/{id}`."""
+"""The lists below the address of a token, `{ADE}/{id}`."""
 
 PAGE_SIZE: Final = 100
 LARGEST_PAGE: Final = 1000
@@ -50,7 +49,7 @@ _OF_EVERY_EVENT: Final = frozenset(
 
 
 class QueryError(Exception):
-    """A query option that Graph answers with 400; the message is Graph's."""
+    """Graph answers a query option with 400; the message is Graph's."""
 
 
 def _now() -> datetime:
@@ -59,19 +58,19 @@ def _now() -> datetime:
 
 @dataclass
 class Graph(Server):
-    """Serves `tenant`, which may be replaced at any time; `clock` dates what Graph makes up at each reading."""
+    """Serves `tenant`, which may be replaced at any time; `clock` dates what Graph generates at each reading."""
 
     tenant: Tenant = field(default_factory=lambda: default_tenant(_now()))
     page_size: int = PAGE_SIZE
-    """Items a page where the request names no `$top`."""
+    """Items per page if the request has no `$top`."""
     largest_page: int = LARGEST_PAGE
-    """The most that `$top` brings."""
+    """The most items per page, even if `$top` requests more."""
     refuses_select: bool = False
-    """Lists of devices answer 400 to `$select`; no page says that they take it."""
+    """Whether lists of devices answer 400 to `$select`; whether they accept it is not documented."""
     refuses_top: bool = False
-    """The same for `$top`."""
+    """Whether lists of devices answer 400 to `$top`."""
     era: int = 1
-    """Raise it, and each nextLink given so far has expired, but for those of the lists of tokens."""
+    """A higher number expires every nextLink given so far, except those of the lists of tokens."""
     clock: Callable[[], datetime] = _now
 
     def __post_init__(self) -> None:
@@ -79,7 +78,7 @@ class Graph(Server):
         self._pages: WeakKeyDictionary[Devices, dict[object, bytes]] = WeakKeyDictionary()
 
     def reset(self) -> None:
-        """Drops faults and recordings, and restores the default tenant at the present time."""
+        """Remove faults and recordings, and restore the default tenant at the present time."""
         super().reset()
         self.clock = _now
         self.page_size, self.largest_page = PAGE_SIZE, LARGEST_PAGE
@@ -88,7 +87,7 @@ class Graph(Server):
         self.tenant = default_tenant(_now())
 
     async def answer(self, request: web.Request, body: bytes) -> web.StreamResponse:  # noqa: ARG002 (the base's)
-        """A page of a list, one object, or Graph's own error."""
+        """Answer with a page of a list, an object, or Graph's error."""
         below = _TOKEN.fullmatch(request.rel_url.raw_path)
         refused = _refusal(request, served=below is not None or request.path in _SERVED)
         if refused is not None:
@@ -114,12 +113,12 @@ class Graph(Server):
         context = f"{bearer.GRAPH}/beta/$metadata#deviceManagement/depOnboardingSettings"
         if part is None:
             defaults = tenant.defaults.get(token_id, {})
-            known = {name: defaults.get(platform) for name, platform in DEFAULTS.items()}
-            found = {
+            profiles = {name: defaults.get(platform) for name, platform in DEFAULTS.items()}
+            entity = {
                 **_selected(token, _names(request.query.get("$select"))),
-                **_expanded(known, request.query.get("$expand", "")),
+                **_expanded(profiles, request.query.get("$expand", "")),
             }
-            return reply({"@odata.context": f"{context}/$entity", **found})
+            return reply({"@odata.context": f"{context}/$entity", **entity})
         if part == DEVICES:
             for option, refuses in (("$select", self.refuses_select), ("$top", self.refuses_top)):
                 if refuses and option in request.query:
@@ -130,10 +129,10 @@ class Graph(Server):
     def _certificate(self, request: web.Request, tenant: Tenant) -> web.Response:
         if tenant.apns is None:
             return error(404, "ResourceNotFound", "Resource not found.")
-        # Public captures show another id and another lastModifiedDateTime at each reading.
+        # Public captures show a new id and a new lastModifiedDateTime at each reading.
         reading = {"id": str(uuid4()), "lastModifiedDateTime": graph_date(self.clock())}
-        found = _selected({**tenant.apns, **reading}, _names(request.query.get("$select")))
-        return reply({"@odata.context": _context(request), **found})
+        certificate = _selected({**tenant.apns, **reading}, _names(request.query.get("$select")))
+        return reply({"@odata.context": _context(request), **certificate})
 
     def _page(self, request: web.Request, items: Sequence[Item], context: str) -> web.Response:
         start, size = self._start(request.query), self._size(request.query)
@@ -151,7 +150,7 @@ class Graph(Server):
         return min(int(top), self.largest_page)
 
     def _position(self, start: int, path: str) -> str:
-        """Where the next page begins: a number in the lists of tokens, elsewhere text to escape, as Intune's is."""
+        """Return where the next page begins: a number for tokens, and otherwise text to escape, as from Intune."""
         return str(start) if path in {ADE, VPP} else f"Era='{self.era}',Skip='{start}'"
 
     def _start(self, query: Mapping[str, str]) -> int:
@@ -161,9 +160,9 @@ class Graph(Server):
         return int(position[2])
 
     def _encoded(self, items: Sequence[Item], start: int, stop: int, names: frozenset[str] | None) -> bytes:
-        if not isinstance(items, Devices):  # which may hold what only the lenient encoder writes
+        if not isinstance(items, Devices):  # it may contain values that only the lenient encoder writes
             return json.dumps([_selected(item, names) for item in items[start:stop]]).encode()
-        pages = self._pages.setdefault(items, {})  # kept, so that a benchmark measures its client
+        pages = self._pages.setdefault(items, {})  # kept, so that a benchmark measures the client only
         page = pages.get((start, stop, names))
         if page is None:
             page = msgspec.json.encode([_selected(item, names) for item in items[start:stop]])
@@ -194,52 +193,52 @@ def _selected(item: Item, names: frozenset[str] | None) -> Item:
     return {name: value for name, value in item.items() if name in names or name == "@odata.type"}
 
 
-def _expanded(known: Mapping[str, Item | None], expand: str) -> Item:
-    """The navigation properties that `$expand` names, in whatever case; each of its own type, so without `@odata.type`.
+def _expanded(properties: Mapping[str, Item | None], expand: str) -> Item:
+    """Return the navigation properties that `$expand` names, in any case, without `@odata.type`.
 
     Raises:
-        QueryError: for another property, or another option in the brackets than `$select`.
+        QueryError: for an unknown property, or an option in the parentheses other than `$select`.
 
     """
-    by_name = {name.lower(): name for name in known}
-    found: Item = {}
+    by_name = {name.lower(): name for name in properties}
+    expanded: Item = {}
     position = 0
     while position < len(expand):
-        asked = _EXPANDED.match(expand, position)
-        if asked is None:
+        match = _EXPANDED.match(expand, position)
+        if match is None:
             raise QueryError("The query specified in the URI is not valid: $expand.")
-        name = by_name.get(asked[1].lower())
+        name = by_name.get(match[1].lower())
         if name is None:
             kind = "microsoft.graph.depOnboardingSetting"
-            raise QueryError(f"Could not find a property named '{asked[1]}' on type '{kind}'.")
-        item = known[name]
-        found[name] = item and {
-            part: value for part, value in _selected(item, _names(asked[2])).items() if part != "@odata.type"
+            raise QueryError(f"Could not find a property named '{match[1]}' on type '{kind}'.")
+        item = properties[name]
+        expanded[name] = item and {
+            part: value for part, value in _selected(item, _names(match[2])).items() if part != "@odata.type"
         }
-        position = asked.end()
-    return found
+        position = match.end()
+    return expanded
 
 
 def _events(items: Sequence[Item], query: Mapping[str, str]) -> list[Item]:
-    """Those that `$filter` leaves: `eventDateTime ge 2026-11-23T00:00:00Z`, and with `and` further ones.
+    """Return the events that match `$filter`: like `eventDateTime ge 2026-11-23T00:00:00Z`, joined by `and`.
 
     Raises:
-        QueryError: for another filter, or a `$select` of what only some types of event have.
+        QueryError: for any other filter, or a `$select` of a property that only some types of event have.
 
     """
     for name in sorted((_names(query.get("$select")) or frozenset()) - _OF_EVERY_EVENT):
         kind = "microsoft.graph.deviceManagementTroubleshootingEvent"
         raise QueryError(f"Could not find a property named '{name}' on type '{kind}'.")
-    found = list(items)
+    events = list(items)
     for clause in filter(None, query.get("$filter", "").split(" and ")):
         compared = _COMPARED.fullmatch(clause)
         limit = _instant(compared[2]) if compared else None
         if compared is None or limit is None:
             raise QueryError("Invalid filter clause.")
-        holds = _COMPARISONS[compared[1]]
-        # An event whose date cannot be read is left in: a test wants to see what the app makes of it.
-        found = [item for item in found if (on := _instant(item.get("eventDateTime"))) is None or holds(on, limit)]
-    return found
+        matches = _COMPARISONS[compared[1]]
+        # An event whose date can't be read stays in the list, so that a test sees how the app handles it.
+        events = [item for item in events if (on := _instant(item.get("eventDateTime"))) is None or matches(on, limit)]
+    return events
 
 
 def _instant(text: object) -> datetime | None:
@@ -256,7 +255,7 @@ def _context(request: web.Request) -> str:
 
 
 def reply(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """`value` as Graph sends it, with IDs that a support case would need."""
+    """Return `value` as Graph sends it, with the request IDs that a support case needs."""
     return _reply(json.dumps(value).encode(), status=status, headers=headers)
 
 
@@ -267,7 +266,7 @@ def _reply(body: bytes, *, status: int = 200, headers: Mapping[str, str] | None 
 
 
 def error(status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None) -> web.Response:
-    """An error in Graph's shape; its request id is also in the header."""
+    """Return an error in Graph's format; its request ID is also in the header."""
     request_id = str(uuid4())
     inner = {"date": f"{_now():%Y-%m-%dT%H:%M:%S}", "request-id": request_id, "client-request-id": request_id}
     body = {"error": {"code": code, "message": message, "innerError": inner}}
@@ -275,7 +274,7 @@ def error(status: int, code: str, message: str, *, headers: Mapping[str, str] | 
 
 
 def missing_role(role: str = bearer.SERVICE_ROLE) -> web.Response:
-    """What Intune answers where the role is not granted: a message that is JSON itself and names the scopes."""
+    """Return Intune's answer if the role is not granted: its message is JSON itself and names the scopes."""
     scopes = f"{role}, {role.replace('.Read.', '.ReadWrite.')}"
     message = (
         '{\r\n  "_version": 3,\r\n  "Message": "Application is not authorized to perform this operation. Application '

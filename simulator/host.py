@@ -1,7 +1,7 @@
-"""Plays the Functions host: starts a worker process, has it run a function, and can kill it at any moment.
+"""Replaces the Functions host: starts a worker process that runs a function, and can kill it at any moment.
 
-An app that carries its packages runs as in Azure: in a Python that has the worker's runtime and nothing else, writes no
-bytecode, and ignores the user's own settings of Python.
+An app that contains its packages runs as in Azure: in a Python that has only the worker's runtime, writes no bytecode,
+and ignores the user's Python settings.
 """
 
 import json
@@ -16,34 +16,34 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 ROOT: Final = Path(__file__).parent.parent
-"""The app of this repository."""
+"""The folder of this repository's app."""
 
 _WORKER: Final = Path(__file__).with_name("worker.py")
 
 
 @dataclass(frozen=True)
 class WorkerResult:
-    """What came of one invocation."""
+    """The result of one invocation."""
 
     success: bool
     exception: str | None
-    """`Type: message`, as the host would log it; None if it succeeded."""
+    """The error as `Type: message`, as the host would log it; None if the invocation succeeded."""
     traceback: str
     logs: str
-    """Everything that the app logged and printed: `LEVEL logger: message` lines."""
+    """All output of the app, logged or printed: lines of `LEVEL logger: message`."""
     returncode: int
-    """0: succeeded, 1: failed; negative: killed by that signal."""
+    """The exit code: 0 is success, 1 is failure, and a negative number is the signal that killed the worker."""
     duration_ms: float | None
-    """Of the invocation alone; None if it did not end."""
+    """The duration of the invocation alone; None if it did not end."""
     start_ms: float | None
-    """From the import of the runtime until the functions were indexed."""
+    """The time from the import of the runtime until the functions were indexed."""
     process_ms: float | None
-    """From the first line of the worker to its last."""
+    """The time from the first line of the worker to its last."""
     peak_mib: float | None
-    """The most memory that was resident."""
+    """The peak resident memory."""
     invocation_id: str
     functions: list[dict[str, Any]] = field(default_factory=list)
-    """`name`, `bindings` (as the host reads them) and `retry` (or None), for each function."""
+    """The `name`, `bindings` (as the host reads them), and `retry` (or None) of each function."""
 
 
 class Worker:
@@ -61,18 +61,18 @@ class Worker:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=logs,
-            start_new_session=True,  # Ctrl-C is for us, who then kill it
+            start_new_session=True,  # Ctrl-C reaches only this process, which then kills the worker
         )
 
     def kill(self) -> None:
-        """Ends it at once, as an instance that is taken away: nothing in it gets to run. For any thread."""
+        """Kill the process at once, without cleanup, like an instance that is removed; any thread may call this."""
         self.process.kill()
 
     def wait(self, timeout: float) -> WorkerResult:
-        """The result, when the process has ended.
+        """Wait for the end of the process and return the result.
 
         Raises:
-            TimeoutError: if it has not within `timeout` seconds; it is killed then.
+            TimeoutError: if it does not end within `timeout` seconds; it is then killed.
 
         """
         try:
@@ -85,14 +85,14 @@ class Worker:
 
 
 def bare_python() -> list[str]:
-    """Returns the command of a Python without any package, which writes no bytecode."""
+    """Return the command of a Python without packages, which writes no bytecode."""
     return [getattr(sys, "_base_executable", sys.executable), "-I", "-B", "-S"]
 
 
 def worker_command(app: Path, *arguments: str) -> list[str]:
-    """Returns the command that starts a worker for `app`: see `simulator.worker` for its arguments."""
+    """Return the command that starts a worker for `app`: see `simulator.worker` for its arguments."""
     if not (app / ".python_packages").is_dir():
-        # -P keeps the script's folder off the search path: what is left is what the real worker has.
+        # -P keeps the script's folder off the search path, which is then that of the real worker.
         return [sys.executable, "-P", str(_WORKER), str(app), *arguments]
     runtime = next(folder for folder in sys.path if Path(folder, "azure_functions_runtime").is_dir())
     return [*bare_python(), str(_WORKER), str(app), *arguments, f"--runtime={runtime}"]
@@ -108,15 +108,15 @@ def worker(
     timer: Mapping[str, object] | None = None,
     invocation_id: str | None = None,
 ) -> Iterator[Worker]:
-    """A worker that has been started; it is killed if it still runs when the context is left.
+    """Start a worker, and kill it if it still runs when the context is left.
 
     Args:
-        environment: its whole environment, such as `Simulator.env()`.
-        function: what to invoke; None only lists the functions.
-        app: the folder that holds `function_app.py`, and in `.python_packages` what was deployed with it, if anything.
+        environment: its complete environment, such as `Simulator.env()`.
+        function: the function to invoke; None only lists the functions.
+        app: the folder with `function_app.py` and, if they were deployed with it, its packages in `.python_packages`.
         past_due: whether the timer fires late.
-        timer: the host's whole timer payload in place of the usual one (`simulator.worker.timer_payload`).
-        invocation_id: made up by default.
+        timer: the host's timer payload, by default that of `simulator.worker.timer_payload`.
+        invocation_id: the ID of the invocation, by default a random one.
 
     """
     command = worker_command(app, *([function] if function else []))
@@ -143,7 +143,7 @@ def run_worker(
     invocation_id: str | None = None,
     timeout: float = 300,
 ) -> WorkerResult:
-    """Starts a worker, waits for its end (`timeout` seconds at most) and returns the result; see `worker`."""
+    """Start a worker, wait at most `timeout` seconds for its end, and return the result; see `worker`."""
     with worker(environment, function, app=app, past_due=past_due, timer=timer, invocation_id=invocation_id) as started:
         return started.wait(timeout)
 
@@ -154,22 +154,22 @@ def _read(file: IO[bytes]) -> str:
 
 
 def _result(returncode: int, output: str, logs: str) -> WorkerResult:
-    told = json.loads(output) if output.strip() else {}
-    exception = told.get("exception")
-    if not told:
+    result = json.loads(output) if output.strip() else {}
+    exception = result.get("exception")
+    if not result:
         how = f"killed by {signal.Signals(-returncode).name}" if returncode < 0 else f"ended with {returncode}"
         exception = {"message": f"The worker was {how} before it returned a result.", "traceback": ""}
-    peak = told.get("peak_kib")
+    peak = result.get("peak_kib")
     return WorkerResult(
-        success=told.get("success", False),
+        success=result.get("success", False),
         exception=exception and exception["message"],
         traceback=exception["traceback"] if exception else "",
         logs=logs,
         returncode=returncode,
-        duration_ms=told.get("duration_ms"),
-        start_ms=told.get("start_ms"),
-        process_ms=told.get("process_ms"),
+        duration_ms=result.get("duration_ms"),
+        start_ms=result.get("start_ms"),
+        process_ms=result.get("process_ms"),
         peak_mib=None if peak is None else round(peak / 1024, 1),
-        invocation_id=told.get("invocation_id", ""),
-        functions=told.get("functions", []),
+        invocation_id=result.get("invocation_id", ""),
+        functions=result.get("functions", []),
     )

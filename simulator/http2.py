@@ -1,7 +1,7 @@
-"""HTTP/2 in front of aiohttp's handlers, which speak HTTP/1.1 only: each stream gets a handler of its own, in memory.
+"""Serves HTTP/2 with aiohttp's handlers, which support only HTTP/1.1: each stream has its own handler, in memory.
 
-A client that does not negotiate HTTP/2 speaks to a handler directly. What a handler writes becomes frames as far as the
-client's windows allow; a handler that ends its connection before its answer is whole resets the stream.
+A client that does not negotiate HTTP/2 connects to a handler directly. A handler's output becomes frames as far as the
+client's windows allow; a handler that closes its connection before its answer is complete resets the stream.
 """
 
 import asyncio
@@ -18,14 +18,14 @@ from h2.exceptions import ProtocolError
 ALPN: Final = ("h2", "http/1.1")
 
 _MOST_BUFFERED: Final = 1024 * 1024
-"""Bytes of a stream that wait for the client, from which on its handler has to wait, too."""
+"""Bytes of a stream waiting for the client at which its handler has to wait, too."""
 
 _OF_THE_CONNECTION: Final = frozenset({b"connection", b"keep-alive", b"transfer-encoding"})
-"""HTTP/2 has none of these. RFC 9113, section 8.2.2."""
+"""Headers that HTTP/2 does not have. RFC 9113, section 8.2.2."""
 
 
 class Http2(asyncio.Protocol):
-    """One connection; it is in `connections` while it is open."""
+    """A connection; it is in `connections` while it is open."""
 
     def __init__(self, handlers: Callable[[], asyncio.Protocol], connections: set["Http2"]) -> None:
         self.transport: asyncio.Transport
@@ -36,7 +36,7 @@ class Http2(asyncio.Protocol):
         self._paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Hands a connection without HTTP/2 over to a handler."""
+        """Pass a connection without HTTP/2 to a handler."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 (asyncio's own)
         self.transport = transport
         if transport.get_extra_info("ssl_object").selected_alpn_protocol() != ALPN[0]:
@@ -49,13 +49,13 @@ class Http2(asyncio.Protocol):
         self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Passes it to every stream."""
+        """Pass the error to every stream."""
         self._connections.discard(self)
         for stream in list(self._streams.values()):
             stream.lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Carries out what the client's frames say."""
+        """Process the client's frames."""
         try:
             for event in self.h2.receive_data(data):
                 self._received(event)
@@ -66,16 +66,16 @@ class Http2(asyncio.Protocol):
         self.flush()
 
     def pause_writing(self) -> None:
-        """Holds all frames until the socket takes more."""
+        """Keep all frames until the socket accepts more."""
         self._paused = True
 
     def resume_writing(self) -> None:
-        """Sends what was held."""
+        """Send the frames that were kept."""
         self._paused = False
         self.flush()
 
     def flush(self) -> None:
-        """Sends what the client takes."""
+        """Send as much as the client accepts."""
         for stream in list(self._streams.values()):
             if self._paused:
                 break
@@ -84,7 +84,7 @@ class Http2(asyncio.Protocol):
             self.transport.write(self.h2.data_to_send())
 
     def forget(self, number: int) -> None:
-        """Drops a stream that is over."""
+        """Remove a stream that has ended."""
         self._streams.pop(number, None)
 
     def _received(self, event: Event) -> None:
@@ -102,7 +102,7 @@ class Http2(asyncio.Protocol):
 
 
 class _Stream(asyncio.Transport):
-    """A request and its answer; to the handler, a connection with one request."""
+    """A request and its answer, which the handler sees as a connection with one request."""
 
     def __init__(self, connection: Http2, number: int, headers: list[tuple[bytes, bytes]]) -> None:
         super().__init__()
@@ -118,19 +118,19 @@ class _Stream(asyncio.Transport):
         self._over = False
 
     def begin(self) -> None:
-        """Hands the whole request to the handler."""
+        """Pass the complete request to the handler."""
         pseudo = {name: value for name, value in self._headers if name.startswith(b":")}
         headers = [(b"host", pseudo[b":authority"]), (b"connection", b"close")]
         headers += [pair for pair in self._headers if not pair[0].startswith(b":")]
         if self.body and not any(name == b"content-length" for name, _ in headers):
             headers.append((b"content-length", b"%d" % len(self.body)))
-        asked = h11.Request(method=pseudo[b":method"], target=pseudo[b":path"], headers=headers)
-        parts = [self._h11.send(asked), self._h11.send(h11.Data(self.body)), self._h11.send(h11.EndOfMessage())]
+        request = h11.Request(method=pseudo[b":method"], target=pseudo[b":path"], headers=headers)
+        parts = [self._h11.send(request), self._h11.send(h11.Data(self.body)), self._h11.send(h11.EndOfMessage())]
         self._handler.connection_made(self)
         self._handler.data_received(b"".join(part or b"" for part in parts))
 
     def flush(self) -> None:
-        """Makes frames of what waits, as far as the windows of the stream and the connection go."""
+        """Make frames of the waiting bytes, as far as the windows of the stream and the connection allow."""
         h2 = self._connection.h2
         while not self._over and self._waiting:
             size = min(h2.local_flow_control_window(self._number), h2.max_outbound_frame_size, len(self._waiting))
@@ -160,7 +160,7 @@ class _Stream(asyncio.Transport):
         return self._over
 
     def close(self) -> None:
-        """Ends the stream: with its whole answer, or else by a reset after what was written."""
+        """End the stream: after its complete answer, or by a reset."""
         if not self._answered:
             self.abort()
 
@@ -174,7 +174,7 @@ class _Stream(asyncio.Transport):
         return None if name == "socket" else self._connection.transport.get_extra_info(name, default)
 
     def lost(self, error: Exception | None) -> None:
-        """The stream is over, whoever ended it."""
+        """End the stream, and pass the error to the handler."""
         if not self._over:
             self._over = True
             self._connection.forget(self._number)

@@ -1,8 +1,8 @@
-"""The managed identity's endpoint of App Service, which `ManagedIdentityCredential` calls.
+"""Simulates App Service's endpoint for the managed identity, which `ManagedIdentityCredential` calls.
 
 https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference
 
-Where `caches` is set, it keeps a token for as long as it is valid, apart for each resource as the request spells it:
+With `caches`, it keeps a token while it is valid, separately for each spelling of the resource in requests:
 https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/managed-identity-best-practice-recommendations#limitation-of-using-managed-identities-for-authorization
 """
 
@@ -22,28 +22,28 @@ PATH: Final = "/msi/token"
 
 @dataclass
 class Identity(Server):
-    """Hands out tokens for the app's one user-assigned identity. `fail("", ...)` plans its faults."""
+    """Issues tokens for the app's user-assigned identity; `fail("", ...)` plans its faults."""
 
     roles: list[str] = field(default_factory=lambda: [bearer.SERVICE_ROLE])
-    """What tokens for Graph grant from now on; `bearer.EVENTS_ROLE` is not among it until somebody adds it."""
+    """The roles in new tokens for Graph, by default without `bearer.EVENTS_ROLE`."""
     resources: frozenset[str] = frozenset({*bearer.GRAPH_FORMS, bearer.STORAGE, bearer.MONITOR, bearer.MANAGEMENT})
-    """What Entra issues tokens for."""
+    """The resources for which Entra ID issues tokens."""
     lifetime_seconds: int = bearer.LIFETIME_SECONDS
     header: str = field(default_factory=lambda: uuid4().hex)
-    """What the app must send as `X-IDENTITY-HEADER`."""
+    """The value that the app must send as `X-IDENTITY-HEADER`."""
     clock: Callable[[], float] = time.time
-    """Epoch seconds, by which tokens are issued and leave the cache."""
+    """Returns the epoch seconds at which tokens are issued and expire from the cache."""
     caches: bool = False
-    """Whether it caches tokens as Azure does; without, a change of `roles` works at once."""
+    """Whether tokens are cached as in Azure; otherwise, a change of `roles` takes effect at once."""
     cached: dict[str, tuple[str, bearer.Claims]] = field(default_factory=dict)
 
     @property
     def endpoint(self) -> str:
-        """What `IDENTITY_ENDPOINT` names."""
+        """The value of `IDENTITY_ENDPOINT`."""
         return f"{self.url}{PATH}"
 
     def reset(self) -> None:
-        """Drops faults, recordings and cached tokens, and grants the usual role again."""
+        """Remove faults, recordings, and cached tokens, and restore the default role."""
         super().reset()
         self.roles = [bearer.SERVICE_ROLE]
         self.lifetime_seconds = bearer.LIFETIME_SECONDS
@@ -52,7 +52,7 @@ class Identity(Server):
         self.cached.clear()
 
     async def answer(self, request: web.Request, body: bytes) -> web.StreamResponse:  # noqa: ARG002 (the base's)
-        """A token, or why there is none."""
+        """Answer with a token, or with the reason why there is none."""
         if request.path != PATH or request.method != "GET":
             return _refused(404, "No such endpoint.")
         if request.headers.get("X-IDENTITY-HEADER") != self.header:

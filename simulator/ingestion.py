@@ -1,7 +1,7 @@
-"""The Logs Ingestion API of one data collection rule, strict where Azure is silent; its rows go into DuckDB.
+"""Simulates the Logs Ingestion API of one data collection rule, more strictly than Azure; its rows go into DuckDB.
 
 https://learn.microsoft.com/azure/azure-monitor/logs/logs-ingestion-api-overview. Azure drops an unknown column without
-an error and leaves a value of the wrong type empty; here each is an error, so that a test notices.
+an error and leaves a value of the wrong type empty; here, both are errors, so that a test fails.
 """
 
 import json
@@ -22,7 +22,7 @@ from simulator.server import Server
 RULE_ID: Final = "dcr-5a1e0f0d2c7b4e8f9a6d3c1b0e2f4a68"
 
 LARGEST_CALL: Final = 1024 * 1024
-"""Bytes of a call, decompressed. https://learn.microsoft.com/azure/azure-monitor/service-limits#logs-ingestion-api"""
+"""The most bytes of a call, decompressed. https://learn.microsoft.com/azure/azure-monitor/service-limits#logs-ingestion-api"""
 
 NULLABLE: Final = frozenset(
     {
@@ -52,14 +52,14 @@ def _streams() -> dict[str, dict[str, str]]:
 
 @dataclass
 class Ingestion(Server):
-    """Takes rows for the streams `Custom-<table>`; each call is inserted as a whole or not at all."""
+    """Accepts rows for the streams `Custom-<table>`; a call inserts all of its rows or none."""
 
     con: duckdb.DuckDBPyConnection = field(default_factory=duckdb.connect)
-    """Holds the tables; whoever queries it from another thread may do so at any time."""
+    """The database with the tables, which other threads may query at any time."""
     rule_id: str = RULE_ID
     audiences: tuple[str, ...] = (bearer.MONITOR,)
     streams: dict[str, dict[str, str]] = field(default_factory=_streams)
-    """Column types by stream and column: `string`, `datetime`, `int` or `long`."""
+    """The column types, by stream and column: `string`, `datetime`, `int` or `long`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -68,14 +68,14 @@ class Ingestion(Server):
         self._inserting = threading.Lock()
 
     def reset(self) -> None:
-        """Drops faults, recordings and rows."""
+        """Remove faults, recordings, and rows."""
         super().reset()
         with self._inserting:
             for stream in self.streams:
                 self._cursor.execute(f'DELETE FROM "{_table(stream)}"')  # noqa: S608 (our own names)
 
     async def answer(self, request: web.Request, body: bytes) -> web.StreamResponse:
-        """204, or an error that says which row and column it is about."""
+        """Answer with 204, or with an error that names the row and the column."""
         refused = bearer.refusal(request, self.audiences)
         if refused is not None:
             return _error(401, "InvalidToken", refused)
@@ -106,7 +106,7 @@ class Ingestion(Server):
 
 
 class RefusedError(Exception):
-    """A refused call: the reason, the HTTP status, and the code."""
+    """The service refuses a call, with a reason, an HTTP status, and a code."""
 
     def __init__(self, message: str, status: int = 400, code: str = "InvalidRows") -> None:
         super().__init__(message)
@@ -125,10 +125,10 @@ def _decompressed(request: web.Request, body: bytes) -> bytes:
 
 
 def checked(body: bytes, columns: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The rows of a call, each date as DuckDB reads it.
+    """Return the rows of a call, with dates as DuckDB reads them.
 
     Raises:
-        RefusedError: unless `body` is a JSON array of objects with exactly the columns of the stream.
+        RefusedError: if `body` is not a JSON array of objects with exactly the columns of the stream.
 
     """
     try:

@@ -1,4 +1,4 @@
-"""What Azure Monitor sends of a log alert: the payload in the common alert schema, and the subject of the mail.
+"""Makes what Azure Monitor sends for a log alert: the payload in the common alert schema, and the email's subject.
 
 https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-payload-samples ("Log Alerts V2", November 2026)
 """
@@ -18,9 +18,9 @@ _STEP: Final = re.compile(r"\w+")
 
 
 def payload(rule: Rule, event: Event) -> dict[str, Any]:
-    """Return the JSON that an action group receives of `event`, an alert of `rule` that fired or resolved.
+    """Return the JSON that an action group receives for `event`, an alert of `rule` that fired or resolved.
 
-    Links to search results are left out, because only Azure can make them.
+    Links to search results are omitted, because only Azure can make them.
     """
     alert = uuid5(NAMESPACE_URL, repr((rule.name, event.alert.dimensions, event.fired_on)))
     resolved = {"resolvedDateTime": _instant(event.on)} if event.kind == "resolved" else {}
@@ -74,18 +74,18 @@ def _criterion(rule: Rule, event: Event) -> dict[str, Any]:
 
 
 def subject(rule: Rule, event: Event) -> str:
-    """Return the subject of the mail that reports `event`: the template of `rule`, filled from the payload.
+    """Return the subject of the email that reports `event`: the template of `rule`, filled in from the payload.
 
     Raises:
-        LookupError: if the template names what the payload does not hold.
+        LookupError: if the template names a path that the payload does not contain.
 
     """
     return _filled(rule.subject, payload(rule, event))
 
 
 def _filled(template: str, sent: dict[str, Any]) -> str:
-    """Return `template` with what `sent` holds at each path in place of it; what is put in is not filled again."""
-    return _FILLED_IN.sub(lambda found: str(_at(sent, found[1])), template)
+    """Return `template` with each path replaced by its value in `sent`; a path in a value is not replaced."""
+    return _FILLED_IN.sub(lambda path: str(_at(sent, path[1])), template)
 
 
 def _at(value: Any, path: str) -> Any:  # noqa: ANN401 - any JSON

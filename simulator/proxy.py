@@ -1,4 +1,4 @@
-"""A reverse proxy in front of the table service: it records, fails on demand, and can be hooked into at a request."""
+"""Runs a reverse proxy in front of the table service that records, fails on demand, and calls hooks at a request."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,29 +10,29 @@ from yarl import URL
 from simulator.server import Server
 from simulator.tls import Tls
 
-# Those of one connection (RFC 9110, 7.6.1), and the ones that aiohttp sets for the body it sends.
+# The headers of one connection (RFC 9110, 7.6.1), and those that aiohttp sets for the body that it sends.
 _OF_ONE_HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer"})
 _OF_THE_BODY: Final = frozenset({"content-length"})
 
 
 @dataclass
 class Proxy(Server):
-    """Passes every request on to `upstream`, whose address holds no path, and every answer back, bytes as they are.
+    """Forwards every request to `upstream`, an address without a path, and returns every answer unchanged.
 
-    The Host header stays the proxy's own, as the absolute addresses in a batch do, so that upstream takes itself for
-    the host that the client meant.
+    The Host header and the absolute addresses in a batch keep the proxy's address, so that upstream takes itself for
+    the host that the client called.
     """
 
     upstream: str = ""
     trust: Tls | None = None
-    """Whose authority vouches for upstream."""
+    """The certificates that upstream is verified with."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._client: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
-        """Listens, and opens the way upstream."""
+        """Start listening, and open the connection to upstream."""
         context = self.trust.client() if self.trust else True
         self._client = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=context, limit=0), auto_decompress=False, trust_env=False
@@ -40,14 +40,14 @@ class Proxy(Server):
         await super().start()
 
     async def stop(self) -> None:
-        """Listens no more, and closes the way upstream."""
+        """Stop listening, and close the connection to upstream."""
         await super().stop()
         if self._client is not None:
             await self._client.close()
             self._client = None
 
     async def answer(self, request: web.Request, body: bytes) -> web.StreamResponse:
-        """What upstream answers; 502 where it does not."""
+        """Answer as upstream does; with 502 if it doesn't answer."""
         assert self._client is not None  # noqa: S101 (started)
         headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _OF_ONE_HOP]
         url = URL(f"{self.upstream}{request.raw_path}", encoded=True)

@@ -1,7 +1,7 @@
-"""A model of Azure Monitor's log alert rules, over the project's own queries and DuckDB.
+"""Models Azure Monitor's log alert rules, with the project's own queries and DuckDB.
 
-The rules and their queries are those that Azure runs, read from `infra` and translated by duckdb-kql. The model is
-what stands around them: the window, the split by dimensions, and the life of an alert from fired to resolved.
+The rules and their queries are those that Azure runs, read from `infra` and translated by duckdb-kql. The model
+adds what surrounds them: the window, the split by dimensions, and the life of an alert from fired to resolved.
 https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-types#log-alerts
 """
 
@@ -29,14 +29,14 @@ EXAMPLE_INSTANT: Final = "2000-01-01T00:00:00Z"
 """The instant in `check_silent.kql` that Bicep replaces with that of the deployment's creation."""
 
 MAXIMUM_FIRED: Final = 300
-"""Alerts that a stateful rule fires in one evaluation.
+"""The most alerts that a stateful rule fires in one evaluation.
 https://learn.microsoft.com/azure/azure-monitor/fundamentals/service-limits#alerts (November 2026)"""
 
 MAXIMUM_OPEN: Final = 5_000
-"""Alerts of one rule that are open at a time; same page."""
+"""The most alerts of one rule that are open at a time; same page."""
 
 STATELESS_FREQUENCY: Final = timedelta(days=1)
-"""Between two evaluations of a stateless rule: the longest that Azure offers."""
+"""The time between two evaluations of a stateless rule: the longest that Azure offers."""
 
 WINDOW: Final = timedelta(days=2)
 """How far back a rule sees: the longest window that Azure offers."""
@@ -52,8 +52,8 @@ _TYPES: Final[Mapping[ColumnType, str]] = {
 _SCHEMA: Final = {table.name: [column.name for column in table.columns] for table in _TABLES}
 _COLUMNS: Final = {table.name: {c.name: _TYPES[c.type] for c in table.columns} for table in _TABLES}
 
-# What the query sees of a table: Azure's window, and no row before its time. Not materialized, because a query that
-# reads a table twice would otherwise copy all of its columns.
+# What the query sees of a table: the rows in Azure's window, up to the evaluation. Not materialized, because a query
+# that reads a table twice would otherwise copy all of its columns.
 _WINDOW: Final = ", ".join(
     f'"{name}" AS NOT MATERIALIZED (SELECT * FROM main."{name}" WHERE "TimeGenerated" > $since'
     f' AND "TimeGenerated" <= $until)'
@@ -64,24 +64,24 @@ _CONTENT: Final = f"WITH {_WINDOW} SELECT " + ", ".join(
 )
 
 type _Values = tuple[str, ...]
-"""The values of a rule's dimensions, in their order: what an alert is known by."""
+"""The values of a rule's dimensions, in their order; they identify an alert."""
 
 
 class Rule(NamedTuple):
-    """A log alert rule: it measures the total of its query's column `Tokens`, for each set of dimensions, over 0."""
+    """A log alert rule; it fires if the total of the column `Tokens` for a set of dimensions is over 0."""
 
     name: str
     severity: int
-    """0 (critical) to 4 (verbose)."""
+    """From 0 (critical) to 4 (verbose)."""
     kql: str
     dimensions: tuple[str, ...]
     subject: str
-    """The template of its mails' subjects; Azure fills in what `${data...}` names."""
+    """The template of the emails' subjects; Azure replaces each `${data...}` by the value that it names."""
     clean: int = 2
-    """Evaluations in a row without the condition that resolve an alert: two at a frequency from 15 minutes on.
+    """Evaluations in a row without the condition that resolve an alert: two at a frequency of 15 minutes or more.
     https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-overview#stateful-alerts"""
     stateless: bool = False
-    """Whether it fires at each evaluation that meets its condition, and never resolves."""
+    """Whether the rule fires at each evaluation that meets its condition, and never resolves."""
     description: str = ""
     properties: tuple[tuple[str, str], ...] = ()
     """The description and the custom properties of a deployed rule. The model evaluates neither."""
@@ -116,7 +116,7 @@ class _Grouped(msgspec.Struct):
 
 
 class _Definition(msgspec.Struct):
-    """What the deployment says of a rule, as far as the model of it needs."""
+    """A rule in `infra/alert-rules.json`, as far as the model needs it."""
 
     name: str
     severity: int
@@ -129,7 +129,7 @@ class _Definition(msgspec.Struct):
 
 
 def _rule(definition: _Definition, *, by_connector: bool) -> Rule:
-    # No method: a msgspec struct outlives the interpreter, and this module with it; DuckDB would complain at the end.
+    # Not a method: a msgspec struct outlives the interpreter and keeps this module, and DuckDB would fail at exit.
     name = definition.name
     frequency = STATELESS_FREQUENCY if definition.stateless else FREQUENCY
     if (definition.frequency, definition.window) != (frequency, WINDOW):
@@ -148,10 +148,10 @@ RULES: Final = tuple(_rule(one, by_connector=False) for one in _DEFINITIONS if n
 """The stateful rules of the deployment, one alert for each token and condition."""
 
 RULES_BY_CONNECTOR: Final = tuple(_rule(one, by_connector=True) for one in _DEFINITIONS if not one.stateless)
-"""The same for tenants with many tokens: one alert for each connector and condition."""
+"""The stateful rules for tenants with many tokens: one alert for each connector and condition."""
 
 (SUMMARY,) = (_rule(one, by_connector=False) for one in _DEFINITIONS if one.stateless)
-"""The stateless rule: a sign of life, whatever the alerts are grouped by."""
+"""The stateless rule: a sign of life, for each grouping of alerts."""
 
 
 def create_tables(con: DuckDBPyConnection) -> None:
@@ -163,8 +163,8 @@ def create_tables(con: DuckDBPyConnection) -> None:
 def insert(con: DuckDBPyConnection, table: str, rows: Iterable[Mapping[str, object]]) -> None:
     """Append `rows`, as `shared.storage.rows` makes them (instants are RFC 3339 text), to one of the two tables.
 
-    A column that a row does not name is null, and a name that is no column is dropped without a word: so does the
-    service. https://learn.microsoft.com/azure/azure-monitor/logs/logs-ingestion-api-overview
+    As in the service, a column that a row does not name is null, and a name that is not a column is dropped without an
+    error. https://learn.microsoft.com/azure/azure-monitor/logs/logs-ingestion-api-overview
     """
     # One JSON text instead of a parameter for each value: forty times as fast at 2,000 rows.
     text, shape = (msgspec.json.encode(value).decode() for value in (list(rows), [_COLUMNS[table]]))
@@ -172,7 +172,7 @@ def insert(con: DuckDBPyConnection, table: str, rows: Iterable[Mapping[str, obje
 
 
 def firing(con: DuckDBPyConnection, now: datetime, rules: Sequence[Rule] = RULES) -> list[Alert]:
-    """List what each rule's condition holds for at `now`, by rule and dimensions; no state, and no limits."""
+    """List for what each rule's condition holds at `now`, by rule and dimensions, without state and limits."""
     return [alert_of(rule, values) for rule in rules for values in _met(con, rule, now)]
 
 
@@ -186,14 +186,14 @@ class _Fired(NamedTuple):
 
     on: datetime
     clean: int = 0
-    """For how many evaluations in a row its condition has not held."""
+    """The number of evaluations in a row at which its condition did not hold."""
 
 
 class AlertEngine:
-    """The rules' state from evaluation to evaluation.
+    """Keeps the rules' state from evaluation to evaluation.
 
-    In between, rows may come (one that arrives late is inserted late), and be pruned once they have left the window; a
-    row never changes. Time must not run backwards.
+    In between, rows may be added (a late row is inserted late), and deleted after they have left the window. A row
+    never changes. Time must not go backward.
     """
 
     def __init__(self, con: DuckDBPyConnection, rules: Sequence[Rule] = RULES) -> None:
@@ -210,7 +210,7 @@ class AlertEngine:
         return [alert_of(rule, values) for rule in self._rules for values in self._open[rule.name]]
 
     def evaluate(self, now: datetime) -> list[Event]:
-        """Evaluate each rule that is due once, as Azure does; return what came of it, in the order of the rules.
+        """Evaluate each rule that is due once, as Azure does; return the events, in the order of the rules.
 
         A stateful rule is due every time, as if called every `FREQUENCY`.
         """
@@ -239,7 +239,7 @@ class AlertEngine:
 def _advance(
     rule: Rule, fired: dict[_Values, _Fired], met: Sequence[_Values], now: datetime
 ) -> list[tuple[Literal["fired", "resolved", "dropped"], _Values, datetime]]:
-    """Take one step of a rule, whose open alerts are `fired`; return what happened to which alert, fired when."""
+    """Evaluate a rule once, and update its open alerts, `fired`; return each event's kind, alert, and firing time."""
     holds = set(met)
     for values, one in fired.items():
         fired[values] = one._replace(clean=0 if values in holds else one.clean + 1)
@@ -247,8 +247,8 @@ def _advance(
     for values in resolved:
         del fired[values]
     new = [values for values in met if values not in fired]
-    # Which alerts the service drops is documented nowhere, nor that it tries again: here the first in order fire, and
-    # the others are new once more at the next evaluation.
+    # It is not documented which alerts the service drops, or whether it tries again. Here, the first in order fire, and
+    # the others are new again at the next evaluation.
     room = max(0, min(MAXIMUM_FIRED, MAXIMUM_OPEN - len(fired)))
     fired.update(dict.fromkeys(new[:room], _Fired(now)))
     return [
@@ -267,7 +267,7 @@ def _met(con: DuckDBPyConnection, rule: Rule, now: datetime) -> list[_Values]:
 def _content(con: DuckDBPyConnection, now: datetime) -> object:
     """Measure what a rule can see: rows and the sum of their instants.
 
-    What leaves the window is older than anything that comes into it, so the sum grows where as many came as left.
+    Rows that leave the window are older than those that enter it, so the sum grows even if as many enter as leave.
     """
     return con.execute(_CONTENT, _moments(now)).fetchone()
 
@@ -290,7 +290,7 @@ def _sql(rule: Rule) -> str:
 
 
 def _reads_clock(rule: Rule) -> bool:
-    """Whether the query's result can change while the rows that it sees do not."""
+    """Return whether the query's result can change while the rows that it sees do not."""
     return bool(_translated(rule.kql).parameters)
 
 

@@ -1,7 +1,7 @@
-"""A story over days: what the tenant looks like at an instant of it, so that alerts fire and resolve as time goes.
+"""Describes a story over days: returns the tenant at each instant, so that alerts fire and resolve over time.
 
-Pure functions: the same instant gives the same tenant, in whatever order it is asked. The events stand at fixed parts
-of the story's length, so a short story contains as much as a long one, except missing devices (a week).
+The functions are pure: the same instant gives the same tenant, in any order of calls. The events are at fixed parts of
+the story's length, so a short story contains as much as a long one, except missing devices (a week).
 """
 
 from collections.abc import Callable, Iterable
@@ -15,14 +15,14 @@ from simulator.tenant import TOPIC, Item, Tenant, ade_token, fixed_id, push_cert
 _NEW_TOPIC: Final = "com.apple.mgmt.External.b9d3e8f1-27c4-4f6a-8d10-6c5b4a392817"
 
 _SYNC_EVERY: Final = timedelta(hours=12)
-"""Intune syncs mobile devices by itself about that often."""
+"""The time between two of Intune's automatic syncs, approximately."""
 
 _OUTAGE: Final = timedelta(hours=5)
 _YEAR: Final = timedelta(days=365)
 
 
 class Event(NamedTuple):
-    """Something that happens in the story."""
+    """An event of the story."""
 
     on: datetime
     what: str
@@ -30,7 +30,7 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True)
 class Scene:
-    """The tenant at an instant, and whether Graph answers at all."""
+    """The tenant at an instant, and whether Graph is unavailable."""
 
     tenant: Tenant
     outage: bool
@@ -42,17 +42,17 @@ class _Story:
     days: float
 
     def at(self, part: float) -> datetime:
-        """An instant, given as a part of the whole; on a full minute."""
+        """Return the instant at a part (0 to 1) of the story, on a full minute."""
         instant = self.start + timedelta(days=self.days * part)
         return instant.replace(second=0, microsecond=0)
 
     def between(self, now: datetime, begin: float, end: float) -> bool:
-        """Whether `now` lies in that part of the story."""
+        """Return whether `now` is in that part of the story."""
         return self.at(begin) <= now < self.at(end)
 
 
 def scenario(now: datetime, start: datetime, days: float) -> Scene:
-    """The story, `days` long from `start`, at the instant `now`."""
+    """Return the story, which begins at `start` and lasts `days`, at the instant `now`."""
     story = _Story(start, days)
     ade = [
         _renewed_in_time(now, story),
@@ -89,9 +89,9 @@ def scenario(now: datetime, start: datetime, days: float) -> Scene:
 
 
 def events(start: datetime, days: float) -> list[Event]:
-    """What happens in the story, in its order."""
+    """Return the events of the story, in their order."""
     story = _Story(start, days)
-    told = (
+    planned = (
         (0.12, "Contoso HQ gets twelve new devices, and nobody assigns them an enrollment policy"),
         (0.15, "Contoso Warehouse no longer syncs, and a third of its devices disappear from Intune's list"),
         (0.20, "Fabrikam Academy's token is renewed with another Apple ID"),
@@ -115,9 +115,9 @@ def events(start: datetime, days: float) -> list[Event]:
         (0.90, "Contoso Warehouse's devices are all in Intune's list again"),
     )
     outage = story.at(0.25)
-    known = [Event(story.at(part), what) for part, what in told]
-    known += [Event(outage, "Graph fails"), Event(outage + _OUTAGE, "Graph answers again")]
-    return sorted(known)
+    timeline = [Event(story.at(part), what) for part, what in planned]
+    timeline += [Event(outage, "Graph fails"), Event(outage + _OUTAGE, "Graph answers again")]
+    return sorted(timeline)
 
 
 def _renewed_in_time(now: datetime, story: _Story) -> Item:
@@ -187,7 +187,7 @@ def _sync_stops(now: datetime, story: _Story) -> Item:
 
 
 def _devices(now: datetime, story: _Story) -> dict[str, Devices]:
-    """Each token's list, which says the same as its `syncedDeviceCount`, but for Contoso Warehouse's."""
+    """Return each token's list of devices, which agrees with `syncedDeviceCount` except for Contoso Warehouse."""
     failing, dropped, missing = _failing(now, story), _dropped(now, story), story.between(now, 0.15, 0.90)
     kinds = {
         "Contoso HQ": _new_devices(now, story),
@@ -197,10 +197,10 @@ def _devices(now: datetime, story: _Story) -> dict[str, Devices]:
         "Contoso Warehouse": {"enrolled": 80 if missing else 120},
         "Fabrikam Pilot": {"enrolled": 120},
     }
-    made = {fixed_id(name): fleet(fixed_id(name), now, **numbers) for name, numbers in kinds.items()}
+    devices = {fixed_id(name): fleet(fixed_id(name), now, **numbers) for name, numbers in kinds.items()}
     berlin = fixed_id("Fabrikam Berlin")
     platforms = ("ios",) if now < story.at(0.53) else ("ios", "ios", "ios", "ios", "macOS")
-    return {**made, berlin: many_devices(120, berlin, now, kinds=("enrolled",), platforms=platforms)}
+    return {**devices, berlin: many_devices(120, berlin, now, kinds=("enrolled",), platforms=platforms)}
 
 
 def _new_devices(now: datetime, story: _Story) -> dict[str, int]:
@@ -217,20 +217,20 @@ def _failing(now: datetime, story: _Story) -> bool:
 
 
 def _defaults(now: datetime, story: _Story, ids: Iterable[str]) -> dict[str, dict[str, Item | None]]:
-    """A default profile for every platform, but one for Macs in Berlin."""
+    """Return a default profile for every platform, except for Macs in Berlin until it is added."""
     berlin = fixed_id("Fabrikam Berlin")
-    found = {token_id: default_profiles(token_id, "Ios", "MacOs") for token_id in ids}
-    return found if now >= story.at(0.73) else {**found, berlin: default_profiles(berlin, "Ios")}
+    defaults = {token_id: default_profiles(token_id, "Ios", "MacOs") for token_id in ids}
+    return defaults if now >= story.at(0.73) else {**defaults, berlin: default_profiles(berlin, "Ios")}
 
 
 def _synced(now: datetime, start: datetime, phase_hours: int) -> datetime:
-    """The last of the regular syncs until `now`; `phase_hours` keeps the tokens' syncs apart."""
+    """Return the time of the last regular sync before `now`; `phase_hours` spreads the tokens' syncs."""
     first = start - timedelta(hours=phase_hours)
     return first + (now - first) // _SYNC_EVERY * _SYNC_EVERY
 
 
 def _stopped(now: datetime, begin: datetime, end: datetime, synced: Callable[[datetime], datetime]) -> datetime:
-    """The last success of syncs that fail from `begin` to `end`, after which somebody presses *Sync*."""
+    """Return the last success of syncs that fail from `begin` to `end`; at `end`, an administrator selects *Sync*."""
     if now < begin:
         return synced(now)
     return synced(begin) if now < end else max(synced(now), end)

@@ -1,4 +1,4 @@
-"""The base of every simulated service: it listens on the loopback, records what is asked, and fails on demand."""
+"""Provides the base of every simulated service, which serves the loopback, records requests, and fails on demand."""
 
 import asyncio
 import socket
@@ -18,31 +18,31 @@ from simulator.http2 import Http2
 HOST: Final = "127.0.0.1"
 
 _LARGEST_BODY: Final = 64 * 1024 * 1024
-"""Bytes; services that have a limit of their own check it themselves."""
+"""The most bytes of a body; services with their own limit check it themselves."""
 
 type Answer = Callable[[], Awaitable[web.StreamResponse]]
-"""Carries the request out as the healthy service would."""
+"""Carries out the request as the healthy service does."""
 
 type Fault = Callable[[web.Request, Answer], Awaitable[web.StreamResponse]]
-"""Answers in the service's stead; it may carry the request out itself, before or after whatever it does."""
+"""Answers instead of the service; it may also have the request carried out."""
 
 
 @dataclass
 class Recorded:
-    """One request; `status` is filled in when it has been answered."""
+    """A request; `status` is set when it has been answered."""
 
     number: int
-    """1 for the first since the start or the last `reset`."""
+    """The number of the request, from 1 since the start or the last `reset`."""
     method: str
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
-    """Without the value of `Authorization`."""
+    """The headers, without the value of `Authorization`."""
     body: bytes
     status: int | None = None
 
     def names(self, part: str) -> bool:
-        """Whether the path holds `part`; a batch of Table Storage names its table in the body."""
+        """Return whether the path contains `part`; a batch of Table Storage names its table in the body."""
         return part in self.path or (self.path.endswith("$batch") and part.encode() in self.body)
 
 
@@ -67,15 +67,15 @@ class _Planned:
 class Server(ABC):
     """An HTTP(S) server on a free loopback port.
 
-    Made anywhere, started and stopped on the event loop that serves it.
+    It may be created anywhere, and is started and stopped on the event loop that serves it.
     """
 
     tls: ssl.SSLContext | None = None
     requests: list[Recorded] = field(default_factory=list)
     on_request: Callable[[Recorded], object] | None = None
-    """Called before a request is carried out, on the server's thread."""
+    """A function that is called on the server's thread, before a request is carried out."""
     on_response: Callable[[Recorded], object] | None = None
-    """Called when a request has been carried out and before the answer leaves."""
+    """A function that is called after a request was carried out and before its answer is sent."""
     port: int = 0
 
     def __post_init__(self) -> None:
@@ -88,38 +88,38 @@ class Server(ABC):
 
     @property
     def url(self) -> str:
-        """Scheme, host and port, without a slash at the end."""
+        """The scheme, host, and port, without a slash at the end."""
         return f"{'https' if self.tls else 'http'}://{HOST}:{self.port}"
 
     @abstractmethod
     async def answer(self, request: web.Request, body: bytes) -> web.StreamResponse:
-        """What the healthy service answers."""
+        """Answer as the healthy service does."""
 
     def fail(
         self, where: Where, fault: Fault, *, method: str | None = None, skip: int = 0, times: int | None = None
     ) -> None:
-        """Plans a fault for requests whose path holds `where` (every request: ""), or that `where` says yes to.
+        """Plan a fault for requests whose path contains `where` (any request: ""), or for which `where` returns true.
 
-        It spares the first `skip` of them, and then strikes `times` of them (None: until `reset`). Of several that
-        match, the one planned first strikes until it is used up, so a queue is planned by several calls.
+        The fault skips the first `skip` of them, and applies to the next `times` (None: until `reset`). If several
+        faults match, the one planned first applies until it is used up, so several calls plan a queue.
         """
         with self._lock:
             self._planned.append(_Planned(where, fault, method, skip, times))
 
     def heal(self) -> None:
-        """Drops every planned fault."""
+        """Remove every planned fault."""
         with self._lock:
             self._planned.clear()
 
     def reset(self) -> None:
-        """Drops faults, hooks and recordings."""
+        """Remove faults, hooks, and recordings."""
         self.heal()
         self.on_request = self.on_response = None
         self.requests = []
 
     @contextmanager
     def refusing(self) -> Iterator[None]:
-        """Connections are refused until the context is left. For callers outside the server's event loop."""
+        """Refuse connections until the context is left; call this outside the server's event loop."""
         assert self._loop is not None  # noqa: S101 (started)
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
         try:
@@ -128,7 +128,7 @@ class Server(ABC):
             asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
 
     async def start(self) -> None:
-        """Listens; `port` and `url` are known from then on."""
+        """Start listening; from then on, `port` and `url` are set."""
         self._loop = asyncio.get_running_loop()
         application = web.Application(client_max_size=_LARGEST_BODY)
         application.router.add_route("*", "/{path:.*}", self._handle)
@@ -137,7 +137,7 @@ class Server(ABC):
         await self._listen()
 
     async def stop(self) -> None:
-        """Ends whatever is being answered and listens no more; does nothing on a server that never started."""
+        """Abort open requests and stop listening; do nothing if the server never started."""
         if self._runner is not None:
             await self._close()
             await self._runner.cleanup()
@@ -168,7 +168,7 @@ class Server(ABC):
         recorded = self._record(request, body)
         if self.on_request is not None:
             self.on_request(recorded)
-        on_response = self.on_response  # a request that outlives a reset is nothing to whoever comes next
+        on_response = self.on_response  # a request that outlives a reset must not call the next hook
 
         async def answer() -> web.StreamResponse:
             response = await self.answer(request, body)

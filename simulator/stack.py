@@ -1,11 +1,11 @@
-"""Starts and stops the whole loopback tenant, and says which settings lead the app to it."""
+"""Starts and stops the complete loopback tenant, and provides the settings that connect the app to it."""
 
 import asyncio
 import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +17,7 @@ import duckdb_kql
 from simulator import arm, bearer, directory
 from simulator.arm import Arm
 from simulator.authority import Authority
-from simulator.azurite import TABLES, Azurite, SimulatorError, start_azurite
+from simulator.azurite import Azurite, SimulatorError, start_azurite
 from simulator.directory import TenantGraph
 from simulator.identity import Identity
 from simulator.ingestion import RULE_ID, Ingestion
@@ -34,11 +34,11 @@ _KEPT: Final = frozenset(
     {"HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "TZ"}
 )
 _KEPT_PREFIXES: Final = ("COVERAGE_", "COV_CORE_")
-"""What a process needs of its parent's environment; proxies, certificates and Azure's variables are not among it."""
+"""The variables that a process needs from its parent, without proxies, certificates, and Azure's variables."""
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment of this process without whatever would lead an app elsewhere than to the simulator."""
+    """Return this process's environment without the variables that could connect an app to another service."""
     return {
         name: value for name, value in os.environ.items() if name.upper() in _KEPT or name.startswith(_KEPT_PREFIXES)
     }
@@ -46,7 +46,7 @@ def clean_environment() -> dict[str, str]:
 
 @contextmanager
 def applied(environment: Mapping[str, str]) -> Iterator[None]:
-    """Makes `environment` this process's own until the context is left, its certificate authority included."""
+    """Apply `environment` and its certificate authority to this process until the context is left."""
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(environment)
@@ -60,10 +60,10 @@ def applied(environment: Mapping[str, str]) -> Iterator[None]:
 
 
 class Simulator:
-    """The loopback tenant, running from `with` on until it is left.
+    """The loopback tenant, which runs while its context is entered.
 
     The servers share one event loop on a thread of their own; the table service is a child process. Attributes are
-    there once the context is entered, and may be changed from any thread: `sim.graph.tenant = ...`.
+    set once the context is entered, and may be changed from any thread: `sim.graph.tenant = ...`.
     """
 
     identity: Identity
@@ -75,29 +75,18 @@ class Simulator:
     proxy: Proxy
     """The proxy in front of the table service, which the app uses with `env(proxied=True)`."""
     con: duckdb.DuckDBPyConnection
-    """DuckDB with the tables that the data collection rule fills, made by `duckdb_kql.connect`."""
+    """The DuckDB database with the data collection rule's tables, made by `duckdb_kql.connect`."""
     tls: Tls
 
-    def __init__(
-        self,
-        *,
-        proxied: bool = False,
-        folder: Path | None = None,
-        tables: Iterable[str] = TABLES,
-        on_step: Callable[[str], object] | None = None,
-    ) -> None:
-        """Nothing starts yet.
+    def __init__(self, *, proxied: bool = False, on_step: Callable[[str], object] | None = None) -> None:
+        """Configure the tenant without starting it.
 
         Args:
             proxied: the default of `env`.
-            folder: where the table service keeps its rows; in memory without one.
-            tables: the tables to create.
-            on_step: receives a few words about what is being started.
+            on_step: receives a short description of each service that is started.
 
         """
         self._proxied = proxied
-        self._folder = folder
-        self._tables = tuple(tables)
         self._on_step = on_step or (lambda _step: None)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -118,7 +107,7 @@ class Simulator:
         self._stop()
 
     def env(self, *, proxied: bool | None = None) -> dict[str, str]:
-        """The whole environment of an app process: the settings that lead it here, and what a process needs."""
+        """Return the complete environment of an app process that is connected to this simulator."""
         behind_proxy = self._proxied if proxied is None else proxied
         account = self.tables.endpoint.rpartition("/")[2]
         return {
@@ -158,17 +147,17 @@ class Simulator:
         }
 
     def table_rows(self, table: str) -> list[dict[str, Any]]:
-        """Every row of a table of the table service, in the order of its keys."""
+        """Return every row of a table of the table service, in the order of the keys."""
         return self.tables.rows(table)
 
     def log_rows(self, table: str) -> list[dict[str, Any]]:
-        """Every row that was sent to a custom table, oldest first; dates are in UTC and carry no zone."""
+        """Return every row that was sent to a custom table, oldest first; dates are in UTC, without a time zone."""
         result = self.con.execute(f'SELECT * FROM "{table}" ORDER BY "TimeGenerated", rowid')  # noqa: S608 (ours)
         names = [column[0] for column in result.description or ()]
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
     def reset(self) -> None:
-        """As after the start: no faults, hooks or recordings, no rows anywhere, the default tenant."""
+        """Restore the state after the start: no faults, hooks, recordings, or rows, and the default tenant."""
         for server in self._servers():
             server.reset()
         self.tables.clear()
@@ -197,7 +186,7 @@ class Simulator:
             self._stack.push_async_callback(server.stop)
             await server.start()
         self._on_step("Table Storage (Azurite)")
-        self.tables = await start_azurite(self.tls, work, folder=self._folder, tables=self._tables)
+        self.tables = await start_azurite(self.tls, work)
         self._stack.callback(self.tables.stop)
         self.proxy = Proxy(tls=self.tls.server, upstream=self.tables.endpoint.rpartition("/")[0], trust=self.tls)
         self._stack.push_async_callback(self.proxy.stop)

@@ -1,4 +1,4 @@
-"""Plays the scenario: the real check and inspection every hour on the story's clock, the alert rules every quarter."""
+"""Plays the scenario: runs the check and the inspection every hour, and the alert rules every 15 minutes."""
 
 import asyncio
 import os
@@ -18,21 +18,21 @@ from simulator.stack import Simulator, applied
 
 CHECK_EVERY = timedelta(hours=1)
 INSPECT_AFTER = timedelta(minutes=30)
-"""Since the check; as far apart as their schedules put them."""
+"""The time from a check to the inspection, as in their schedules."""
 
 
 class Moment(NamedTuple):
-    """A quarter of an hour of the story."""
+    """An evaluation of the alert rules in the story, every 15 minutes."""
 
     on: datetime
     run: Run | None
-    """The check, where one was due."""
+    """The check, if one was due."""
     alerts: list[rules.Event]
-    """What the rules fired and resolved."""
+    """The alerts that the rules fired and resolved."""
 
 
 def play(sim: Simulator, start: datetime, days: float) -> Iterator[Moment]:
-    """The story, `days` long from `start`, moment by moment. The app runs in this process, on the clock it is given."""
+    """Play the story, `days` long from `start`; the app runs in this process, on the story's clock."""
     engine = rules.AlertEngine(sim.con, [rule.deployed(start) for rule in (*rules.RULES, rules.SUMMARY)])
     moments = int(timedelta(days=days) / rules.FREQUENCY)
     with applied(sim.env()), asyncio.Runner() as runner:
@@ -49,7 +49,7 @@ def play(sim: Simulator, start: datetime, days: float) -> Iterator[Moment]:
 
 
 def inspect_once(sim: Simulator, now: datetime) -> None:
-    """An inspection in this process, on the clock it is given."""
+    """Run an inspection in this process, at the time `now`."""
     with applied(sim.env()):
         asyncio.run(_inspect(Settings.load(os.environ), now))
 

@@ -1,4 +1,4 @@
-"""The simulated tenant's data, as pure functions of a clock: what Graph holds at an instant, item by item.
+"""Creates the simulated tenant's data with pure functions of a clock: what Graph contains at an instant.
 
 Names and domains are examples, GUIDs are made up. Property names, date forms and defaults follow public payloads:
 https://learn.microsoft.com/graph/api/resources/intune-enrollment-deponboardingsetting?view=graph-rest-beta,
@@ -45,38 +45,38 @@ __all__ = [
 ]
 
 VPP_SECRET: Final = "SECRET-VPP-TOKEN"
-"""Begins every VPP token's `token`; nothing that the app stores or sends may hold it."""
+"""The beginning of every VPP token's `token`; the app must not store or send it."""
 APNS_SECRET: Final = "SECRET-APNS-CERTIFICATE"
-"""Begins the push certificate's `certificate`."""
+"""The beginning of the push certificate's `certificate`; the app must not store or send it."""
 
 TOPIC: Final = "com.apple.mgmt.External.3f1d7c52-6a0e-4b7a-9c1d-8e2f5a6b7c80"
 
 
 @dataclass(frozen=True)
 class Tenant:
-    """What Graph holds; a test may put anything into an item."""
+    """The content of Graph, which a test may change in any way."""
 
     ade: tuple[Item, ...] = ()
     vpp: tuple[Item, ...] = ()
     apns: Item | None = None
-    """None: no push certificate is set up. Graph adds another id at each reading."""
+    """The push certificate; None if none is set up. Graph adds a new ID at each reading."""
     devices: Mapping[str, Sequence[Item]] = field(default_factory=dict)
-    """By token id, like the next two; a token that is not in it has none."""
+    """Devices by token ID, as in the next two fields; a token that is not listed has none."""
     profiles: Mapping[str, Sequence[Item]] = field(default_factory=dict)
     defaults: Mapping[str, Mapping[str, Item | None]] = field(default_factory=dict)
-    """By platform: `Ios`, `MacOs`, `TvOS`, `VisionOS`."""
+    """Default profiles by token ID and platform: `Ios`, `MacOs`, `TvOS`, `VisionOS`."""
     events: Sequence[Item] = ()
 
     @cached_property
     def tokens(self) -> Mapping[str, Item]:
-        """The ADE tokens by id."""
+        """The ADE tokens by ID."""
         return {item["id"]: item for item in self.ade if isinstance(item.get("id"), str)}
 
 
 def ade_token(name: str, *, expires: datetime | str, synced: datetime | str | None, **others: object) -> Item:
-    """A `depOnboardingSetting`; `others` are properties by Graph's names and replace what stands here.
+    """Return a `depOnboardingSetting`; `others` are properties by Graph's names and override the default ones.
 
-    Its id is made from the name; dates are instants or Graph's own text.
+    Its ID is made from the name; dates are instants or Graph's own text.
     """
     return {
         "@odata.type": "#microsoft.graph.depOnboardingSetting",
@@ -98,7 +98,7 @@ def ade_token(name: str, *, expires: datetime | str, synced: datetime | str | No
 
 
 def vpp_token(name: str, *, expires: datetime | str, synced: datetime | str | None, **others: object) -> Item:
-    """A `vppToken` of the beta endpoint, its secret included; see `ade_token`."""
+    """Return a `vppToken` of the beta endpoint, including its secret; see `ade_token`."""
     return {
         "@odata.type": "#microsoft.graph.vppToken",
         "id": fixed_id(f"vpp {name}"),
@@ -124,7 +124,7 @@ def vpp_token(name: str, *, expires: datetime | str, synced: datetime | str | No
 
 
 def push_certificate(*, expires: datetime | str, **others: object) -> Item:
-    """The `applePushNotificationCertificate`; its upload status is null, as on every healthy one."""
+    """Return the `applePushNotificationCertificate`; its upload status is null, as on every healthy one."""
     return {
         "appleIdentifier": "push@contoso.com",
         "topicIdentifier": TOPIC,
@@ -138,7 +138,7 @@ def push_certificate(*, expires: datetime | str, **others: object) -> Item:
 
 
 def default_tenant(now: datetime) -> Tenant:
-    """Sixteen tokens with everything that checks and inspections can find; see the comment on each."""
+    """Return sixteen tokens with everything that checks and inspections can find; see the comment on each."""
 
     def ago(**part: float) -> datetime:
         return now - timedelta(**part)
@@ -149,14 +149,14 @@ def default_tenant(now: datetime) -> Tenant:
     fabrikam: Item = {"appleIdentifier": "ade@fabrikam.com"}
     ade = (
         ade_token("Contoso HQ", expires=ahead(days=212), synced=ago(hours=5), syncedDeviceCount=412),
-        ade_token(  # of the other type, and with dates that carry an offset
+        ade_token(  # the other type, and dates with an offset
             "Fabrikam Academy",
             expires=graph_date(ahead(days=150), offset_hours=-8),
             synced=graph_date(ago(hours=9), offset_hours=-8),
             tokenType="appleSchoolManager",
             **fabrikam,
         ),
-        # Expired, and Apple still reports no error: an expiry must be judged before the code.
+        # Expired, and Apple still reports no error: the expiry must be judged before the code.
         ade_token("Contoso Retail", expires=ago(days=3), synced=ago(days=3, hours=2), id=fixed_id("Contoso Retail 1")),
         # A second token of that name, expiring at tier 30.
         ade_token("Contoso Retail", expires=ahead(days=26), synced=ago(hours=7), id=fixed_id("Contoso Retail 2")),
@@ -227,7 +227,7 @@ def default_tenant(now: datetime) -> Tenant:
 
 
 def _default_devices(now: datetime, ids: Mapping[str, str]) -> dict[str, Sequence[Item]]:
-    """As many as `syncedDeviceCount` says, unless a comment says otherwise; deleted and imported ones come on top."""
+    """Return as many devices as `syncedDeviceCount`, or as a comment states, and deleted and imported ones."""
     counts: tuple[tuple[str, dict[str, int]], ...] = (
         ("Contoso HQ", {"enrolled": 390, "assigned": 20, "added": 2, "deleted": 6, "imported": 4}),
         ("Fabrikam Academy", {"enrolled": 100, "waiting": 9, "bare": 5, "added": 6}),  # waiting without a profile
@@ -236,15 +236,15 @@ def _default_devices(now: datetime, ids: Mapping[str, str]) -> dict[str, Sequenc
         ("Contoso Labs", {"enrolled": 110, "reset": 6, "odd": 3, "foreign": 1}),  # no default profile for its Macs
         ("Contoso Archive", {"enrolled": 118, "idle": 2}),
     )
-    made: dict[str, Sequence[Item]] = {ids[name]: fleet(ids[name], now, **kinds) for name, kinds in counts}
+    devices: dict[str, Sequence[Item]] = {ids[name]: fleet(ids[name], now, **kinds) for name, kinds in counts}
     for number in (1, 2):
         token_id = fixed_id(f"Contoso Retail {number}")
-        made[token_id] = fleet(token_id, now, enrolled=120)
-    return made
+        devices[token_id] = fleet(token_id, now, enrolled=120)
+    return devices
 
 
 def healthy_tenant(now: datetime) -> Tenant:
-    """One token of each connector, and nothing wrong with any, its devices included."""
+    """Return one token of each connector, without any finding, also about devices."""
     hq = ade_token("Contoso HQ", expires=now + timedelta(days=212), synced=now - timedelta(hours=5))
     token_id = hq["id"]
     return Tenant(
@@ -258,9 +258,9 @@ def healthy_tenant(now: datetime) -> Tenant:
 
 
 def many(number: int, now: datetime, *, devices: int = 0) -> Tenant:
-    """`number` ADE tokens, every tenth of them expired, expiring, stale or in error, and nothing else.
+    """Return a tenant of `number` ADE tokens, every tenth of them expired, expiring, stale, or in error.
 
-    With `devices`, each has so many of them, every kind among them, and no default profile.
+    With `devices`, each token has that many, of every kind, and no default profile.
     """
     troubles: tuple[Item, ...] = (
         {"tokenExpirationDateTime": graph_date(now - timedelta(days=2))},
@@ -288,10 +288,10 @@ def _date(value: datetime | str | None) -> str | None:
 
 
 def _modified(expires: datetime | str, synced: datetime | str | None) -> datetime:
-    """When a token with those dates was last uploaded: a year before it expires, and not after its last sync."""
-    known = []
+    """Return when a token with those dates was last uploaded: a year before it expires, and not after its last sync."""
+    candidates = []
     if isinstance(expires, datetime):
-        known.append(expires - timedelta(days=365))
+        candidates.append(expires - timedelta(days=365))
     if isinstance(synced, datetime):
-        known.append(synced)
-    return min(known, default=datetime(2026, 1, 1, tzinfo=UTC))
+        candidates.append(synced)
+    return min(candidates, default=datetime(2026, 1, 1, tzinfo=UTC))

@@ -2,12 +2,12 @@
 
     python -m simulator.worker APP_DIR [FUNCTION] [--past-due] [--timer=JSON] [--invocation=ID] [--runtime=FOLDER]
 
-One line of JSON goes to standard output: see `simulator.host.WorkerResult`. Whatever the app logs or prints goes to
-standard error. Without FUNCTION, the functions are only listed. The runtime keeps global state, hence the process;
-`simulator.host` starts it, with a search path as the real host's: the app's own packages first, its folder last. FOLDER
-is where the runtime itself is installed, for a Python that has no packages; nothing else is imported from there.
+One line of JSON goes to standard output: see `simulator.host.WorkerResult`. The app's logs and other output go to
+standard error. Without FUNCTION, the functions are only listed. The runtime keeps global state, so it has its own
+process. `simulator.host` starts it with the real host's search path: the app's packages first, its folder last. FOLDER
+is where the runtime is installed, for a Python that has no packages; only the runtime is imported from there.
 
-The start-up is measured, so nothing is imported that the runtime does not import anyway.
+The startup is measured, so this module imports only what the runtime imports anyway.
 """
 
 import asyncio
@@ -41,8 +41,8 @@ class _Runtime:
         self._folder = folder
 
     def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
-        found = name in {"azure_functions_runtime", "azurefunctions"}
-        return PathFinder.find_spec(name, [self._folder]) if found else None
+        is_runtime = name in {"azure_functions_runtime", "azurefunctions"}
+        return PathFinder.find_spec(name, [self._folder]) if is_runtime else None
 
 
 class _StatusResult(_Message):
@@ -84,7 +84,7 @@ _PROTOS: Final = SimpleNamespace(
 
 
 def timer_payload(*, past_due: bool, now: datetime | None = None) -> Json:
-    """What the host sends when an hourly timer fires: `Next` is the occurrence that now runs, `Last` the one before."""
+    """Return what the host sends when an hourly timer fires: `Next` is the current occurrence, `Last` the prior one."""
     due = (now or datetime.now(UTC)).replace(second=0, microsecond=0)
     last = (due - timedelta(hours=1)).isoformat()
     return {
@@ -96,11 +96,11 @@ def timer_payload(*, past_due: bool, now: datetime | None = None) -> Json:
 
 async def _work(app: Path, function: str | None, timer: Json, invocation: str) -> Json:
     indexing = time.perf_counter()
-    from azure_functions_runtime import handle_event as runtime  # noqa: PLC0415 (its import is part of the start-up)
+    from azure_functions_runtime import handle_event as runtime  # noqa: PLC0415 (its import is part of the startup)
 
-    asked = _Message(capabilities={}, function_app_directory=str(app))
+    initial = _Message(capabilities={}, function_app_directory=str(app))
     started = await runtime.worker_init_request(
-        _Message(request=_Message(worker_init_request=asked), properties={"protos": _PROTOS, "host": "127.0.0.1"})
+        _Message(request=_Message(worker_init_request=initial), properties={"protos": _PROTOS, "host": "127.0.0.1"})
     )
     listed = await runtime.functions_metadata_request(_Message())
     metadata = listed.function_metadata_results or []
@@ -165,7 +165,7 @@ def _milliseconds(since: float) -> float:
 def _peak_kib() -> int | None:
     """Return the most memory that was resident, in KiB; None on Windows.
 
-    On Linux `ru_maxrss` also counts what the parent held when it started us, so the kernel's own mark is read.
+    On Linux, `ru_maxrss` also counts the parent's memory when it started this process, so the kernel's mark is read.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -183,18 +183,18 @@ def _peak_kib() -> int | None:
 def _run(work: Coroutine[Any, Any, Json]) -> Json:
     try:
         return asyncio.run(work)
-    except BaseException as error:  # noqa: BLE001 (a result must be returned, whatever happened)
-        told = {"message": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-        return {"functions": [], "start_ms": None, "duration_ms": None, "success": False, "exception": told}
+    except BaseException as error:  # noqa: BLE001 (a result must be returned in any case)
+        exception = {"message": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+        return {"functions": [], "start_ms": None, "duration_ms": None, "success": False, "exception": exception}
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the function and prints the result; 0 if it succeeded, 1 if it did not."""
+    """Run the function, print the result, and return 0 if it succeeded and 1 if it did not."""
     options = dict(argument.removeprefix("--").partition("=")[::2] for argument in arguments if argument[:2] == "--")
     given = [argument for argument in arguments if argument[:2] != "--"]
     app = Path(given[0]).resolve()
-    # As the real host has it: what was deployed with the app comes first, and the app's folder last, so that an
-    # installed package that owns one of the app's names would win.
+    # As in the real host, the packages deployed with the app are first and the app's folder is last, so an installed
+    # package that has one of the app's names takes precedence.
     packages = app / ".python_packages" / "lib" / "site-packages"
     others = [entry for entry in sys.path if Path(entry).resolve() != app]
     sys.path[:] = [*([str(packages)] if packages.is_dir() else []), *others, str(app)]

@@ -21,7 +21,7 @@ _MINUTE: Final = re.compile(r"since (\d{4}-\d\d-\d\d \d\d:\d\d) UTC")
 
 
 class Alert(NamedTuple):
-    """What an administrator was told, and what Graph holds of its token."""
+    """A notification that an administrator received, and what Graph contains about its token."""
 
     condition: str
     item: Item
@@ -30,17 +30,17 @@ class Alert(NamedTuple):
 
     @property
     def expires_on(self) -> datetime:
-        """When the token expires."""
+        """Return when the token expires."""
         return _instant(self.item.get("tokenExpirationDateTime") or self.item["expirationDateTime"])
 
     @property
     def expired(self) -> bool:
-        """Whether it has, by its date or by what Intune says."""
+        """Return whether the token has expired, by its date or by Intune's state."""
         return self.expires_on <= self.now or self.item.get("state") == "expired"
 
     @property
     def failing(self) -> bool:
-        """Whether the last sync that has ended did so with an error."""
+        """Return whether the last completed sync ended with an error."""
         return bool(self.item.get("lastSyncErrorCode")) or self.item.get("lastSyncStatus") in {"failed", "inProgress"}
 
 
@@ -49,14 +49,14 @@ def _instant(text: str) -> datetime:
 
 
 def _expires(alert: Alert) -> bool:
-    """It has expired, or expires no later than the alert says."""
+    """Return whether the token has expired, or expires no later than the alert states."""
     told = _DAY.search(alert.condition)
     latest = date.fromisoformat(told[0]) if told else (alert.now + 60 * DAY).date()
     return alert.expired or alert.expires_on.date() <= latest
 
 
 def _stale(alert: Alert) -> bool:
-    """No sync has succeeded since the one that the alert names."""
+    """Return whether no sync has succeeded since the one that the alert names."""
     told = _MINUTE.search(alert.condition)
     last = _instant(alert.item.get("lastSuccessfulSyncDateTime") or alert.item["lastSyncDateTime"])
     if told is None:
@@ -65,7 +65,7 @@ def _stale(alert: Alert) -> bool:
 
 
 def _reported(alert: Alert) -> bool:
-    """The time that an event is reported for is not over; where none is named, it is seven days."""
+    """Return whether an event is still reported; if the alert names no end, it is reported for seven days."""
     told = _UNTIL.search(alert.condition)
     return told is None or alert.now < datetime.combine(date.fromisoformat(told[1]), time(), UTC)
 
@@ -98,7 +98,7 @@ _LASTS: Final[Mapping[str, Callable[[Alert], bool]]] = {
 
 
 class AllClears:
-    """What an administrator was told, event by event, and what of it was false or told twice."""
+    """Collects an administrator's notifications, and those that were false or sent twice."""
 
     def __init__(self) -> None:
         self.false: list[tuple[datetime, str, str, str]] = []
@@ -106,15 +106,15 @@ class AllClears:
         self.fired = 0
         self.resolved = 0
         self._open: dict[tuple[str, str, str], bool] = {}
-        """Whether the condition of each open alert has lasted ever since."""
+        """Whether the condition of each open alert has lasted since the alert fired."""
 
     def note(self, tenant: Tenant, now: datetime) -> None:
-        """Take in a moment at which Graph holds `tenant`."""
+        """Record the state of `tenant` in Graph at an instant."""
         items = _items(tenant)
         self._open = {what: lasted and _lasts(*what, items, tenant, now) for what, lasted in self._open.items()}
 
     def see(self, events: Iterable[Event], tenant: Tenant, now: datetime) -> None:
-        """Take in what the rules made of a moment at which Graph holds `tenant`."""
+        """Record the events of the rules at an instant, and the state of `tenant` in Graph."""
         self.note(tenant, now)
         for event in events:
             values = event.alert.dimensions
@@ -131,12 +131,12 @@ class AllClears:
 
 
 def condition(dimensions: Mapping[str, str]) -> str:
-    """Return what lasts, without the token's name that precedes it in the subject; empty by connector."""
+    """Return the condition, without the token's name before it; empty for alerts by connector."""
     return dimensions.get("Condition", "").rpartition(": ")[2]
 
 
 def _items(tenant: Tenant) -> dict[str, Item]:
-    """The tokens by id."""
+    """Return the tokens by ID."""
     found = {item["id"]: item for item in (*tenant.ade, *tenant.vpp)}
     return found | ({PUSH: tenant.apns} if tenant.apns else {})
 

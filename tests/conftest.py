@@ -1,4 +1,4 @@
-"""Settings of the whole test suite."""
+"""Configures the test suite."""
 
 from collections import Counter
 

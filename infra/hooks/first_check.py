@@ -1,6 +1,6 @@
-"""azd runs this after it deployed the code: asks the app for a check at once, and shows its result.
+"""Requests a check after azd has deployed the code, and shows its result.
 
-The timer starts the first check at minute 7 of the hour, whatever happens here. So nothing here fails a deployment: the
+The timer starts the first check at minute 7 of the hour in any case. So a failure here doesn't fail the deployment: the
 exit status is 0.
 """
 
@@ -32,36 +32,36 @@ _OUTCOMES = {
 
 
 class LeaveError(Exception):
-    """Why there is no result of a check to show."""
+    """There is no result of a check to show; the message gives the reason."""
 
 
 class Runs:
-    """The table CheckRun, read with the caller's own sign-in."""
+    """Reads the table CheckRun with the caller's own sign-in."""
 
     def __init__(self, subscription: str, account: str) -> None:
-        """Takes the names of the app's storage account and of its subscription."""
+        """Create the reader from the names of the app's storage account and its subscription."""
         self._options = ("--auth-mode", "login", "--subscription", subscription, "--account-name", account)
         self._month = time.strftime("%Y-%m", time.gmtime(time.time()))
 
     def newest_before(self, key: str) -> dict[str, Any] | None:
-        """Returns the newest row of a lower key: the table sorts by month, and within it newest first."""
+        """Return the newest row with a lower key: the table is sorted by month, and within a month newest first."""
         chosen = ("--filter", f"PartitionKey ge '{self._month}' and RowKey lt '{key}'", "--num-results", "1")
-        found = az("storage", "entity", "query", *self._options, "--table-name", "CheckRun", *chosen)
-        return next(iter(found["items"]), None)
+        answer = az("storage", "entity", "query", *self._options, "--table-name", "CheckRun", *chosen)
+        return next(iter(answer["items"]), None)
 
 
 def request(app_id: str) -> None:
-    """Asks the host for a check, until it has started.
+    """Request a check from the host, which may still be starting.
 
     Raises:
-        LeaveError: if it does not take the request.
+        LeaveError: if it does not accept the request.
 
     """
     url = f"{app_id}/hostruntime/admin/functions/check_tokens?api-version={WEB_VERSION}"
     print("Asking the app for a check.", flush=True)
     for left in reversed(range(_ASK_TRIES)):
         try:
-            # az takes single quotes, too; how a batch file, as az is one on Windows, passes double ones on differs.
+            # az accepts single quotes; on Windows, az is a batch file, which may change double ones.
             az("rest", "--method", "post", "--body", "{'input': ''}", "--url", url)
         except AzError as error:
             if error.is_refusal or not left:
@@ -72,28 +72,28 @@ def request(app_id: str) -> None:
 
 
 def result(runs: Runs, last_key: str, app_id: str) -> dict[str, Any]:
-    """Waits for the check's row.
+    """Wait for the check's row and return it.
 
     Raises:
-        LeaveError: if there is none in time.
+        LeaveError: if no row appears in time.
 
     """
     print(f"Waiting up to {_ROW_TRIES * _WAIT_SECONDS} seconds for its row in the table CheckRun.", flush=True)
-    said = ""
+    error_text = ""
     for left in reversed(range(_ROW_TRIES)):
         try:
             if row := runs.newest_before(last_key):
                 return row
         except AzError as error:
-            said = f" Azure says: {error}"
+            error_text = f" Azure says: {error}"
         if left:
             time.sleep(_WAIT_SECONDS)
     app = app_id.rpartition("/")[2]
-    raise LeaveError(f"No row of it appeared.{said} The log is in Application Insights of {app}, table traces.")
+    raise LeaveError(f"No row of it appeared.{error_text} The log is in Application Insights of {app}, table traces.")
 
 
 def first_check(app_id: str, tables: str, workbook: str) -> dict[str, Any]:
-    """Returns the row of the check that it asks for.
+    """Request a check and return its row.
 
     Raises:
         LeaveError: if there is none.
@@ -114,7 +114,7 @@ def first_check(app_id: str, tables: str, workbook: str) -> dict[str, Any]:
     may_read = True
     last_key = _NEWEST
     try:
-        # Whatever row is newer than this one is the answer, so the clocks need not agree.
+        # Any row newer than this one is the answer, so the clocks need not agree.
         if row := runs.newest_before(last_key):
             last_key = row["RowKey"]
     except AzError as error:
@@ -130,7 +130,7 @@ def first_check(app_id: str, tables: str, workbook: str) -> dict[str, Any]:
 
 
 def show(row: dict[str, Any]) -> None:
-    """Prints what a row of CheckRun says."""
+    """Print the result in a row of CheckRun."""
     if (outcome := row.get("Outcome")) in _OUTCOMES:
         print(_OUTCOMES[outcome])
     else:
@@ -147,7 +147,7 @@ def show(row: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Asks for a check and shows its result, or why there is none and when the next check runs."""
+    """Request a check and show its result, or why there is none and when the next check runs."""
     workbook = os.environ.get("WORKBOOK_URL", "")
     try:
         show(first_check(os.environ.get("FUNCTION_APP_ID", ""), os.environ.get("TABLES_ENDPOINT", ""), workbook))

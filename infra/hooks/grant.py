@@ -1,7 +1,7 @@
-"""azd runs this after it made the resources and before it deploys the code: grants the app's identity its Graph roles.
+"""Grants the app's identity its Graph roles, after azd has created the resources and before it deploys the code.
 
-Without them the app's first token lacks the roles, and Azure keeps that token for about 24 hours. So where they cannot
-be granted, the deployment stops here. A pipeline that may not read roles sets GRAPH_ROLE_GRANTED to true.
+Otherwise, the app's first token lacks the roles, and Azure caches that token for about 24 hours. So if they cannot be
+granted, the deployment stops here. A pipeline that may not read roles sets GRAPH_ROLE_GRANTED to true.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pathlib import Path
 
 _INFRA = Path(__file__).resolve().parents[1]
 _ENVIRONMENTS = {"AzureCloud": "Global", "AzureUSGovernment": "USGov", "AzureChinaCloud": "China"}
-"""The clouds by the names that Connect-MgGraph has for them."""
+"""The names of the clouds in Connect-MgGraph, by azd's names."""
 
 _DENIED = 2
-"""How the scripts end where the caller may not grant."""
+"""The scripts' exit code if the caller may not grant roles."""
 
 
 def command(environment: Mapping[str, str], *, on_windows: bool) -> list[str]:
-    """Returns the command that grants the roles of the deployment that azd describes in `environment`."""
+    """Return the command that grants the roles of the deployment that azd describes in `environment`."""
     principal = environment["IDENTITY_PRINCIPAL_ID"]
     events = environment.get("ENROLLMENT_EVENTS", "").lower() == "true"
     if on_windows:
@@ -33,7 +33,7 @@ def command(environment: Mapping[str, str], *, on_windows: bool) -> list[str]:
         return words + _option("-Environment", _ENVIRONMENTS.get(environment.get("AZURE_CLOUD", "")))
     words = ["sh", str(_INFRA / "grant-graph-role.sh"), "--principal-id", principal]
     words += ["--enrollment-events"] if events else []
-    # The script then refuses where az is signed in to another tenant than azd.
+    # With it, the script refuses to run if az is signed in to another tenant than azd.
     return words + _option("--subscription", environment.get("AZURE_SUBSCRIPTION_ID"))
 
 
@@ -42,7 +42,7 @@ def _option(name: str, value: str | None) -> list[str]:
 
 
 def main() -> int:
-    """Returns 0 if the roles are granted, and else how the script ended."""
+    """Grant the roles and return 0, or the script's exit code if it failed."""
     if os.environ.get("GRAPH_ROLE_GRANTED") == "true":
         print("GRAPH_ROLE_GRANTED is true, so the app's identity is taken to have its Graph roles.")
         return 0

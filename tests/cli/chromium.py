@@ -1,4 +1,4 @@
-"""A headless browser of the Chromium family, driven over the DevTools protocol; and axe, which judges accessibility."""
+"""Controls a headless Chromium browser over the DevTools protocol, and runs axe, which checks accessibility."""
 
 import asyncio
 import base64
@@ -20,11 +20,11 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 MISSING = "no browser: put chromium or google-chrome on the PATH, or name one in CHROME"
 AXE_MISSING = "axe-core is missing: run `make setup`"
 REQUIRED = bool(os.environ.get("BROWSER_REQUIRED"))
-"""Whether the absence of either is an error; `.ci/run` says so where the browser ought to be."""
+"""Whether a missing browser or axe is an error; `.ci/run` sets the variable after it installs the browser."""
 
 
 def find() -> Path | None:
-    """The browser that `CHROME` names, one from the PATH, or one that Playwright has installed."""
+    """Return the browser that `CHROME` names, one from the PATH, or one that Playwright has installed."""
     named = next(filter(None, map(shutil.which, filter(None, (os.environ.get("CHROME"), *NAMES)))), None)
     kept = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright")
     installed = sorted(kept.glob("chromium*/chrome-linux*/*"))
@@ -33,7 +33,7 @@ def find() -> Path | None:
 
 
 def find_axe() -> Path | None:
-    """The accessibility checker, of the project's packages or of those that `NODE_PATH` names."""
+    """Return the accessibility checker from the project's packages or from `NODE_PATH`."""
     folders = [ROOT / "node_modules", *map(Path, filter(None, os.environ.get("NODE_PATH", "").split(os.pathsep)))]
     return next((file for folder in folders if (file := folder / "axe-core" / "axe.min.js").is_file()), None)
 
@@ -43,7 +43,7 @@ axe_needed = pytest.mark.skipif(find_axe() is None and not REQUIRED, reason=AXE_
 
 
 class Page:
-    """One tab. What the browser tells of it is kept in `events`."""
+    """A browser tab; its events are collected in `events`."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
@@ -83,7 +83,7 @@ class Page:
         self._listening.cancel()
 
     async def open(self, file: Path, *, width=1280, height=900, dark=False):
-        """Show a file in a window of that size, and run no script of its own."""
+        """Open a file in a window of that size, with the file's own scripts disabled."""
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         await self.call("Emulation.setEmulatedMedia", media="", features=scheme)
         await self.call("Emulation.setScriptExecutionDisabled", value=True)
@@ -97,7 +97,7 @@ class Page:
                 await asyncio.sleep(0.02)
 
     async def value(self, expression: str):
-        """What an expression comes to in the page."""
+        """Return the value of an expression in the page."""
         told = await self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in told, told["exceptionDetails"]
         return told["result"].get("value")
@@ -119,17 +119,17 @@ class Page:
             )
 
     async def screenshot(self) -> bytes:
-        """What stands in the window, as a PNG."""
+        """Return a PNG of the window."""
         shot = await self.call("Page.captureScreenshot", format="png")
         return base64.b64decode(shot["data"])
 
     async def printed(self) -> bytes:
-        """The page as a PDF."""
+        """Return the page as a PDF."""
         told = await self.call("Page.printToPDF", printBackground=False)
         return base64.b64decode(told["data"])
 
     async def axe(self) -> list[dict]:
-        """What axe has to complain about."""
+        """Return the violations that axe finds."""
         await self.call("Emulation.setScriptExecutionDisabled", value=False)  # it waits for timers
         script = find_axe()
         assert script is not None, AXE_MISSING
@@ -139,12 +139,12 @@ class Page:
 
     @property
     def requests(self) -> list[str]:
-        """The addresses that the page has asked for, its own first."""
+        """Return the addresses that the page requested, its own first."""
         return [told["request"]["url"] for method, told in self.events if method == "Network.requestWillBeSent"]
 
     @property
     def complaints(self) -> list[str]:
-        """What stands in the console."""
+        """Return the messages in the console."""
         logged = [told["entry"]["text"] for method, told in self.events if method == "Log.entryAdded"]
         return logged + [method for method, _ in self.events if method in CONSOLE]
 
@@ -154,7 +154,7 @@ CONSOLE = {"Runtime.consoleAPICalled", "Runtime.exceptionThrown"}
 
 @asynccontextmanager
 async def browser():
-    """A page of a browser that knows nothing, and is gone afterwards."""
+    """Open a page in a new browser profile, and close the browser at the end."""
     program = find()
     assert program is not None, MISSING
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -188,7 +188,7 @@ async def browser():
 
 
 def _address(told: Path) -> str:
-    """Where the browser listens, as soon as it has told."""
+    """Return the address at which the browser listens, as soon as it has written it."""
     until = time.monotonic() + 60
     while not (told.is_file() and len(told.read_text().split()) == 2):
         assert time.monotonic() < until, "The browser does not start."

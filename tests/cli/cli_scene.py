@@ -1,4 +1,4 @@
-"""A simulated tenant, the app's checks in it, and the commands as somebody types them."""
+"""Runs the app's checks in a simulated tenant, and commands as a person would."""
 
 import asyncio
 import contextlib
@@ -9,55 +9,50 @@ import pty
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import count
 from typing import NamedTuple
 
 from cli.app import main
 from shared.check import check
-from shared.clients import open_clients
 from shared.inspection import inspect
 from shared.model.runs import Outcome, Run
 from shared.model.tokens import Connector, Health
-from shared.settings import Settings
 from shared.storage.rows import CHECK_RUN
 from simulator.host import ROOT
 from simulator.stack import Simulator, applied
-from simulator.tenant import Tenant, ade_token, push_certificate, vpp_token
+from tests import scenes
+from tests.scenes import MINUTE
 
-MINUTE = timedelta(minutes=1)
-HOUR = timedelta(hours=1)
-DAY = timedelta(days=1)
 CHECKED = 12 * MINUTE
-"""How long ago a check was, unless a test says otherwise."""
+"""The age of a check, if a test states no other."""
 READING = (("status",), ("history", "Contoso HQ"), ("runs",), ("report", "--output", "-"))
-"""The commands that only read, as they are typed."""
+"""The commands that only read, with their arguments."""
 
 
 def now():
     return datetime.now(UTC)
 
 
-def ade(name="Contoso HQ", *, expires=200 * DAY, synced=5 * HOUR, **others):
-    """An ADE token; healthy unless something else is said. `expires` and `synced` are counted from now."""
-    return ade_token(name, expires=now() + expires, synced=now() - synced, **others)
+def ade(name="Contoso HQ", **others):
+    """Return an ADE token as of now; see `tests.scenes`."""
+    return scenes.ade(name, now=now(), **others)
 
 
-def vpp(name="Contoso Apps", *, expires=170 * DAY, synced=4 * HOUR, **others):
-    return vpp_token(name, expires=now() + expires, synced=now() - synced, **others)
+def vpp(name="Contoso Apps", **others):
+    return scenes.vpp(name, now=now(), **others)
 
 
-def push(*, expires=300 * DAY, **others):
-    return push_certificate(expires=now() + expires, **others)
+def push(**others):
+    return scenes.push(now=now(), **others)
 
 
-def tenant(*ades, vpps=None, apns=None):
-    """One healthy token of each connector, with `ades` in place of the ADE one."""
-    return Tenant(ades or (ade(),), (vpp(),) if vpps is None else tuple(vpps), apns or push())
+def tenant(*ades, **others):
+    return scenes.tenant(*ades, now=now(), **others)
 
 
 class Done(NamedTuple):
-    """What came of a command."""
+    """The result of a command."""
 
     returncode: int
     stdout: str
@@ -70,49 +65,35 @@ def _written(stream):
 
 
 class Scene:
-    """What happens before somebody types a command, and the command."""
+    """Prepares a tenant, and runs a command in it."""
 
     def __init__(self, sim: Simulator) -> None:
         self.sim = sim
         self._runs = count(1)
 
     def check(self, *ades, ago=CHECKED, of=None, **settings):
-        """One check of a tenant, so long ago."""
+        """Check a tenant, at that time in the past."""
         on = now() - ago
         self.sim.graph.tenant = of or tenant(*ades)
         self.sim.graph.clock = lambda: on
         environment = {**self.sim.env(), "CHECK_TIMEOUT_SECONDS": "20", **settings}
-
-        async def run():
-            loaded = Settings.load(environment)
-            async with open_clients(loaded) as clients:
-                return await check(loaded, clients, run_id=f"run-{next(self._runs)}", now=on)
-
-        with applied(environment):
-            return asyncio.run(run())
+        return asyncio.run(scenes.ran(check, environment, run_id=f"run-{next(self._runs)}", now=on))
 
     def inspect(self, *, ago=CHECKED + MINUTE, of=None, **settings):
-        """One inspection of the devices of all ADE tokens, so long ago; the next check judges it."""
+        """Inspect the devices of all ADE tokens, at that time in the past; the next check judges the result."""
         on = now() - ago
         self.sim.graph.tenant = of or self.sim.graph.tenant
         self.sim.graph.clock = lambda: on
         environment = {**self.sim.env(), **settings}
-
-        async def run():
-            loaded = Settings.load(environment)
-            async with open_clients(loaded) as clients:
-                return await inspect(loaded, clients, run_id=f"inspection-{next(self._runs)}", now=on)
-
-        with applied(environment):
-            return asyncio.run(run())
+        return asyncio.run(scenes.ran(inspect, environment, run_id=f"inspection-{next(self._runs)}", now=on))
 
     def environment(self, **others):
-        """What leads a command to the tenant; None takes a variable away."""
+        """Return the environment that connects a command to the tenant; None removes a variable."""
         merged = {**self.sim.env(), "COLUMNS": "100", **others}
         return {name: value for name, value in merged.items() if value is not None}
 
     def cli(self, *arguments, cwd=ROOT, **environment):
-        """`python -m cli`, its output into pipes."""
+        """Run `python -m cli` with its output in pipes."""
         return subprocess.run(
             [sys.executable, "-m", "cli", *arguments],
             cwd=cwd,
@@ -125,7 +106,7 @@ class Scene:
         )
 
     def run(self, *arguments, cwd=ROOT, **environment):
-        """The same in this process, which is quicker: its exit code and what it wrote."""
+        """Run a command in this process, which is faster; return its exit code and output."""
         out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="") for _ in range(2))
         with (
             applied(self.environment(**environment)),
@@ -137,7 +118,7 @@ class Scene:
         return Done(code, *(_written(stream) for stream in (out, err)))
 
     def put(self, table, row):
-        """Write a row as it stands."""
+        """Write a row unchanged."""
         with self.sim.tables.client() as client:
             client.get_table_client(table).upsert_entity(row, mode="replace")
 
@@ -150,7 +131,7 @@ class Scene:
 
     @contextlib.contextmanager
     def without(self, table):
-        """The table is missing until the context is left."""
+        """Remove the table until the context is left."""
         with self.sim.tables.client() as client:
             client.delete_table(table)
         try:
@@ -159,12 +140,12 @@ class Scene:
             self.sim.tables.create_tables()
 
     def change_row(self, name, **columns):
-        """Change columns of a token's status; None takes one away."""
+        """Change columns of a token's status; None removes one."""
         (row,) = [row for row in self.sim.table_rows("TokenStatus") if row["TokenName"] == name]
         self.put("TokenStatus", {key: value for key, value in {**row, **columns}.items() if value is not None})
 
     def ran(self, ago=CHECKED, outcome="succeeded", **others):
-        """A row of `CheckRun`, as a check so long ago would have written it."""
+        """Write a row of `CheckRun` as a check at that time would have written it."""
         on = now() - ago
         run = Run(
             id=f"run-{next(self._runs)}",
@@ -177,13 +158,13 @@ class Scene:
         return run
 
     def json(self, *arguments, **environment):
-        """The document that a command prints."""
+        """Return the JSON document that a command prints."""
         done = self.run(*arguments, "--format", "json", **environment)
         assert done.stdout, done.stderr
         return json.loads(done.stdout)
 
     def terminal(self, *arguments, columns=100, **environment):
-        """Exit code and all that a command shows in a terminal, escape codes included."""
+        """Return a command's exit code and its output in a terminal, including escape codes."""
         ours, theirs = pty.openpty()
         with subprocess.Popen(
             [sys.executable, "-m", "cli", *arguments],

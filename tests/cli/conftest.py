@@ -1,4 +1,4 @@
-"""One simulated tenant for each xdist worker, empty at each test."""
+"""Provides one simulated tenant for each xdist worker, which is empty at the start of each test."""
 
 from collections.abc import Iterator
 

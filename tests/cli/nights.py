@@ -1,41 +1,42 @@
-"""The nights that docs/operations.md tells of: what happened in a simulated tenant before somebody typed a command."""
+"""Prepares the situations of docs/operations.md: what happened in a simulated tenant before a command was run."""
 
 import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
-from cli_scene import DAY, HOUR, MINUTE, ade, push, tenant, vpp
+from cli_scene import ade, push, tenant, vpp
 from operators import Operator
 
 from simulator import faults
 from simulator.devices import default_profiles, fleet, profile
 from simulator.tenant import NEVER, TOPIC, Tenant
+from tests.scenes import DAY, HOUR, MINUTE
 
 NOW = datetime(2026, 11, 24, 2, 14, tzinfo=UTC)
-"""When somebody was woken."""
+"""The time at which the commands run."""
 
 LAST = 7 * MINUTE
-"""How long before that the last check was."""
+"""The age of the last check."""
 
 TOOK = 1900
-"""Milliseconds that each check took, since a real one's time differs."""
+"""The milliseconds that each check takes, because the time of a real one differs."""
 
 HQ, RETAIL, LABS, WAREHOUSE = "Contoso HQ", "Contoso Retail", "Contoso Labs", "Contoso Warehouse"
 
 
 class Night(Operator):
-    """A scene of which some things hold until the command has run."""
+    """A scene with faults that last until the command has run."""
 
     meanwhile: contextlib.ExitStack
 
 
 SITUATIONS: dict[str, Callable[[Night], object]] = {}
-"""What makes a night, by the name that the page gives it."""
+"""The functions that prepare a situation, by its name on the page."""
 
 
 def situation(make: Callable[[Night], object]) -> Callable[[Night], object]:
-    """Give the page a night that is named as the function is."""
+    """Register a function as the situation of the same name."""
     SITUATIONS[make.__name__.replace("_", "-")] = make
     return make
 
@@ -95,7 +96,7 @@ def info(night):
 
 @situation
 def renewed(night):
-    """The token was renewed after the last check, and the app's next one is there as soon as it is asked for."""
+    """Renew the token after the last check, and have the requested check finish at once."""
     night.hourly(2, ade(HQ), ade(RETAIL, expires=-90 * MINUTE, synced=9 * HOUR))
     night.check(ade(HQ), ade(RETAIL, expires=365 * DAY, synced=9 * HOUR), ago=timedelta(0))
     asked = {**night.sim.table_rows("CheckRun")[0], "DurationMs": TOOK}
@@ -108,7 +109,7 @@ def renewed(night):
 
 
 def _fleets(back: timedelta = timedelta(0)) -> Tenant:
-    """So long ago: devices that wait or fail, a list that is shorter than Apple's count, and a token that is well."""
+    """Return devices that wait or fail, a list that is shorter than Apple's count, and a healthy token."""
     fleets = {
         HQ: {"enrolled": 120},
         RETAIL: {"enrolled": 111, "waiting": 9},
@@ -153,7 +154,7 @@ def well(night):
 
 @situation
 def role_missing(night):
-    """Of a tenant that watches one connector: the others would say the same."""
+    """Revoke the role in a tenant that watches one connector; the others would report the same."""
     night.sim.identity.roles, night.sim.graph.directory.grants = [], []
     night.sim.graph.fail("deviceManagement", faults.missing_role())
     night.hourly(24, ade(HQ), ade(RETAIL), CONNECTORS="ade")
@@ -189,7 +190,7 @@ def rule_disabled(night):
 
 @situation
 def eventful(night):
-    """A token expires and is renewed, terms are accepted, and one check gets no answer of Graph's."""
+    """Let a token expire and be renewed, and let one check get no answer from Graph."""
     for hours in range(6, -1, -1):
         if hours == 3:
             night.sim.graph.fail("depOnboardingSettings", faults.status(503, retry_after=3600))

@@ -1,7 +1,7 @@
-"""What docs/operations.md shows: `PYTHONPATH=. .venv/bin/python tests/cli/operations.py` prints it anew.
+"""Prints the output in docs/operations.md again: `PYTHONPATH=. .venv/bin/python tests/cli/operations.py`.
 
-A block of the page names a night, an exit code and a command. The night is made, by the app's own checks of a simulated
-tenant, and the command is run in it. The clock stands still, so that it prints the same each time.
+A block of the page names a situation, an exit code, and a command. The app's own checks of a simulated tenant prepare
+the situation, and the command runs in it. The clock is fixed, so that the output is the same each time.
 """
 
 import contextlib
@@ -17,12 +17,12 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 import httpx
-from cli_scene import HOUR
 from nights import NOW, SITUATIONS, TOOK, Night
 
 from cli.app import main
 from simulator.host import ROOT
 from simulator.stack import Simulator, applied
+from tests.scenes import HOUR
 
 PAGE = ROOT / "docs" / "operations.md"
 
@@ -33,11 +33,11 @@ BLOCK = re.compile(
 )
 
 _CLOCKS = ("cli.alert", "cli.tenant", "cli.records", "cli.session")
-"""The commands' modules that ask what time it is, but for the one that compares it with Azure's."""
+"""The commands' modules that read the clock, except the one that compares it with Azure's."""
 
 
 class Block(NamedTuple):
-    """What the page shows of one command."""
+    """A command and its output on the page."""
 
     night: str
     code: int
@@ -52,13 +52,13 @@ class Block(NamedTuple):
 
 
 def blocks(page: str) -> list[Block]:
-    """The page's blocks, in its order."""
+    """Return the page's blocks, in their order."""
     found = (one.groupdict() for one in BLOCK.finditer(page))
     return [Block(**{**one, "code": int(one["code"]), "short": bool(one["short"])}) for one in found]
 
 
 def write(sim: Simulator) -> None:
-    """Print the page's blocks anew."""
+    """Write the page with the current output in its blocks."""
 
     def anew(found: re.Match[str]) -> str:
         (block,) = blocks(found[0])
@@ -69,7 +69,7 @@ def write(sim: Simulator) -> None:
 
 
 def printed(sim: Simulator, block: Block) -> str:
-    """What the block's command prints in its night: on a terminal's two streams, in their order."""
+    """Return what the block's command prints in its situation, on both streams, in their order."""
     sim.reset()
     night = Night(sim)
     both = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="")
@@ -98,7 +98,7 @@ class _Now(datetime):
 
 @contextlib.contextmanager
 def _standing_clock() -> Iterator[None]:
-    """The scene and the commands take one instant for now, and no command tells that it takes a while."""
+    """Fix the clock of the scene and the commands, and suppress progress messages."""
     with contextlib.ExitStack() as stack:
         for module in ("cli_scene", "operators"):
             stack.enter_context(patch(f"{module}.now", lambda: NOW))
@@ -110,7 +110,7 @@ def _standing_clock() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _browser(sim: Simulator) -> Iterator[None]:
-    """Somebody's browser, which goes where it is sent, and back."""
+    """Provide a browser that follows the sign-in's redirects."""
     context = ssl.create_default_context(cafile=sim.tls.ca_file)
 
     def visit(url: str) -> None:
@@ -121,14 +121,14 @@ def _browser(sim: Simulator) -> Iterator[None]:
 
 
 def _make_steady(night: Night) -> None:
-    """Make what differs from time to time in the runs' rows the same."""
+    """Replace the values in the runs' rows that differ each time."""
     for row in night.sim.table_rows("CheckRun"):
         errors = {name: _steady(row[name]) for name in ("Connectors", "StoreError", "PublishError") if row.get(name)}
         night.put("CheckRun", {**row, **errors, "DurationMs": TOOK})
 
 
 def _steady(error: str) -> str:
-    """An error without what Azure makes up anew each time: ids, when a token ends, when another is asked for."""
+    """Return an error without the values that differ each time: IDs, and the times of tokens."""
     error = re.sub(r"(Activity ID: |request id )[0-9a-f-]{36}", r"\g<1>00000000-0000-0000-0000-000000000000", error)
     for word, instant in (("until", NOW + 21 * HOUR), ("from", NOW + 3 * HOUR)):
         error = re.sub(rf"{word} \d{{4}}-\d\d-\d\d \d\d:\d\d UTC", f"{word} {instant:%Y-%m-%d %H:%M} UTC", error)

@@ -1,4 +1,4 @@
-"""The pictures of the report in docs/images: `PYTHONPATH=. .venv/bin/python tests/cli/pictures.py` takes them anew."""
+"""Renews the pictures of the report in docs/images: `PYTHONPATH=. .venv/bin/python tests/cli/pictures.py`."""
 
 import asyncio
 import logging
@@ -7,12 +7,13 @@ import tempfile
 from pathlib import Path
 
 import chromium
-from cli_scene import CHECKED, DAY, HOUR, MINUTE, Scene, now
+from cli_scene import CHECKED, Scene, now
 
 from simulator import faults
 from simulator.host import ROOT
 from simulator.stack import Simulator
 from simulator.tenant import default_tenant
+from tests.scenes import DAY, HOUR, MINUTE
 
 IMAGES = ROOT / "docs" / "images"
 
@@ -24,7 +25,7 @@ LOOKS = {
 
 
 def busy(scene: Scene) -> None:
-    """A tenant with everything that can be found, its devices inspected, and two days of checks with gaps."""
+    """Create a tenant with every finding, inspected devices, and two days of checks with gaps."""
     on = now() - CHECKED
     of = default_tenant(on)
     for hour in range(50, 1, -1):

@@ -1,4 +1,4 @@
-"""`status --format ics`: entries that calendars take, that come once however often they are imported."""
+"""`status --format ics`: entries that calendars accept, and that are the same however often they are imported."""
 
 import json
 import shutil
@@ -6,11 +6,11 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from cli_scene import DAY, HOUR, ade
+from cli_scene import ade
 from icalendar import Calendar
 
-from cli.expiries import calendar_text
 from simulator.host import ROOT
+from tests.scenes import DAY, HOUR
 
 HOSTILE = 'A; B, \\n\\ "C": BEGIN:VEVENT é 漢 ' + "x" * 200
 
@@ -51,7 +51,7 @@ def test_each_known_expiry_is_an_entry_with_reminders_on_the_days_that_warn(writ
     assert (written.returncode, written.stderr) == (2, "")
 
 
-def test_the_reminders_are_those_of_the_deployment(scene):
+def test_the_reminders_follow_the_deployment(scene):
     scene.check(ade("Contoso HQ", expires=300 * DAY))
     done = scene.run("status", "--format", "ics", EXPIRY_WARNING_DAYS="90,45", EXPIRY_CRITICAL_DAYS="5")
     assert days(entries(done.stdout)["Contoso HQ (ADE) expires"]) == [-90, -45, -5]
@@ -60,7 +60,7 @@ def test_the_reminders_are_those_of_the_deployment(scene):
     assert "EXPIRY_WARNING_DAYS cannot be used" in done.stderr
 
 
-def test_a_renewed_token_keeps_its_entry_and_moves_it(scene):
+def test_a_renewal_moves_the_entry_of_its_token(scene):
     scene.check(ade("Contoso HQ", expires=10 * DAY), ago=2 * HOUR)
     (before,) = (one for one in entries(scene.run("status", "--format", "ics", "-c", "ade").stdout).values())
     scene.check(ade("Renamed", id=str(before["UID"]).removeprefix("ade-").partition("@")[0], expires=365 * DAY))
@@ -70,33 +70,22 @@ def test_a_renewed_token_keeps_its_entry_and_moves_it(scene):
     assert after["SUMMARY"] == "Renamed (ADE) expires"
 
 
-def test_a_token_whose_expiry_is_not_known_has_no_entry_and_a_sentence(scene):
-    scene.check(ade("Contoso HQ"), ade("Contoso Labs", tokenExpirationDateTime=None))
+def test_a_token_that_is_removed_or_has_no_known_expiry_has_a_sentence_and_no_entry(scene):
+    others = (ade("Contoso HQ"), ade("Contoso Labs", tokenExpirationDateTime=None))
+    scene.check(*others, ade("Contoso Retail"), ago=2 * HOUR)
+    scene.check(*others, ago=HOUR)
+    scene.check(*others)
     done = scene.run("status", "--format", "ics", "--connector", "ade")
     assert list(entries(done.stdout)) == ["Contoso HQ (ADE) expires"]
     assert "There is no entry for Contoso Labs (ADE): when it expires is not known." in done.stderr
+    assert "There is no entry for Contoso Retail (ADE): it was removed." in done.stderr
 
 
-def test_a_removed_token_has_no_entry_and_a_sentence(scene):
-    scene.check(ade("Contoso HQ"), ade("Contoso Labs"), ago=2 * HOUR)
-    scene.check(ade("Contoso HQ"), ago=HOUR)
-    scene.check(ade("Contoso HQ"))
-    done = scene.run("status", "--format", "ics", "--connector", "ade")
-    assert list(entries(done.stdout)) == ["Contoso HQ (ADE) expires"]
-    assert "There is no entry for Contoso Labs (ADE): it was removed." in done.stderr
-
-
-def test_an_empty_calendar_is_one(scene):
+def test_a_calendar_without_tokens_is_valid_and_empty(scene):
     done = scene.run("status", "--format", "ics")
     assert done.returncode == 3
     assert entries(done.stdout) == {}
     assert "There are no tokens in the table TokenStatus" in done.stderr
-
-
-def test_the_clock_is_a_value_and_the_text_follows_from_it():
-    now = datetime(2026, 11, 24, 12, tzinfo=UTC)
-    assert calendar_text([], [60], now) == calendar_text([], [60], now)
-    assert calendar_text([], [60], now).startswith("BEGIN:VCALENDAR\r\n")
 
 
 PARSE = """
@@ -113,7 +102,7 @@ process.stdout.write(JSON.stringify(calendar.getAllSubcomponents("vevent").map(o
 """
 
 
-def test_another_parser_reads_the_same(written):
+def test_another_parser_reads_the_same_entries_in_short_lines(written):
     node = shutil.which("node")
     assert node, "node is missing: https://nodejs.org"
     done = subprocess.run(
@@ -128,9 +117,6 @@ def test_another_parser_reads_the_same(written):
         assert told["uid"] == entry["UID"]
         assert told["start"] == f"{entry['DTSTART'].dt:%Y-%m-%dT%H:%M:%S}.000Z"
         assert told["alarms"] == [f"-P{-number}D" for number in days(entry)]
-
-
-def test_lines_are_short_and_end_as_the_format_wants(written):
     lines = written.stdout.split("\r\n")
     assert "\n" not in "".join(lines)
     assert all(len(line.encode()) <= 75 for line in lines)

@@ -1,13 +1,14 @@
-"""What the inspection of devices found, wherever somebody may look for it."""
+"""The findings of an inspection, in every form in which the commands show them."""
 
 import csv
 import io
 import re
 
 import pytest
-from cli_scene import CHECKED, DAY, HOUR, Scene, now
+from cli_scene import CHECKED, Scene, now
 
 from simulator.tenant import default_tenant
+from tests.scenes import DAY, HOUR
 
 FINDINGS = {
     "Fabrikam Academy": ("devices_without_profile", "has 9 of 120 devices waiting without an enrollment policy"),
@@ -36,34 +37,24 @@ def inspected(simulator):
     return scene
 
 
-@pytest.mark.parametrize("name", FINDINGS)
-def test_the_terminal_shows_it_with_what_to_do(inspected, name):
-    code, told = FINDINGS[name]
+def test_each_finding_is_in_the_terminal_in_json_in_csv_and_on_the_page(inspected):
     text = inspected.run("status", COLUMNS="250").stdout
-    assert re.search(rf"  '{name}' {re.escape(told)}.*\.\n    → \w", text)
-    assert f"{code} began" in inspected.run("history", name, COLUMNS="250").stdout
-
-
-@pytest.mark.parametrize("name", FINDINGS)
-def test_other_programs_get_its_numbers(inspected, name):
-    code, _ = FINDINGS[name]
-    (token,) = [token for token in inspected.json("status")["tokens"] if token["name"] == name]
-    (finding,) = [finding for finding in token["findings"] if finding["code"] == code]
-    assert finding["facts"].items() >= FACTS[code].items()
-    assert finding["facts"]["inspected"].endswith(" UTC")
-    rows = csv.DictReader(io.StringIO(inspected.run("status", "--format", "csv").stdout, newline=""))
-    assert code in next(row["findings"] for row in rows if row["token"] == name).split()
-
-
-@pytest.mark.parametrize("name", FINDINGS)
-def test_the_page_shows_it_with_its_numbers(inspected, name):
-    code, told = FINDINGS[name]
+    tokens = {token["name"]: token for token in inspected.json("status")["tokens"]}
+    printed = io.StringIO(inspected.run("status", "--format", "csv").stdout, newline="")
+    lines = {row["token"]: row for row in csv.DictReader(printed)}
     page = inspected.run("report", "--output", "-").stdout
-    assert told in page
-    assert ", ".join(f"{fact.replace('_', ' ')} {value}" for fact, value in FACTS[code].items()) in page
+    for name, (code, sentence) in FINDINGS.items():
+        assert re.search(rf"  '{name}' {re.escape(sentence)}.*\.\n    → \w", text)
+        assert f"{code} began" in inspected.run("history", name, COLUMNS="250").stdout
+        (finding,) = [finding for finding in tokens[name]["findings"] if finding["code"] == code]
+        assert finding["facts"].items() >= FACTS[code].items()
+        assert finding["facts"]["inspected"].endswith(" UTC")
+        assert code in lines[name]["findings"].split()
+        assert sentence in page
+        assert ", ".join(f"{fact.replace('_', ' ')} {value}" for fact, value in FACTS[code].items()) in page
 
 
-def test_an_inspection_that_failed_tells_why_beside_the_counts_of_the_last_whole_one(inspected):
+def test_a_failed_inspection_has_its_reason_beside_the_last_counts(inspected):
     (row,) = [row for row in inspected.sim.table_rows("DeviceInspection") if row["TokenName"] == "Contoso Labs"]
     inspected.put("DeviceInspection", {**row, "Complete": False, "Error": "Graph <refused>."})
     page = inspected.run("report", "--output", "-").stdout

@@ -5,7 +5,7 @@ from datetime import timedelta
 from email.utils import format_datetime
 
 import pytest
-from cli_scene import DAY, HOUR, MINUTE, ade, now
+from cli_scene import ade, now
 from doctoring import OTHER, TABLES, Patient
 from rich.cells import cell_len
 
@@ -13,6 +13,7 @@ from shared.graph.connectors import ROLE
 from simulator import bearer, directory, faults
 from simulator.bearer import PRINCIPAL_ID
 from simulator.rules import firing
+from tests.scenes import DAY, HOUR, MINUTE
 
 
 @pytest.fixture

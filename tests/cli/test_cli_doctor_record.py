@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from cli_scene import DAY, HOUR, MINUTE
 from doctoring import TRIGGER, Patient
 
 from cli.doctor.runs import missed
@@ -13,6 +12,7 @@ from shared.model.tokens import Connector
 from shared.storage.reading import reader
 from shared.storage.rows import RunRow
 from simulator import arm, faults
+from tests.scenes import DAY, HOUR, MINUTE
 
 
 @pytest.fixture

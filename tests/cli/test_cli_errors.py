@@ -1,4 +1,4 @@
-"""What goes wrong is one sentence and a remedy, and an exit code that means nothing else."""
+"""An error is one sentence, a remedy, and an exit code that means nothing else."""
 
 import subprocess
 import sys
@@ -11,8 +11,8 @@ from simulator import faults
 from simulator.host import ROOT
 
 
-def told(done):
-    """The one sentence and the remedy; neither is a traceback."""
+def error(done):
+    """Return the one sentence and the remedy; neither is a traceback."""
     assert done.returncode == 3
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
@@ -24,39 +24,36 @@ def told(done):
 
 @pytest.mark.parametrize("arguments", READING)
 @pytest.mark.sampled(1)
-def test_without_the_tables_address_it_is_said_how_to_name_it(scene, tmp_path, arguments):
-    sentence, remedy = told(scene.cli(*arguments, cwd=tmp_path, TABLES_ENDPOINT=None))
+def test_the_remedy_names_the_option_when_the_address_of_the_tables_is_missing(scene, tmp_path, arguments):
+    sentence, remedy = error(scene.cli(*arguments, cwd=tmp_path, TABLES_ENDPOINT=None))
     assert sentence.startswith("TABLES_ENDPOINT is not known")
     assert "--tables-endpoint" in remedy
 
 
-def test_the_address_may_come_from_an_option_or_from_azd(scene, tmp_path):
+def test_the_address_comes_from_an_option_or_from_azd(scene, tmp_path):
     scene.check(ade("Contoso HQ"))
     address = scene.sim.tables.endpoint
     assert scene.run("status", "--tables-endpoint", address, cwd=tmp_path, TABLES_ENDPOINT=None).returncode == 0
-    folder = tmp_path / ".azure" / "contoso"
-    folder.mkdir(parents=True)
+    (tmp_path / ".azure" / "contoso").mkdir(parents=True)
     (tmp_path / "azure.yaml").touch()
-    (folder / ".env").write_text(f'TABLES_ENDPOINT="{address}"\n', "utf-8")
+    (tmp_path / ".azure" / "contoso" / ".env").write_text(f'TABLES_ENDPOINT="{address}"\n', "utf-8")
     assert scene.run("status", "--env", "contoso", cwd=tmp_path, TABLES_ENDPOINT=None).returncode == 0
-    _, remedy = told(scene.run("status", "--env", "fabrikam", cwd=tmp_path, TABLES_ENDPOINT=None))
+    _, remedy = error(scene.run("status", "--env", "fabrikam", cwd=tmp_path, TABLES_ENDPOINT=None))
     assert "azd env list" in remedy
 
 
 @pytest.mark.parametrize("arguments", READING)
-def test_without_a_sign_in_it_is_said_to_sign_in(scene, arguments):
-    sentence, remedy = told(scene.run(*arguments, AZURE_TOKEN_CREDENTIALS="AzureCliCredential", PATH=""))
+@pytest.mark.sampled(1)
+def test_the_remedy_is_to_sign_in_when_no_sign_in_works(scene, arguments):
+    sentence, remedy = error(scene.run(*arguments, AZURE_TOKEN_CREDENTIALS="AzureCliCredential", PATH=""))
     assert sentence.startswith("There is no sign-in to Azure that works here (Azure CLI not found")
     assert "az login" in remedy
-
-
-def test_a_name_of_credentials_that_the_sdk_does_not_know_is_said(scene):
-    sentence, _ = told(scene.run("status", AZURE_TOKEN_CREDENTIALS="Nobody"))
+    sentence, _ = error(scene.run(*arguments, AZURE_TOKEN_CREDENTIALS="Nobody"))
     assert sentence.startswith("AZURE_TOKEN_CREDENTIALS cannot be used")
 
 
 @pytest.mark.parametrize(
-    ("code", "error", "sentence", "remedy"),
+    ("code", "name", "sentence", "remedy"),
     [
         (403, "AuthorizationPermissionMismatch", "you may not read it", "Storage Table Data Reader"),
         (403, "AuthorizationFailure", "its network rules keep this machine out", "network"),
@@ -66,25 +63,23 @@ def test_a_name_of_credentials_that_the_sdk_does_not_know_is_said(scene):
         (409, "Odd", "HTTP 409 Odd", "Try again"),
     ],
 )
-def test_what_azure_refuses_is_said_with_what_to_do_about_it(scene, code, error, sentence, remedy):
-    scene.sim.proxy.fail("TokenStatus", faults.table_status(code, error))
-    said = told(scene.run("status", TABLES_ENDPOINT=scene.sim.env(proxied=True)["TABLES_ENDPOINT"]))
-    assert sentence in said[0]
-    assert remedy in said[1]
+def test_a_refusal_of_azure_has_a_remedy(scene, code, name, sentence, remedy):
+    scene.sim.proxy.fail("TokenStatus", faults.table_status(code, name))
+    shown = error(scene.run("status", TABLES_ENDPOINT=scene.sim.env(proxied=True)["TABLES_ENDPOINT"]))
+    assert sentence in shown[0]
+    assert remedy in shown[1]
 
 
 @pytest.mark.parametrize(
     "endpoint",
     [
+        "https://management.azure.com#@evil.example",
         "http://management.azure.com",
         "https://somebody:secret@management.azure.com",
-        "https://management.azure.com#@evil.example",
         "https://management.azure.com/x",
-        "https://management.azure.com?x",
-        "management.azure.com",
     ],
 )
-def test_an_address_of_resource_manager_that_is_no_plain_https_host_is_refused(simulator, endpoint):
+def test_an_address_of_resource_manager_that_is_not_a_plain_https_host_is_refused(simulator, endpoint):
     simulator.reset()
     done = Operator(simulator).run("trigger", "check", ARM_ENDPOINT=endpoint)
     assert (done.returncode, done.stdout) == (3, "")
@@ -114,10 +109,10 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("answer", WITHOUT_END.values(), ids=WITHOUT_END)
 @pytest.mark.parametrize(("server", "where", "arguments"), COMMANDS.values(), ids=COMMANDS)
-@pytest.mark.sampled(2)
-def test_an_answer_without_end_takes_no_memory_of_a_command_and_is_told(simulator, server, where, arguments, answer):
+@pytest.mark.parametrize("answer", WITHOUT_END.values(), ids=WITHOUT_END)
+@pytest.mark.sampled(4)
+def test_an_answer_without_end_ends_a_command_and_takes_no_memory(simulator, server, where, arguments, answer):
     simulator.reset()
     getattr(simulator, server).fail(where, answer)
     done = subprocess.run(
@@ -136,73 +131,47 @@ def test_an_answer_without_end_takes_no_memory_of_a_command_and_is_told(simulato
     assert int(done.stderr.split()[-2]) < 300 * 1024, done
 
 
-def test_an_answer_that_trickles_ends(scene, monkeypatch):
+def test_an_answer_that_trickles_ends_a_command(scene, monkeypatch):
     monkeypatch.setattr("shared.http.answers.SECONDS", 1.0)
     scene.sim.proxy.fail("TokenStatus", faults.trickle())
-    sentence, _ = told(scene.run("status", TABLES_ENDPOINT=scene.sim.env(proxied=True)["TABLES_ENDPOINT"]))
+    sentence, _ = error(scene.run("status", TABLES_ENDPOINT=scene.sim.env(proxied=True)["TABLES_ENDPOINT"]))
     assert "the answer takes longer than 1 seconds" in sentence
 
 
-def test_an_answer_without_end_is_not_read_to_its_end(scene):
-    scene.sim.proxy.fail("TokenStatus", faults.zipped(1024))
-    sentence, _ = told(scene.run("status", TABLES_ENDPOINT=scene.sim.env(proxied=True)["TABLES_ENDPOINT"]))
-    assert "did not answer as it should (the answer has more than 16 MiB" in sentence
-
-
 @pytest.mark.exhaustive
-def test_an_address_where_nobody_answers_is_said(scene):
-    sentence, remedy = told(scene.run("status", "--quiet", TABLES_ENDPOINT="https://127.0.0.1:9/account"))
+def test_an_address_without_a_service_is_named(scene):
+    sentence, remedy = error(scene.run("status", "--quiet", TABLES_ENDPOINT="https://127.0.0.1:9/account"))
     assert sentence.startswith("127.0.0.1:9/account cannot be reached")
     assert "the variable TABLES_ENDPOINT says https://127.0.0.1:9/account" in remedy
 
 
-def test_a_traceback_is_shown_to_who_asks_for_it(scene, tmp_path):
-    done = scene.run("status", "--debug", cwd=tmp_path, TABLES_ENDPOINT=None)
-    assert done.returncode == 3
-    assert "Traceback" in done.stderr
-    assert "TABLES_ENDPOINT is not known" in done.stderr
-
-
-def test_a_fault_of_ours_is_no_warning(scene, monkeypatch):
+def test_a_fault_of_the_program_has_exit_code_3_and_a_traceback_with_debug(scene, monkeypatch):
     scene.check(ade("Contoso HQ"))
     monkeypatch.setattr("cli.view.print_statuses", lambda *_: 1 / 0)
-    sentence, remedy = told(scene.run("status"))
+    sentence, remedy = error(scene.run("status"))
     assert sentence == "This is a fault of the program: ZeroDivisionError: division by zero."
     assert "--debug" in remedy
-
-
-def test_a_package_that_a_command_needs_and_that_is_missing_is_said(scene, monkeypatch):
-    monkeypatch.setitem(sys.modules, "simulator.story", None)
-    monkeypatch.delitem(sys.modules, "cli.demo.play", raising=False)
-    sentence, remedy = told(scene.run("demo"))
-    assert sentence == "The package simulator.story is not installed."
-    assert "make setup" in remedy
+    assert "Traceback" in scene.run("status", "--debug").stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
         (("status", "--conector", "ade"), "See python -m cli status --help"),
-        (("status", "--connector", "abc"), "See python -m cli status --help"),
         (("runs", "--days", "0"), "See python -m cli runs --help"),
         (("history",), "See python -m cli history --help"),
         (("nope",), "See python -m cli --help"),
     ],
 )
-def test_a_usage_error_is_one_sentence_and_where_to_look(scene, arguments, hint):
+@pytest.mark.sampled(2)
+def test_a_usage_error_is_one_sentence_and_a_hint(scene, arguments, hint):
     done = scene.cli(*arguments)
     assert (done.returncode, done.stdout) == (3, "")
     assert len(done.stderr.splitlines()) == 2
     assert done.stderr.splitlines()[-1] == hint
 
 
-def test_without_a_command_the_help_is_shown_and_nothing_could_be_told(scene):
-    done = scene.cli()
-    assert done.returncode == 3
-    assert done.stderr.startswith("Usage: python -m cli")
-
-
-def test_where_packages_are_missing_it_is_said_how_to_get_them(scene, tmp_path):
+def test_a_missing_package_is_named_with_its_remedy(scene, tmp_path):
     (tmp_path / "typer.py").write_text("raise ModuleNotFoundError('No module named typer', name='typer')")
     done = subprocess.run(
         [sys.executable, "-m", "cli", "status"],
@@ -212,7 +181,7 @@ def test_where_packages_are_missing_it_is_said_how_to_get_them(scene, tmp_path):
         text=True,
         check=False,
     )
-    sentence, remedy = told(done)
+    sentence, remedy = error(done)
     assert sentence == "The package typer is not installed."
     assert "make setup" in remedy
 
@@ -221,7 +190,8 @@ def test_where_packages_are_missing_it_is_said_how_to_get_them(scene, tmp_path):
     ("server", "arguments"),
     [("proxy", ("status",)), ("ingestion", ("test-alert", "--now")), ("arm", ("trigger", "check"))],
 )
-@pytest.mark.parametrize("code", [302, 307, 308])
+@pytest.mark.parametrize("code", [307, 302, 308])
+@pytest.mark.sampled(3)
 def test_no_client_follows_a_redirect(simulator, server, arguments, code):
     simulator.reset()
     operator, met = Operator(simulator), []

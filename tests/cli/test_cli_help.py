@@ -50,7 +50,7 @@ def test_the_examples_of_what_only_reads_work(scene, name, arguments):
     assert done.stdout
 
 
-def test_the_version_is_told(scene):
+def test_the_version_is_printed(scene):
     assert scene.run("--version").stdout == f"ADE Token Monitor {__version__}\n"
 
 

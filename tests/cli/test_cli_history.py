@@ -1,4 +1,4 @@
-"""`history` and `runs`: what changed about a token, and what the monitor itself did."""
+"""`history` and `runs`: the changes of a token, and the runs of the monitor."""
 
 import csv
 import io
@@ -6,14 +6,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from cli_scene import CHECKED, DAY, HOUR, MINUTE, ade, now, push, tenant
+from cli_scene import CHECKED, ade, now, push, tenant
 
 from shared.model.runs import Failure
 from shared.model.tokens import Connector
 from simulator.tenant import default_tenant, fixed_id
+from tests.scenes import DAY, HOUR, MINUTE
 
 
-def told(scene, *arguments, **environment):
+def history(scene, *arguments, **environment):
     done = scene.run("history", *arguments, **environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -22,20 +23,14 @@ def told(scene, *arguments, **environment):
 # Which token
 
 
-@pytest.mark.parametrize("text", ["Contoso Labs", "contoso labs", "labs", "LAB", "56d7758f", "56D7758F-7614", " Labs "])
-@pytest.mark.sampled(3)
-def test_a_token_is_named_by_its_id_its_name_or_a_part_of_it(scene, text):
+@pytest.mark.parametrize("text", ["contoso labs", " Lab ", "56D7758F-7614"])
+def test_a_token_is_found_by_its_id_or_name_or_a_part_of_it(scene, text):
     scene.check(of=default_tenant(now() - CHECKED))
     assert fixed_id("Contoso Labs").startswith("56d7758f-7614")
-    assert told(scene, text).startswith("Contoso Labs (ADE, 56d7758f-7614-")
+    assert history(scene, text).startswith("Contoso Labs (ADE, 56d7758f-7614-")
 
 
-def test_a_name_wins_over_a_longer_one_that_it_is_a_part_of(scene):
-    scene.check(ade("Contoso"), ade("Contoso HQ"))
-    assert told(scene, "contoso").startswith("Contoso (ADE,")
-
-
-def test_several_candidates_are_listed_and_the_id_of_one_is_enough(scene):
+def test_several_candidates_are_listed_with_their_ids(scene):
     scene.check(of=default_tenant(now() - CHECKED))
     done = scene.run("history", "Retail")
     assert done.returncode == 3
@@ -46,90 +41,67 @@ def test_several_candidates_are_listed_and_the_id_of_one_is_enough(scene):
         "  3f8313bb-f37c-5627-922c-c221c7d1bfc6  ADE   Contoso Retail",
         "  9df15d76-62b3-57d1-b4f5-30825bde467c  ADE   Contoso Retail",
     ]
-    assert "with expired, sync_stale." in told(scene, "3f8313bb-f37c-5627-922c-c221c7d1bfc6", COLUMNS="200")
-    assert "with expiring (30)" in told(scene, "9df15d76", COLUMNS="200")
+    assert "with expired, sync_stale." in history(scene, "3f8313bb-f37c-5627-922c-c221c7d1bfc6", COLUMNS="200")
+    assert "with expiring (30)" in history(scene, "9df15d76", COLUMNS="200")
 
 
-def test_of_many_candidates_some_are_listed(scene):
-    scene.check(*(ade(f"Contoso {number:02d}") for number in range(25)))
+def test_only_some_of_many_candidates_are_listed(scene):
+    scene.check(*(ade(f"Contoso {number:02d}") for number in range(24)), ade("Con"))
+    assert history(scene, "con").startswith("Con (ADE,"), "a whole name precedes a part of one"
     done = scene.run("history", "Contoso")
-    assert "'Contoso' can mean 26 tokens." in done.stderr  # Contoso Apps is one, too
-    assert done.stderr.splitlines()[-1] == "  and 6 more"
+    assert "'Contoso' can mean 25 tokens." in done.stderr  # Contoso Apps is one, too
+    assert done.stderr.splitlines()[-1] == "  and 5 more"
 
 
-def test_candidates_stand_below_each_other_in_a_narrow_terminal(scene):
-    scene.check(of=default_tenant(now() - CHECKED))
-    code, shown = scene.terminal("history", "fabrikam", "--quiet", columns=60)
-    assert code == 3
-    lines = shown.splitlines()
-    assert lines[:2] == ["'fabrikam' can mean 4 tokens.", "Name one by its id:"]
-    assert all(len(line) <= 60 and line.startswith("  ") for line in lines[2:])
-    assert f"  {fixed_id('Fabrikam Kiosks')}  ADE   Fabrikam" in lines  # the name goes on in the next one
-
-
-def test_a_token_that_nobody_knows_is_said_in_a_sentence(scene):
+def test_an_unknown_token_is_named_in_a_sentence(scene):
     scene.check(ade("Contoso HQ"))
     done = scene.run("history", "Nobody")
     assert (done.returncode, done.stdout) == (3, "")
     assert "No token has 'Nobody' as its id or name" in done.stderr
 
 
-@pytest.mark.parametrize("text", ["Fabrikam Pilot", fixed_id("Fabrikam Pilot"), "pilot"])
-def test_a_token_that_has_left_the_status_is_found_in_the_history(scene, text):
+@pytest.mark.parametrize("text", [fixed_id("Fabrikam Pilot"), "pilot"])
+@pytest.mark.sampled(1)
+def test_a_removed_token_is_found_in_the_history(scene, text):
     scene.check(ade("Contoso HQ"), ade("Fabrikam Pilot", expires=3 * DAY), ago=10 * DAY)
     for ago in (9 * DAY, 9 * DAY - HOUR, DAY):
         scene.check(ade("Contoso HQ"), ago=ago)
     assert "Fabrikam Pilot" not in scene.run("status").stdout
-    text = told(scene, text, COLUMNS="200")
+    text = history(scene, text, COLUMNS="200")
     assert text.startswith(f"Fabrikam Pilot (ADE, {fixed_id('Fabrikam Pilot')}): removed\n")
     assert text.index("removed began") < text.index("was seen for the first time")
 
 
-def test_a_token_that_has_left_has_the_last_of_its_names(scene):
-    pilot = {"id": fixed_id("Fabrikam Pilot")}
-    scene.check(ade("Fabrikam Pilot", **pilot), ago=12 * DAY)
-    scene.check(ade("Fabrikam Trial", **pilot), ago=11 * DAY)
-    for ago in (10 * DAY, 10 * DAY - HOUR, DAY):
-        scene.check(ade("Contoso HQ"), ago=ago)
-    assert told(scene, "trial").startswith("Fabrikam Trial (ADE,")
-    assert scene.run("history", "pilot").returncode == 3
-
-
-@pytest.mark.parametrize("token_id", ["a/b\\c#d?e%f", "O'Brien's", "x" * 600, "ü:1"])
+@pytest.mark.parametrize("token_id", ["a/b\\c#d?e%f", "x\x1b[2J", "x" * 600])
+@pytest.mark.sampled(1)
 def test_an_id_may_be_any_text(scene, token_id):
     scene.check(ade("Contoso HQ", id=token_id))
-    assert "was seen for the first time" in told(scene, "Contoso HQ")
-    if len(token_id) < 400:  # a longer one is not kept whole in a key
-        assert "was seen for the first time" in told(scene, token_id)
-
-
-def test_an_id_cannot_move_the_cursor(scene):
-    scene.check(ade("Contoso HQ", id="x\x1b[2J"))
-    done = scene.run("history", "Contoso HQ")
-    assert "\x1b" not in done.stdout
-    assert "(ADE, x\ufffd[2J)" in done.stdout
+    assert "was seen for the first time" in history(scene, "Contoso HQ")
+    assert "\x1b" not in history(scene, "Contoso HQ")
+    if token_id.isprintable() and len(token_id) < 400:  # a longer one is not kept whole in a key
+        assert "was seen for the first time" in history(scene, token_id)
 
 
 # What changed
 
 
-def test_changes_stand_newest_first_with_the_health_after_each(scene):
+def test_changes_are_newest_first_with_the_health_after_each(scene):
     for days, ago in ((40, 5 * DAY), (20, 3 * DAY), (300, 2 * HOUR)):
         scene.check(of=tenant(apns=push(expires=days * DAY)), ago=ago)
-    first, *changes = told(scene, "push", COLUMNS="200").splitlines()
+    first, *changes = history(scene, "push", COLUMNS="200").splitlines()
     assert first.endswith("): healthy for 2 hours")
     assert ["● healthy" in changes[0], "▲ warning" in changes[1], "▲ warning" in changes[2]] == [True] * 3
     assert "was renewed" in changes[0]
     assert "expiring (60) became expiring (30)" in changes[1]
     assert "was seen for the first time" in changes[2]
-    assert told(scene, "push", "--days", "4", COLUMNS="200").splitlines() == [first, *changes[:2]]
+    assert history(scene, "push", "--days", "4", COLUMNS="200").splitlines() == [first, *changes[:2]]
 
 
-def test_no_change_is_said(scene):
+def test_history_without_a_change_has_a_message(scene):
     seen = tenant(apns=push())
     scene.check(of=seen, ago=3 * DAY)
     scene.check(of=seen)
-    assert "Nothing changed in 2 days." in told(scene, "push", "--days", "2")
+    assert "Nothing changed in 2 days." in history(scene, "push", "--days", "2")
 
 
 def test_history_as_json_and_csv(scene):
@@ -151,17 +123,17 @@ def test_history_as_json_and_csv(scene):
     assert (line["token"], line["health"]) == ("'=1+1", "warning")
 
 
-def test_a_row_of_the_history_that_cannot_be_read_is_shown_as_far_as_it_goes(scene):
+def test_a_malformed_row_of_the_history_is_shown_as_unknown(scene):
     scene.check(ade("Contoso HQ"))
     (row,) = [row for row in scene.sim.table_rows("TokenHistory") if row["TokenName"] == "Contoso HQ"]
     scene.put("TokenHistory", {**row, "Changes": "{", "Sentence": "", "Health": "odd"})
-    assert "? unknown   The row does not say what changed." in told(scene, "Contoso HQ")
+    assert "? unknown   The row does not say what changed." in history(scene, "Contoso HQ")
 
 
 # What the monitor did
 
 
-def test_runs_stand_newest_first_and_say_what_went_wrong(scene):
+def test_runs_are_newest_first_with_their_errors(scene):
     scene.ran(3 * HOUR)
     failure = Failure(connector=Connector.VPP, asked="GET /x", reason="it was [red]refused[/]", remedy="Grant it.")
     scene.ran(2 * HOUR, "degraded", connectors={Connector.ADE: 3, Connector.VPP: failure})
@@ -182,12 +154,10 @@ def test_runs_stand_newest_first_and_say_what_went_wrong(scene):
     assert places == sorted(places)
 
 
-def test_a_day_of_runs_is_shown_unless_somebody_wants_more_or_fewer(scene):
+def test_a_day_of_runs_is_shown_by_default(scene):
     for hour in range(30):
         scene.ran(hour * HOUR + MINUTE)
     assert len(scene.json("runs")["runs"]) == 24
-    assert len(scene.json("runs", "--limit", "3")["runs"]) == 3
-    assert len(scene.json("runs", "--days", "1")["runs"]) == 24
     assert len(scene.json("runs", "--days", "2")["runs"]) == 30
     assert len(scene.json("runs", "--days", "2", "--limit", "5")["runs"]) == 5
 
@@ -204,7 +174,7 @@ def test_runs_go_back_over_months(scene):
     assert scene.json("runs", "--limit", "2")["runs"] == scene.json("runs")["runs"][:2]
 
 
-def test_without_a_run_there_is_nothing_to_tell(scene):
+def test_the_exit_code_is_3_without_a_run(scene):
     done = scene.run("runs")
     assert (done.returncode, done.stdout) == (3, "")
     assert "The monitor has not run: the table CheckRun is empty." in done.stderr
@@ -226,7 +196,7 @@ def test_runs_as_json_and_csv(scene):
     assert (line["outcome"], line["errors"], line["past_due"], line["healthy"]) == ("failed", "'=no", "false", "1")
 
 
-def test_a_run_whose_row_cannot_be_read_is_not_taken_for_a_good_one(scene):
+def test_a_run_with_a_malformed_row_is_unknown(scene):
     scene.ran(HOUR)
     (row,) = scene.sim.table_rows("CheckRun")
     scene.put("CheckRun", {**{name: value for name, value in row.items() if name != "Outcome"}, "Connectors": "?"})

@@ -72,7 +72,7 @@ def test_the_demo_runs_with_an_azurite_that_npm_installed_globally(program, tmp_
 @pytest.mark.parametrize(
     ("tools", "said"), [((), "Node.js, which runs the Table"), (("node",), "Azurite, the Table Storage emulator, is")]
 )
-def test_the_demo_says_in_a_sentence_what_it_lacks(program, tmp_path, tools, said):
+def test_the_demo_names_a_missing_program_in_a_sentence(program, tmp_path, tools, said):
     for name in tools:
         (tmp_path / name).write_text("")
         (tmp_path / name).chmod(0o755)

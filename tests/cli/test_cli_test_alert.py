@@ -1,4 +1,4 @@
-"""`test-alert`: the whole way to somebody's phone, and nothing beside it."""
+"""`test-alert`: one alert fires and resolves, and no other changes."""
 
 import json
 import threading
@@ -6,12 +6,13 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from cli_scene import DAY, HOUR, MINUTE, ade, now
+from cli_scene import ade, now
 from operators import Operator
 
 import cli.alert
 from shared.words import next_tick
 from simulator import arm, bearer, faults, rules
+from tests.scenes import DAY, HOUR, MINUTE
 
 OPEN = ("token_critical", "TEST", "test")
 SOON = timedelta(seconds=5)
@@ -30,8 +31,9 @@ def sent(operator):
 # What comes of it
 
 
-def test_it_fires_and_real_tokens_alerts_stay_as_they_are(operator):
-    operator.check(ade("Contoso Labs", expires=3 * DAY), ade("Contoso Retail", expires=20 * DAY), ago=HOUR)
+def test_it_fires_until_the_next_complete_check_and_changes_no_real_alert(operator):
+    tokens = ade("Contoso Labs", expires=3 * DAY), ade("Contoso Retail", expires=20 * DAY)
+    operator.check(*tokens, ago=HOUR)
     real = operator.alerts()
     before = operator.kept()
     done = operator.run("test-alert", "--now")
@@ -43,70 +45,49 @@ def test_it_fires_and_real_tokens_alerts_stay_as_they_are(operator):
         name: rows for name, rows in before.items() if name != finding
     }
     assert [row for row in after[finding] if row["Connector"] != "test"] == before[finding]
-
-
-def test_the_row_says_that_it_is_a_test_wherever_somebody_reads_it(operator):
-    operator.run("test-alert", "--now")
     (row,) = sent(operator)
     assert (row["TokenName"], row["TokenId"], row["Finding"], row["Severity"]) == ("TEST", "TEST", "test", "critical")
     assert row["CausedBy"] == "none"
     assert "This is a test" in row["Action"]
     assert "This is a test" in row["Summary"]
     assert len(row["Action"]) <= 200
-
-
-def test_the_next_whole_check_ends_it_and_leaves_the_real_alerts(operator):
-    labs = ade("Contoso Labs", expires=3 * DAY)
-    operator.check(labs, ago=HOUR)
-    real = operator.alerts()
-    operator.run("test-alert", "--now")
-    operator.check(labs, ago=timedelta())
+    operator.sim.ingestion.fail("Custom-AppleTokenFinding_CL", faults.status(400))
+    operator.check(*tokens, ago=timedelta())
+    assert OPEN in operator.alerts(SOON), "the check was not complete"
+    operator.sim.ingestion.heal()
+    operator.check(*tokens, ago=timedelta())
     assert operator.alerts(SOON) == real
     assert len(sent(operator)) == 1
 
 
-def test_a_check_that_is_not_whole_does_not_end_it(operator):
-    operator.check(ade(), ago=HOUR)
-    operator.run("test-alert", "--now")
-    operator.sim.ingestion.fail("Custom-AppleTokenFinding_CL", faults.status(400))
-    operator.check(ade(), ago=timedelta())
-    assert OPEN in operator.alerts(SOON)
-
-
-def test_it_is_no_heartbeat(operator):
+def test_it_does_not_replace_a_check(operator):
     operator.check(ade(), ago=5 * HOUR)
     operator.run("test-alert", "--now")
     assert ("check_silent", None, None) in operator.alerts(SOON)
 
 
-@pytest.mark.parametrize("split", [rules.RULES, rules.RULES_BY_CONNECTOR])
+@pytest.mark.parametrize("split", [rules.RULES, rules.RULES_BY_CONNECTOR], ids=["by token", "by connector"])
 @pytest.mark.sampled(1)
-def test_each_test_is_an_alert_of_its_own_however_alerts_are_split(operator, split):
+def test_each_test_is_an_alert_of_its_own_that_resolves(operator, split):
     operator.check(ade(), ago=HOUR)
     engine = rules.AlertEngine(operator.sim.con, split)
     for number in (1, 2):
         operator.run("test-alert", "--now")
-        fired = [event for event in engine.evaluate(now() + number * SOON) if event.kind == "fired"]
-        assert [event.alert.dimensions["Connector"] for event in fired] == ["test"]
+        (fired,) = [event for event in engine.evaluate(now() + number * SOON) if event.kind == "fired"]
+        assert (fired.alert.rule, fired.alert.dimensions["Connector"]) == ("token_critical", "test")
+        if split is rules.RULES:
+            assert fired.alert.dimensions["Condition"].startswith(cli.alert.NAME)  # the subject of an email
         time.sleep(1.1)  # a test is known by its second
-
-
-def test_it_resolves_by_itself(operator):
-    operator.check(ade(), ago=HOUR)
-    operator.run("test-alert", "--now")
-    engine, on = rules.AlertEngine(operator.sim.con), now() + SOON
-    (fired,) = engine.evaluate(on)
-    assert (fired.kind, fired.alert.rule) == ("fired", "token_critical")
-    assert fired.alert.dimensions["Condition"].startswith(cli.alert.NAME)  # the subject of a mail
     operator.check(ade(), ago=timedelta())
-    assert engine.evaluate(on + rules.FREQUENCY) == []
-    assert [event.kind for event in engine.evaluate(on + 2 * rules.FREQUENCY)] == ["resolved"]
+    on = now() + 3 * SOON
+    assert engine.evaluate(on) == []
+    assert {event.kind for event in engine.evaluate(on + 2 * rules.FREQUENCY)} == {"resolved"}
 
 
 # What is said, and when it is sent
 
 
-def test_it_says_what_to_expect_and_when(operator):
+def test_it_announces_what_fires_and_when(operator):
     done = operator.run("test-alert", "--now", COLUMNS="300")
     (row,) = sent(operator)
     on = row["TimeGenerated"].replace(tzinfo=UTC)
@@ -117,9 +98,12 @@ def test_it_says_what_to_expect_and_when(operator):
     assert "python -m cli doctor" in done.stdout
 
 
-def test_the_subject_that_it_announces_is_the_deployed_rule_s():
-    rules_of = json.loads((rules.INFRA / "alert-rules.json").read_text())
-    subjects = next(one for one in rules_of if one["name"] == cli.alert.RULE)
+def test_it_announces_the_rule_as_it_is_deployed():
+    (rule,) = [rule for rule in rules.RULES if rule.name == cli.alert.RULE]
+    assert rule.severity == cli.alert.SEVERITY
+    assert cli.alert.EVERY == rules.FREQUENCY
+    told = json.loads((rules.INFRA / "alert-rules.json").read_text())
+    subjects = next(one for one in told if one["name"] == cli.alert.RULE)
     assert subjects["subject"].startswith("Critical: ${data.alertContext.condition.allOf[0].dimensions[4].value}")
     assert subjects["dimensions"][4] == "Condition"
     assert subjects["byConnector"]["dimensions"][0] == "Connector"
@@ -141,12 +125,12 @@ def at(text):
         ("23:59:00", "00:10:00"),
     ],
 )
-def test_it_is_sent_so_that_the_rule_sees_it_before_a_check_ends_it(now, sends):
+def test_it_is_sent_long_enough_before_a_check_ends_it(now, sends):
     expected = at(sends) + (DAY if sends < now else timedelta())
     assert cli.alert.sends_on(at(now)) == expected
 
 
-def test_it_waits_until_it_can_be_seen_and_says_so(operator, monkeypatch):
+def test_it_announces_that_it_waits_for_its_time(operator, monkeypatch):
     due = now() + timedelta(seconds=2)
     monkeypatch.setattr(cli.alert, "sends_on", lambda _: due)
     done = operator.run("test-alert")
@@ -158,7 +142,7 @@ def test_it_waits_until_it_can_be_seen_and_says_so(operator, monkeypatch):
 # Waiting for the end
 
 
-def test_it_waits_for_the_app_s_own_whole_check(operator, monkeypatch):
+def test_it_waits_for_the_next_complete_check(operator, monkeypatch):
     monkeypatch.setattr(cli.alert, "_POLL_SECONDS", 0.2)
     operator.check(ade(), ago=HOUR)
     operator.ran(ago=-HOUR, outcome="failed")
@@ -179,7 +163,7 @@ def test_it_waits_for_the_app_s_own_whole_check(operator, monkeypatch):
     assert f"The check of {ends:%Y-%m-%d %H:%M} UTC ended it; the alert resolves by" in done.stdout
 
 
-def test_an_app_that_does_not_check_is_told(operator, monkeypatch):
+def test_an_app_that_does_not_check_is_reported(operator, monkeypatch):
     monkeypatch.setattr(cli.alert, "_LONGEST_WAIT", timedelta(seconds=1))
     operator.check(ade(), ago=HOUR)
     done = operator.run("test-alert", "--now", "--wait")
@@ -198,7 +182,7 @@ def refused(operator, *arguments, **environment):
     return done.stderr
 
 
-def test_somebody_who_may_not_send_is_told_the_command_that_lets_them(operator):
+def test_a_missing_role_is_reported_with_the_command_that_assigns_it(operator):
     operator.sim.ingestion.fail("", faults.status(403))
     said = refused(operator)
     assert "you may not send rows to the data collection rule (HTTP 403)" in said
@@ -206,32 +190,24 @@ def test_somebody_who_may_not_send_is_told_the_command_that_lets_them(operator):
         'az role assignment create --role "Monitoring Metrics Publisher" --assignee-object-id '
         f"{bearer.PRINCIPAL_ID} --assignee-principal-type ServicePrincipal --scope {arm.COLLECTION_RULE_ID}"
     ) in " ".join(said.split())
-
-
-def test_where_the_rule_s_id_cannot_be_looked_up_a_word_stands_in_its_place(operator):
-    operator.sim.ingestion.fail("", faults.status(403))
     assert "--scope DATA_COLLECTION_RULE_ID" in refused(operator, FUNCTION_APP_ID=None)
 
 
-def test_a_wrong_rule_id_is_told(operator):
+def test_a_wrong_rule_id_is_reported(operator):
     said = refused(operator, "--logs-ingestion-rule-id", "dcr-00000000000000000000000000000000")
     assert "there is no data collection rule with the immutable id dcr-00000000000000000000000000000000 at" in said
 
 
-def test_an_address_that_nobody_answers_at_is_told(operator):
+def test_no_service_and_no_sign_in_have_a_remedy(operator):
     with operator.sim.ingestion.refusing():
         assert "cannot be reached" in refused(operator)
-
-
-def test_without_a_sign_in_it_says_how(operator):
     operator.sim.identity.fail("", faults.status(400))
     assert "az login" in refused(operator)
 
 
-@pytest.mark.parametrize("name", ["LOGS_INGESTION_ENDPOINT", "LOGS_INGESTION_RULE_ID", "TENANT_ID", "DEPLOYMENT"])
-def test_what_is_not_known_is_asked_for(operator, name):
-    assert f"{name} is not known" in refused(operator, **{name: None})
-
-
-def test_waiting_takes_the_tables(operator):
-    assert "TABLES_ENDPOINT is not known" in refused(operator, "--wait", TABLES_ENDPOINT=None)
+@pytest.mark.parametrize(
+    "name", ["LOGS_INGESTION_RULE_ID", "LOGS_INGESTION_ENDPOINT", "TENANT_ID", "DEPLOYMENT", "TABLES_ENDPOINT"]
+)
+@pytest.mark.sampled(1)
+def test_a_missing_setting_is_named(operator, name):
+    assert f"{name} is not known" in refused(operator, "--wait", **{name: None})

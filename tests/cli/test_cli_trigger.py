@@ -1,10 +1,10 @@
-"""`trigger`: the deployed app is asked for a run, and what comes of it is told."""
+"""`trigger`: the deployed app is asked for a run, and its result is shown."""
 
 import re
 
 import pytest
 from aiohttp import web
-from cli_scene import DAY, HOUR, ade, now, tenant
+from cli_scene import ade, now, tenant
 from operators import Operator
 
 import cli.trigger
@@ -12,6 +12,7 @@ from shared.words import next_tick
 from simulator import arm, bearer, faults
 from simulator.devices import fleet
 from simulator.tenant import Tenant
+from tests.scenes import DAY, HOUR
 
 
 @pytest.fixture
@@ -36,24 +37,19 @@ def accepted(operator):
     operator.sim.arm.fail(STARTS, faults.reply(lambda _: web.Response(status=202)))
 
 
-def test_the_app_checks_and_its_run_is_shown(operator):
+def test_a_check_is_requested_with_the_own_sign_in_and_shown(operator):
     operator.check(ade(), ago=HOUR)
     done = operator.run("trigger")
     assert done.returncode == 0, done
     assert re.search(r"^[\d-]+ [\d:]+ UTC  ● succeeded .* ADE 1, APNs 1, VPP 1$", done.stdout, re.MULTILINE)
-    runs = [row["RunId"] for row in operator.sim.table_rows("CheckRun")]
-    assert len(runs) == 2
-
-
-def test_the_app_is_asked_with_the_operator_s_own_sign_in_and_an_empty_input(operator):
-    operator.run("trigger")
+    assert len(operator.sim.table_rows("CheckRun")) == 2
     (asked,) = [request for request in operator.sim.arm.requests if STARTS in request.path]
     assert asked.path == f"{arm.APP_ID}/hostruntime/admin/functions/check_tokens"
     assert (asked.method, asked.body) == ("POST", b'{"input": ""}')
     assert "x-functions-key" not in {name.lower() for name in asked.headers}
 
 
-def test_a_check_that_was_not_whole_is_no_success(operator):
+def test_a_failed_check_has_exit_code_3(operator):
     operator.sim.ingestion.fail("", faults.status(403))
     done = operator.run("trigger")
     assert done.returncode == 3
@@ -61,7 +57,7 @@ def test_a_check_that_was_not_whole_is_no_success(operator):
     assert "The check failed; the app tries twice more, a minute apart." in done.stdout
 
 
-def test_a_run_that_does_not_come_is_told_with_the_next_one(operator):
+def test_a_check_without_a_row_is_reported_with_the_time_of_the_next_one(operator):
     accepted(operator)
     due = next_tick(now())
     done = operator.run("trigger", "--timeout", "1")
@@ -71,7 +67,7 @@ def test_a_run_that_does_not_come_is_told_with_the_next_one(operator):
     assert f"The app also checks every hour, next at {due:%H:%M} UTC." in done.stderr
 
 
-def test_without_the_role_it_says_which_one_it_takes(operator):
+def test_the_missing_role_is_named(operator):
     operator.sim.arm.forbidden.add("/check_tokens")
     done = operator.run("trigger")
     assert done.returncode == 3
@@ -80,7 +76,7 @@ def test_without_the_role_it_says_which_one_it_takes(operator):
     assert "The app also checks every hour" in done.stderr
 
 
-def test_an_app_without_the_function_has_no_code(operator):
+def test_an_app_without_the_function_is_reported_as_not_deployed(operator):
     operator.sim.arm.functions = []
     done = operator.run("trigger")
     assert done.returncode == 3
@@ -97,7 +93,7 @@ def test_a_host_that_is_starting_is_asked_again(operator):
 
 
 @pytest.mark.usefixtures("quick")
-def test_an_app_that_is_stopped_is_told_with_what_starts_it(operator):
+def test_a_stopped_app_is_reported_with_the_command_that_starts_it(operator):
     operator.sim.arm.state = "Stopped"
     done = operator.run("trigger")
     assert done.returncode == 3
@@ -106,25 +102,23 @@ def test_an_app_that_is_stopped_is_told_with_what_starts_it(operator):
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_host_that_does_not_start_is_told(operator):
+def test_a_host_that_does_not_start_is_reported(operator):
     operator.sim.arm.fail(STARTS, faults.status(502))
     done = operator.run("trigger")
     assert done.returncode == 3
     assert "HTTP 502" in done.stderr
 
 
-@pytest.mark.parametrize("app_id", ["func-contoso", "/subscriptions/1/resourceGroups/2/providers/Microsoft.Web/x/3"])
-def test_a_resource_id_that_is_none_is_told(operator, app_id):
-    done = operator.run("trigger", "--function-app-id", app_id)
-    assert done.returncode == 3
-    assert "FUNCTION_APP_ID cannot be used" in done.stderr
-
-
-def test_an_app_that_is_not_known_is_asked_for(operator):
+def test_a_wrong_or_missing_resource_id_is_refused(operator):
+    for app_id in ("func-contoso", "/subscriptions/1/resourceGroups/2/providers/Microsoft.Web/x/3"):
+        done = operator.run("trigger", "--function-app-id", app_id)
+        assert done.returncode == 3
+        assert "FUNCTION_APP_ID cannot be used" in done.stderr
     assert "FUNCTION_APP_ID is not known" in operator.run("trigger", FUNCTION_APP_ID=None).stderr
+    assert operator.run("trigger", "everything").returncode == 3
 
 
-def test_an_inspection_tells_what_it_wrote(operator):
+def test_an_inspection_is_shown_with_its_counts(operator):
     hq = ade("Contoso HQ")
     operator.check(hq, ago=HOUR)
     operator.sim.graph.tenant = Tenant((hq,), devices={hq["id"]: fleet(hq["id"], now(), enrolled=3)})
@@ -134,19 +128,15 @@ def test_an_inspection_tells_what_it_wrote(operator):
     assert "judges the new counts." in done.stdout
 
 
-def test_an_inspection_of_which_nothing_comes_is_told_as_that(operator):
+def test_an_inspection_that_writes_nothing_is_reported(operator):
     accepted(operator)
     done = operator.run("trigger", "inspect", "--timeout", "1")
     assert done.returncode == 0
     assert "wrote nothing within 1 seconds: no token was due, or it" in done.stdout
 
 
-def test_pruning_is_asked_for_and_not_waited_for(operator):
+def test_pruning_is_requested_and_not_awaited(operator):
     done = operator.run("trigger", "prune")
     assert (done.returncode, done.stdout) == (0, f"{arm.APP_NAME} was asked for prune_history.\n")
     operator.sim.arm.wait()
     assert [result.success for result in operator.sim.arm.results] == [True]
-
-
-def test_what_else_is_asked_for_is_a_mistype(operator):
-    assert operator.run("trigger", "everything").returncode == 3

@@ -1,6 +1,6 @@
-"""The pictures of an alert in docs/images, as a mail and as a card in Teams: the command in `RENEW` takes them again.
+"""Renews the pictures of an alert in docs/images, as an email and as a card in Teams; `RENEW` is the command.
 
-They approximate what Azure Monitor and Teams make of the payload: the parts and their order, not their exact look.
+They approximate what Azure Monitor and Teams show for the payload: the parts and their order, not the exact layout.
 """
 
 import asyncio
@@ -73,7 +73,7 @@ def _alert() -> tuple[Rule, Event]:
 
 
 def mail() -> str:
-    """Return the mail of the alert, as HTML."""
+    """Return the email of the alert, as HTML."""
     rule, event = _alert()
     data = payload(rule, event)["data"]
     essentials = data["essentials"]

@@ -1,7 +1,7 @@
-"""Has az's own parser judge command lines, in az's own environment: .judges/az/bin/python az_parser.py.
+"""Verifies command lines with az's own parser, in az's own environment: .judges/az/bin/python az_parser.py.
 
-Reads a JSON list of commands, each a list of the words after `az`, and writes a JSON list with what az says of each: an
-empty text where it takes it. A command goes through az as always until its arguments are parsed: none is carried out.
+Reads a JSON list of commands, each a list of the words after `az`, and writes a JSON list with az's error for each: an
+empty text if az accepts it. A command runs in az until its arguments are parsed; none is carried out.
 """
 
 import contextlib

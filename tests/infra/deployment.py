@@ -1,4 +1,4 @@
-"""What would be deployed: the resources of a parameter file, as the Bicep compiler evaluates them."""
+"""Returns what would be deployed: the resources of a parameter file, as the Bicep compiler evaluates them."""
 
 import re
 import tempfile
@@ -36,7 +36,7 @@ class Deployment:
 
     @property
     def settings(self) -> dict[str, str]:
-        """The app settings by name."""
+        """Return the app settings by name."""
         listed = self.one("Microsoft.Web/sites")["properties"]["siteConfig"]["appSettings"]
         names = [setting["name"] for setting in listed]
         assert len(names) == len(set(names))
@@ -44,13 +44,13 @@ class Deployment:
 
     @property
     def alerts(self) -> dict[str, Resource]:
-        """The query rules' properties, by the rules' names without the prefix."""
+        """Return the query rules' properties, by the rules' names without the prefix."""
         rules = self.all("Microsoft.Insights/scheduledQueryRules")
         return {rule["name"].rpartition("-")[2]: rule["properties"] for rule in rules}
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        """The query rules as the model evaluates them, with examples in place of what Azure alone knows."""
+        """Return the query rules as the model evaluates them, with examples in place of values that only Azure has."""
         return tuple(_rule(name, properties) for name, properties in self.alerts.items())
 
 
@@ -63,7 +63,7 @@ def _rule(name: str, properties: Resource) -> Rule:
 
 
 def replaced(expression: str) -> tuple[str, dict[str, str]]:
-    """Take `[replace(replace('text', 'old', new), 'old', new)]` apart: the text, and what replaces what in Azure."""
+    """Parse `[replace(replace('text', 'old', new), 'old', new)]` into the text and its replacements."""
     text, *new = re.split(rf", '({EXAMPLE_DEPLOYMENT}|{EXAMPLE_INSTANT})', ", expression.strip("[]"))
     text = re.sub(r"^(replace\()+'|'$", "", text).replace("''", "'")
     return text, {old: value.removesuffix(")") for old, value in zip(new[::2], new[1::2], strict=True)}
@@ -71,13 +71,13 @@ def replaced(expression: str) -> tuple[str, dict[str, str]]:
 
 @cache
 def deployment(example: str) -> Deployment:
-    """What infra/examples/<example>.bicepparam deploys."""
+    """Return what infra/examples/<example>.bicepparam deploys."""
     return Deployment(compiler.snapshot(INFRA / "examples" / f"{example}.bicepparam", **_GIVEN))
 
 
 @cache
 def variant(parameters: str) -> Deployment:
-    """What the public example deploys with other `parameters`: lines of a parameter file."""
+    """Return what the public example deploys with other `parameters`: lines of a parameter file."""
     base = (INFRA / "examples" / "public.bicepparam").read_text("utf-8")
     for name in re.findall(r"^param (\w+)", parameters, re.MULTILINE):
         base = re.sub(rf"^param {name} = .*\n", "", base, flags=re.MULTILINE)
@@ -88,5 +88,5 @@ def variant(parameters: str) -> Deployment:
 
 
 def azd() -> Deployment:
-    """What azd deploys with the environment variables that are set."""
+    """Return what azd deploys with the environment variables that are set."""
     return Deployment(compiler.snapshot(INFRA / "subscription.bicepparam", **_GIVEN, resource_group=None))

@@ -1,4 +1,4 @@
-"""Where an administrator's scripts and programs run: a stand-in for the Azure CLI (fake_az.py) and a fixed clock."""
+"""Runs an administrator's scripts and programs with a fake Azure CLI (fake_az.py) and a fixed clock."""
 
 import json
 import re
@@ -94,20 +94,20 @@ class Desk:
         (self.bin / name).chmod(0o755)
 
     def set_clock(self, now: datetime) -> None:
-        """Sets the time for the scripts; for Python programs it moves on by what they sleep, and by nothing else."""
+        """Set the time for the scripts; for Python programs, it advances only by the time that they sleep."""
         self.program("date", f"echo {now.timestamp():.0f}")
         (self.folder / "sitecustomize.py").write_text(CLOCK.format(now=now.timestamp(), sleeps=self.folder / "sleeps"))
 
     def fault(self, call: str, complaint: str, *, times: int = -1) -> None:
-        """Calls of az that match fail with the complaint, so many times, or always."""
+        """Make matching calls of az fail with the complaint, that many times or always."""
         self.state["faults"].append({"call": call, "complaint": complaint, "times": times})
 
     def start(self) -> None:
-        """Writes the state down for az."""
+        """Write the state for az."""
         (self.folder / "azure.json").write_text(json.dumps(self.state))
 
     def command(self, script: str, *arguments: str, shell: str = "sh") -> list[str | Path]:
-        """Returns what runs a script, or a Python program, of infra/."""
+        """Return the command that runs a script or a Python program of infra/."""
         program, *options = [sys.executable] if script.endswith(".py") else shell.split()
         return [shutil.which(program), *options, INFRA / script, *arguments]
 
@@ -131,13 +131,13 @@ class Desk:
 
     @property
     def calls(self) -> list[str]:
-        """What az was called with, a line each."""
+        """Return the calls of az, one line each."""
         file = self.folder / "calls.jsonl"
         return [" ".join(json.loads(call)) for call in file.read_text().splitlines()] if file.exists() else []
 
     @property
     def changes(self) -> list[str]:
-        """The calls that change something."""
+        """Return the calls that change something."""
         return [call for call in self.calls if re.search(r" create |--method (post|put|delete)", call)]
 
     @property
@@ -151,7 +151,7 @@ class Desk:
 
 
 def alert_rules(workspace: str, grouping: str = "byToken") -> list[dict[str, Any]]:
-    """Returns the alert rules of a deployment, as far as Resource Manager lists what a script reads of them."""
+    """Return the alert rules of a deployment, with the properties that a script reads."""
     rules = json.loads((INFRA / "alert-rules.json").read_text("utf-8"))
     dimensions = {rule["name"]: rule.get(grouping, rule)["dimensions"] for rule in rules}
     return [
@@ -167,7 +167,7 @@ def alert_rules(workspace: str, grouping: str = "byToken") -> list[dict[str, Any
 
 
 def pack(path: Path, *names: str, source: str | None = None) -> Path:
-    """Writes a package with function_app.py, or `source` in its place, and files of these names."""
+    """Write a package with function_app.py, or `source` in its place, and files of these names."""
     with zipfile.ZipFile(path, "w") as packed:
         packed.writestr("function_app.py", source or (ROOT / "function_app.py").read_text("utf-8"))
         for name in names:

@@ -1,8 +1,8 @@
-"""Stands in for the Azure CLI: `python fake_az.py FOLDER ARGUMENT...`.
+"""Replaces the Azure CLI: `python fake_az.py FOLDER ARGUMENT...`.
 
 It answers from a small model of Azure, FOLDER/azure.json, and adds each call to FOLDER/calls.jsonl. How az answers (tsv
 or JSON, its complaints, what a query gives) is as az 2.91 does it. A query that is not listed here is refused, so that
-no script passes by an answer nobody thought of.
+no script passes because of an unintended answer.
 """
 
 import json
@@ -15,7 +15,7 @@ GRAPH_APP = "00000003-0000-0000-c000-000000000000"
 
 
 class ComplaintError(Exception):
-    """What az writes to stderr before it ends with 1."""
+    """The error that az writes to stderr before it ends with 1."""
 
 
 class Azure:
@@ -33,7 +33,7 @@ class Azure:
                 raise ComplaintError(fault["complaint"])
 
     def answer(self, command, options):
-        """What the command's JSON would be, before --query."""
+        """Return the command's JSON, before --query."""
         if command == "cloud show":
             endpoints = {"microsoftGraphResourceId": self.state["graph"], "resourceManager": self.state["manager"]}
             return {"name": self.state["cloud"], "endpoints": endpoints}
@@ -173,7 +173,7 @@ QUERIES = {
     rf"value\[\?{SILENT} && {OF_TOKEN}\]\.\[ {OF_TOKEN}\.values\[\] \| \[0\], properties\.schedule\.effectiveUntil, "
     r"properties\.schedule\.timeZone, name\]": snoozes,
 }
-"""What JMESPath gives for each query that the scripts ask."""
+"""The result of JMESPath for each query of the scripts."""
 
 
 def query(text, answer):

@@ -8,7 +8,7 @@ from compiler import INFRA, snapshot
 
 
 def flatten(folder: Path) -> None:
-    """Writes FOLDER/<example>.json for each parameter file of infra/examples/, with every expression evaluated."""
+    """Write FOLDER/<example>.json for each parameter file of infra/examples/, with every expression evaluated."""
     for example in sorted((INFRA / "examples").glob("*.bicepparam")):
         template = {
             "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",

@@ -1,4 +1,4 @@
-"""What Microsoft's own language service says of queries over the two custom tables."""
+"""Analyzes queries over the two custom tables with Microsoft's own language service."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ SERVICE_COLUMNS = (
 
 
 def analysed(queries: Mapping[str, str]) -> dict[str, Any]:
-    """Of each query its `diagnostics`, the result's `columns` and its `words`; one process, since it loads slowly."""
+    """Return each query's `diagnostics`, `columns`, and `words`; one process serves all, because it loads slowly."""
     tables = {
         table.name: f"({', '.join(f'{column.name}: {column.type}' for column in table.columns)}, {SERVICE_COLUMNS})"
         for table in (FINDINGS, RUNS)

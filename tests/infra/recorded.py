@@ -1,4 +1,4 @@
-"""Records what the real Azure CLI asks of Azure: a proxy on the loopback leads every host to one small model of Azure.
+"""Records the real Azure CLI's requests: a proxy on the loopback connects every host to a small model of Azure.
 
 az is the one that .ci/judge installs. It signs in as a service principal and works in the public cloud.
 """
@@ -60,7 +60,7 @@ OUTPUTS = {
 
 @dataclass
 class Azure(Deployments):
-    """A subscription with a tenant: what was put is there, a deployment succeeds at once, and the app writes a row."""
+    """A subscription with a tenant: it keeps resources, deployments succeed at once, and the app writes a row."""
 
     made: dict[str, Any] = field(default_factory=dict)
     """Resources by path, in lower case."""
@@ -68,21 +68,21 @@ class Azure(Deployments):
     rows: list[dict[str, Any]] = field(default_factory=list)
     """The table CheckRun, newest first."""
     coming: dict[str, Any] | None = None
-    """The row that the app writes when it is asked for a check."""
+    """The row that the app writes when a check is requested."""
 
     @property
     def transcript(self) -> list[str]:
-        """The requests but for signing in, a line each: the method, and the path below the resource group."""
+        """Return the requests except sign-ins, one line each: the method, and the path below the resource group."""
         asked = [(request.method, request.headers["Host"], request.path) for request in self.requests]
         return [f"{method} {_BELOW.sub('', path)}" for method, host, path in asked if host != _LOGIN]
 
     @property
     def changes(self) -> list[str]:
-        """Those that change something."""
+        """Return the requests that change something."""
         return [line for line in self.transcript if not line.startswith("GET ")]
 
     def body(self, line: str) -> Any:
-        """Returns what the last request of such a line in the transcript has sent."""
+        """Return the body of the last request with that line in the transcript."""
         found = [one for one in self.requests if line == f"{one.method} {_BELOW.sub('', one.path)}"]
         return _parsed(found[-1].body)
 
@@ -145,7 +145,7 @@ def _group(path: str) -> str:
 
 
 def _parsed(body: bytes) -> Any:
-    """Returns a body's JSON; az puts a template into its request as it is in the file, and its name without quotes."""
+    """Return a body's JSON; az sends a template unchanged, and its name without quotes."""
     return json.loads(body.replace(b", template:{", b', "template": {', 1) or b"null")
 
 
@@ -165,7 +165,7 @@ class Workplace:
     environment: dict[str, str]
 
     async def run(self, command: str, *, shell: str = "bash", **environment: str) -> Said:
-        """Runs a command as a person types it, at the project's root."""
+        """Run a command in the project's root."""
         process = await asyncio.create_subprocess_exec(
             shell,
             "-euc",
@@ -182,7 +182,7 @@ class Workplace:
 
 
 def of_yaml(text: str) -> Any:
-    """Returns what a YAML text holds, by the parser that az brings."""
+    """Return the content of a YAML text, by the parser in az."""
     program = "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)"
     done = subprocess.run([AZ / "python", "-c", program], input=text, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
@@ -190,7 +190,7 @@ def of_yaml(text: str) -> Any:
 
 @asynccontextmanager
 async def workplace(folder: Path) -> AsyncIterator[Workplace]:
-    """Copies what a deployment reads, starts Azure and its proxy, and signs az in."""
+    """Copy the files that a deployment reads, start Azure and its proxy, and sign az in."""
     shutil.copytree(INFRA, folder / "infra", ignore=shutil.ignore_patterns(compiler.APART, "__pycache__"))
     (folder / "shared").mkdir()
     shutil.copy(ROOT / "shared" / "__init__.py", folder / "shared")
@@ -233,7 +233,7 @@ def _environment(folder: Path, port: int) -> dict[str, str]:
 
 
 async def _tunnel(port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Leads a connection to Azure, whichever host it names."""
+    """Connect any host to Azure."""
     with suppress(OSError, asyncio.IncompleteReadError):
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")

@@ -1,4 +1,4 @@
-"""One simulated tenant for each xdist worker, empty at each test, and the app in it."""
+"""Provides one simulated tenant for each xdist worker, which is empty at the start of each test, and the app in it."""
 
 import fcntl
 import logging
@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import Monitor, tenant
+from support import Monitor
 
 from simulator.host import ROOT
 from simulator.stack import Simulator
+from tests.scenes import DAY, HOUR, ade, tenant
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +35,17 @@ def monitor(sim, caplog):
     caplog.set_level(logging.INFO, "shared")
     sim.graph.tenant = tenant()
     return Monitor(sim)
+
+
+@pytest.fixture
+async def known(monitor, sim):
+    """A tenant that one check has seen: ADE expiring (tier 14) and stale, the others healthy."""
+    sim.graph.tenant = tenant(ade("Contoso HQ", expires=10 * DAY, synced=40 * HOUR))
+    await monitor.check()
+    assert set(monitor.stored()) == {"expiring", "sync_stale"}
+    for server in monitor.servers:
+        server.requests.clear()
+    return monitor
 
 
 @pytest.fixture(scope="session")

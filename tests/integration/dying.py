@@ -1,4 +1,4 @@
-"""A run that dies: its process is gone, so nothing more of it reaches any service."""
+"""Ends a run as if its process were killed, so that it sends nothing more to any service."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -32,7 +32,7 @@ class Death:
 
 
 async def die(monitor, death: Death, run: Coroutine) -> bool:
-    """`run` dies there; False where it was over before."""
+    """Run until that death and return True; return False if the run ended before."""
     death.plan(monitor)
     death.loop = asyncio.get_running_loop()
     death.task = asyncio.ensure_future(run)

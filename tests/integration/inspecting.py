@@ -4,12 +4,13 @@ import json
 from collections.abc import Mapping, Sequence
 
 from azure.data.tables import UpdateMode
-from support import NOW, ade, push, vpp
 
 from shared.storage.device_rows import DEVICE_INSPECTION
-from simulator.devices import DEFAULTS, Devices, default_profiles, fixed_id, fleet, profile
+from simulator import faults
+from simulator.devices import DEFAULTS, KINDS, Devices, default_profiles, fixed_id, fleet, profile
 from simulator.graph import ADE, DEVICES
 from simulator.tenant import Item, Tenant
+from tests.scenes import DAY, NOW, ade, push, vpp
 
 HQ = fixed_id("Contoso HQ")
 PLATFORMS = tuple(DEFAULTS.values())
@@ -19,7 +20,7 @@ OF_THE_RUN = frozenset({"InspectedOn", "RunId", "Complete", "Error", "Memory"})
 
 
 def some(token_id: str = HQ, *, now=NOW, **kinds: int) -> Devices:
-    """So many devices of each kind; see `simulator.devices.KINDS`."""
+    """Return devices by kind and number; see `simulator.devices.KINDS`."""
     return fleet(token_id, now, **kinds)
 
 
@@ -40,12 +41,12 @@ def owning(devices: Mapping[str, Sequence[Item]], *, now=NOW, synced: Mapping[st
 
 
 def spread(*names: str, now=NOW, **kinds: int) -> Tenant:
-    """Tokens of these names with the same kinds of devices each."""
+    """Return a tenant with tokens of these names, each with the same kinds of devices."""
     return owning({name: some(fixed_id(name), now=now, **kinds) for name in names}, now=now)
 
 
 def remembered(monitor) -> dict[str, dict]:
-    """The rows of `DeviceInspection` by the token's name, with their JSON decoded."""
+    """Return the rows of `DeviceInspection` by the token's name, with their JSON decoded."""
     rows = monitor.sim.table_rows(DEVICE_INSPECTION.name)
     return {
         row["TokenName"]: {name: json.loads(value) if name in JSON else value for name, value in row.items()}
@@ -58,12 +59,12 @@ def the_row(monitor, name: str = "Contoso HQ") -> dict:
 
 
 def counted(row: Mapping) -> dict:
-    """What a row says of devices, whenever and by whatever run."""
+    """Return what a row contains about devices, without the times and the run."""
     return {name: value for name, value in row.items() if name not in OF_THE_RUN}
 
 
 def forge(monitor, name: str = "Contoso HQ", **memory) -> None:
-    """Change what a row remembers, as somebody with a right to the table could."""
+    """Change what a row remembers, as a person with write access to the table could."""
     (row,) = [row for row in monitor.sim.table_rows(DEVICE_INSPECTION.name) if row["TokenName"] == name]
     changed = json.loads(row["Memory"])
     changed.update({key: {**changed[key], **value} for key, value in memory.items()})
@@ -77,36 +78,93 @@ def forge(monitor, name: str = "Contoso HQ", **memory) -> None:
 
 
 def lists(request) -> bool:
-    """Whether a request asks for a page of devices."""
+    """Return whether a request is for a page of devices."""
     return request.path.endswith(f"/{DEVICES}")
 
 
 def further(request) -> bool:
-    """Whether it is not the first page."""
+    """Return whether a request is for a page of devices other than the first."""
     return lists(request) and "$skiptoken" in request.query
 
 
 def of(name: str):
-    """Whether a request asks for devices of that token."""
+    """Return a function that states whether a request is for that token's devices."""
     path = f"{ADE}/{fixed_id(name)}/{DEVICES}"
     return lambda request: request.path == path
 
 
 def further_of(name: str):
-    """The same, and not the first."""
+    """Return a function that states whether a request is for a later page of that token's devices."""
     path = f"{ADE}/{fixed_id(name)}/{DEVICES}"
     return lambda request: request.path == path and "$skiptoken" in request.query
 
 
-def defaults_of(name: str):
-    return lambda request: request.path == f"{ADE}/{fixed_id(name)}"
-
-
 def asked(monitor, which=lists) -> list:
-    """The requests to Graph that `which` says yes to."""
+    """Return the requests to Graph for which `which` returns true."""
     return [request for request in monitor.sim.graph.requests if which(request)]
 
 
 def tokens_asked(monitor) -> list[str]:
-    """Ids of the tokens whose devices were asked for, each once, in that order."""
+    """Return the IDs of the tokens whose devices were requested, each once, in that order."""
     return list(dict.fromkeys(request.path.split("/")[-2] for request in asked(monitor)))
+
+
+# Two lists of four pages each
+
+
+NAMES = ("Contoso HQ", "Contoso Labs")
+EVERYTHING = dict.fromkeys(KINDS, 3)
+BEFORE = {"enrolled": 9, "waiting": 9}
+
+
+def all_counted(monitor) -> dict[str, dict]:
+    return {name: counted(row) for name, row in remembered(monitor).items()}
+
+
+EXPECTED: dict[str, dict] = {}
+"""What is stored of two lists of four pages each where nothing fails, once some test has needed it."""
+
+
+async def undisturbed(monitor) -> dict[str, dict]:
+    """Return these counts; the monitor is as it was before."""
+    if not EXPECTED:
+        sim = monitor.sim
+        sim.graph.tenant = spread(*NAMES, **EVERYTHING)
+        sim.graph.largest_page = 10
+        await monitor.check()
+        await monitor.inspect(DAY)
+        EXPECTED.update(all_counted(monitor))
+        again(monitor)
+    return EXPECTED
+
+
+async def changed_since_yesterday(monitor) -> dict[str, dict]:
+    """The same lists, and what is remembered of others; no request is recorded yet."""
+    sim = monitor.sim
+    sim.graph.tenant = spread(*NAMES, **BEFORE)
+    sim.graph.largest_page = 10
+    await monitor.check()
+    await monitor.inspect()
+    yesterday = all_counted(monitor)
+    sim.graph.tenant = spread(*NAMES, **EVERYTHING)
+    monitor.now += DAY
+    for server in monitor.servers:
+        server.requests.clear()
+    return yesterday
+
+
+async def half_done(monitor) -> dict[str, dict]:
+    """After a run in which Graph failed once two of four pages of each list were counted."""
+    yesterday = await changed_since_yesterday(monitor)
+    for name in NAMES:
+        monitor.sim.graph.fail(of(name), faults.status(500), skip=2)
+    assert await monitor.inspect() == {"failed": 2, "not_reached": 0}
+    monitor.sim.graph.heal()
+    monitor.sim.graph.requests.clear()
+    return yesterday
+
+
+def again(monitor) -> None:
+    monitor.sim.reset()
+    monitor.now = NOW
+    monitor.sim.graph.clock = lambda: monitor.now

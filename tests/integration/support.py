@@ -11,7 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from itertools import count
 from typing import Literal
@@ -20,47 +20,22 @@ import compiler
 import deployment
 
 from shared.check import check
-from shared.clients import open_clients
 from shared.inspection import inspect
 from shared.publishing.rows import FINDINGS, RUNS
-from shared.settings import Settings
 from simulator.host import WorkerResult, run_worker
 from simulator.rules import FREQUENCY, RULES, RULES_BY_CONNECTOR, AlertEngine, Event, Rule, firing
 from simulator.server import Recorded, Server
-from simulator.stack import Simulator, applied
-from simulator.tenant import Tenant, ade_token, push_certificate, vpp_token
+from simulator.stack import Simulator
 from tests.all_clear import condition
-
-NOW = datetime(2026, 11, 23, 5, 7, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
-HOUR = timedelta(hours=1)
-DAY = timedelta(days=1)
+from tests.scenes import MINUTE, NOW, ran
 
 STREAM_FINDINGS = f"Custom-{FINDINGS.name}"
 STREAM_RUNS = f"Custom-{RUNS.name}"
 
 
-def ade(name="Contoso HQ", *, now=NOW, expires=200 * DAY, synced=5 * HOUR, **others):
-    """An ADE token; healthy unless something else is said. `expires` and `synced` are counted from `now`."""
-    return ade_token(name, expires=now + expires, synced=now - synced, **others)
-
-
-def vpp(name="Contoso Apps", *, now=NOW, expires=170 * DAY, synced=4 * HOUR, **others):
-    return vpp_token(name, expires=now + expires, synced=now - synced, **others)
-
-
-def push(*, now=NOW, expires=300 * DAY, **others):
-    return push_certificate(expires=now + expires, **others)
-
-
-def tenant(*ades, vpps=None, apns=None):
-    """One healthy token of each connector, with `ades` in place of the ADE one."""
-    return Tenant(ades or (ade(),), (vpp(),) if vpps is None else tuple(vpps), apns or push())
-
-
 @cache
 def rules(grouping: Literal["Token", "Connector"] = "Token") -> tuple[Rule, ...]:
-    """The stateful alert rules as they would be deployed; where the Bicep compiler is missing, as their files say."""
+    """Return the stateful alert rules as deployed or, without the Bicep compiler, as in their files."""
     if compiler.find() is None:
         return RULES if grouping == "Token" else RULES_BY_CONNECTOR
     found = deployment.variant(f"param alertGrouping = '{grouping}'").rules
@@ -74,7 +49,7 @@ class Monitor:
         self.sim = sim
         self.now = NOW
         self.settings: dict[str, str] = {}
-        """Settings that replace the simulator's, for every run."""
+        """Settings that override the simulator's in every run."""
         self.timeout = 20
         self._runs = count(1)
         sim.graph.clock = lambda: self.now
@@ -91,26 +66,19 @@ class Monitor:
         }
 
     async def check(self, after: timedelta = timedelta(), *, run_id: str | None = None, past_due=False, **settings):
-        """One run, `after` the last one; tables are reached through the proxy."""
+        """Run a check `after` the last run; the tables are behind the proxy."""
         self.now += after
-        environment = self.environment(**settings)
-        with applied(environment):
-            loaded = Settings.load(environment)
-            async with open_clients(loaded) as clients:
-                run_id = run_id or f"run-{next(self._runs)}"
-                return await check(loaded, clients, run_id=run_id, now=self.now, past_due=past_due)
+        run = {"run_id": run_id or f"run-{next(self._runs)}", "now": self.now, "past_due": past_due}
+        return await ran(check, self.environment(**settings), **run)
 
     async def inspect(self, after: timedelta = timedelta(), *, run_id: str | None = None, **settings) -> Counter[str]:
-        """One inspection of devices, `after` the last run; of how many tokens what became."""
+        """Run an inspection `after` the last run, and return its counts of tokens."""
         self.now += after
-        environment = self.environment(**settings)
-        with applied(environment):
-            loaded = Settings.load(environment)
-            async with open_clients(loaded) as clients:
-                return await inspect(loaded, clients, run_id=run_id or f"inspection-{next(self._runs)}", now=self.now)
+        run = {"run_id": run_id or f"inspection-{next(self._runs)}", "now": self.now}
+        return await ran(inspect, self.environment(**settings), **run)
 
     def invoke(self, function: str | None = "check_tokens", *, past_due=False, **settings) -> WorkerResult:
-        """The function in a worker process; everything but the clock is as in Azure."""
+        """Run the function in a worker process, as in Azure."""
         return run_worker(self.environment(**settings), function, past_due=past_due, timeout=90)
 
     # what is seen
@@ -123,36 +91,36 @@ class Monitor:
         return [request for server in self.servers for request in server.requests]
 
     def statuses(self) -> dict[tuple[str, str], dict]:
-        """The rows of `TokenStatus` by connector and name, with `Findings` decoded."""
+        """Return the rows of `TokenStatus` by connector and name, with `Findings` decoded."""
         rows = self.sim.table_rows("TokenStatus")
         return {
             (row["PartitionKey"], row["TokenName"]): {**row, "Findings": json.loads(row["Findings"])} for row in rows
         }
 
     def stored(self, connector: str = "ade", name: str | None = None) -> dict[str, dict]:
-        """The stored findings, by code, of the connector's one token, or of the named one."""
+        """Return the stored findings, by code, of the connector's only token or of the named one."""
         (row,) = [
             row for (of, named), row in self.statuses().items() if of == connector and (name is None or named == name)
         ]
         return {finding["code"]: finding for finding in row["Findings"]}
 
     def history(self) -> list[dict]:
-        """The rows of `TokenHistory`, oldest first, with `Changes` decoded."""
+        """Return the rows of `TokenHistory`, oldest first, with `Changes` decoded."""
         rows = self.sim.table_rows("TokenHistory")
         decoded = [{**row, "Changes": json.loads(row["Changes"])} for row in rows]
         return sorted(decoded, key=lambda row: (row["ChangedOn"], row["PartitionKey"]))
 
     def runs(self) -> list[dict]:
-        """The rows of `CheckRun`, oldest first, with `Connectors` decoded."""
+        """Return the rows of `CheckRun`, oldest first, with `Connectors` decoded."""
         rows = self.sim.table_rows("CheckRun")
         return [{**row, "Connectors": json.loads(row["Connectors"])} for row in reversed(rows)]
 
     def published(self, run_id: str | None = None) -> list[dict]:
-        """The finding rows that were sent, of that run or of all."""
+        """Return the finding rows that were sent, of that run or of all."""
         return [row for row in self.sim.log_rows(FINDINGS.name) if run_id in {None, row["RunId"]}]
 
     def found(self, run_id: str, connector: str = "ade") -> Counter:
-        """Published findings of a run: name, code, severity, tier."""
+        """Count the published findings of a run: name, code, severity, tier."""
         return Counter(
             (row["TokenName"], row["Finding"], row["Severity"], row["Tier"])
             for row in self.published(run_id)
@@ -160,7 +128,7 @@ class Monitor:
         )
 
     def run_rows(self, run_id: str | None = None) -> dict[str, dict]:
-        """The run's own rows by connector, in the order in which they were sent; of the newest run by default."""
+        """Return a run's rows by connector, in the order in which they were sent; by default of the newest run."""
         rows = self.sim.log_rows(RUNS.name)
         run_id = run_id or (rows[-1]["RunId"] if rows else None)
         return {row["Connector"]: row for row in rows if row["RunId"] == run_id}
@@ -169,7 +137,7 @@ class Monitor:
         return self.run_rows(run_id)["all"]
 
     def firing(self, of: Iterable[Rule] | None = None) -> list[tuple]:
-        """For what the rules' conditions hold now; see `short`."""
+        """Return the alerts whose conditions hold now; see `short`."""
         return [short(alert) for alert in firing(self.sim.con, self.now + MINUTE, of or rules())]
 
     def alerts(self, of: Iterable[Rule] | None = None) -> "Alerts":
@@ -184,7 +152,7 @@ def short(alert) -> tuple:
 
 
 class Alerts:
-    """The four rules, evaluated every quarter of an hour of the monitor's clock."""
+    """Evaluates the rules every 15 minutes of the monitor's clock."""
 
     def __init__(self, monitor: Monitor, of: Iterable[Rule]) -> None:
         self._monitor = monitor
@@ -193,7 +161,7 @@ class Alerts:
         self._next = monitor.now + MINUTE
 
     def events(self, now: datetime) -> list[Event]:
-        """Evaluate up to `now`; what came of it."""
+        """Evaluate up to `now` and return the events."""
         told = []
         while self._next <= now:
             told += self._engine.evaluate(self._next)
@@ -201,20 +169,20 @@ class Alerts:
         return told
 
     def until(self, now: datetime) -> list[tuple]:
-        """Evaluate up to `now` and tell what came of it: kind and `short`."""
+        """Evaluate up to `now` and return each event's kind and `short`."""
         return [(event.kind, *short(event.alert)) for event in self.events(now)]
 
     def soon(self) -> list[tuple]:
-        """The evaluations up to a minute after a run."""
+        """Evaluate up to a minute after the run."""
         return self.until(self._monitor.now + MINUTE)
 
     def once(self) -> list[tuple]:
-        """One evaluation a minute after a run, and none of those that were due before."""
+        """Evaluate once, a minute after the run, without the evaluations that were due before."""
         self.skip()
         return self.soon()
 
     def skip(self) -> None:
-        """Leave out the evaluations that were due until a minute after a run."""
+        """Skip the evaluations that are due until a minute after the run."""
         self._next = self._monitor.now + MINUTE
 
     @property
@@ -223,7 +191,7 @@ class Alerts:
 
 
 def silent():
-    """A fault: no answer at all, for as long as anybody waits, and the request is not carried out."""
+    """Return a fault that gives no answer and doesn't carry out the request."""
 
     async def fault(request, _answer):
         while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110 (no event tells)
@@ -234,7 +202,7 @@ def silent():
 
 
 def held(until: asyncio.Event, loop: asyncio.AbstractEventLoop, met: asyncio.Event):
-    """A fault: the request is carried out once `until` is set; `met` is set when it came."""
+    """Return a fault that carries out the request once `until` is set; `met` is set when the request arrives."""
 
     async def fault(_request, answer):
         loop.call_soon_threadsafe(met.set)
@@ -246,7 +214,7 @@ def held(until: asyncio.Event, loop: asyncio.AbstractEventLoop, met: asyncio.Eve
 
 @contextmanager
 def counting():
-    """A foreign host on the loopback: its port, and the connections that anybody made to it."""
+    """Start a foreign host on the loopback; yield its port and its list of connections."""
     met: list[bytes] = []
     listening = socket.create_server(("127.0.0.1", 0))
     listening.settimeout(0.05)

@@ -1,20 +1,16 @@
-"""Who is told what, and when it is over: the rules' own queries over rows that real runs have published."""
+"""What fires, and when it resolves: the rules' own queries over rows that real runs have published."""
 
 import json
-from collections import Counter
-from datetime import timedelta
 
 import pytest
-from support import DAY, HOUR, MINUTE, NOW, STREAM_FINDINGS, STREAM_RUNS, Alerts, ade, rules, tenant, vpp
+from support import STREAM_FINDINGS, STREAM_RUNS, Alerts, rules
 
 from shared.publishing.rows import FINDINGS
 from simulator import faults
 from simulator.graph import ADE, VPP
-from simulator.mail import subject
-from simulator.rules import FREQUENCY, MAXIMUM_FIRED, RULES, insert
-from simulator.scenario import scenario
-from simulator.tenant import Tenant, many
-from tests.all_clear import AllClears
+from simulator.rules import FREQUENCY, insert
+from simulator.tenant import NEVER
+from tests.scenes import DAY, HOUR, MINUTE, NOW, ade, tenant, vpp
 
 EXPIRING = ("token_critical", "Contoso HQ", "ade", "expiring", "expires 2026-11-29 (7 days or less)")
 TERMS = ("token_critical", "Contoso Labs", "ade", "terms_not_accepted", "Apple's terms not accepted")
@@ -45,16 +41,11 @@ async def alerts(monitor, sim) -> Alerts:
 
 
 async def test_each_token_and_condition_is_one_alert_however_often_it_is_checked(monitor, alerts):
-    told = []
-    for _ in range(6):
+    for _ in range(3):
         await monitor.check(HOUR)
-        told += alerts.soon()
-    assert told == []
+        assert alerts.soon() == []
     assert alerts.open == [EXPIRING, TERMS]
-
-
-async def test_an_alert_says_which_token_and_what_to_do(monitor, alerts):
-    (row,) = [row for row in monitor.published() if row["Finding"] == "terms_not_accepted"]
+    row = next(row for row in monitor.published() if row["Finding"] == "terms_not_accepted")
     (alert,) = [alert for alert in alerts._engine.open if alert.dimensions["Finding"] == "terms_not_accepted"]
     assert alert.severity == 1
     assert alert.dimensions == {
@@ -67,28 +58,10 @@ async def test_an_alert_says_which_token_and_what_to_do(monitor, alerts):
     }
 
 
-async def test_a_further_step_is_a_new_alert_and_the_earlier_one_stays_open(monitor, sim, alerts):
-    sim.graph.tenant = tenant(
-        ade("Contoso HQ", expires=6 * DAY, synced=-5 * DAY),
-        ade("Contoso Labs", lastSyncErrorCode=3, synced=-5 * DAY),
-        vpps=[vpp(synced=-5 * DAY)],
-    )
-    await monitor.check(5 * DAY)
-    further = (*EXPIRING[:-1], "expires 2026-11-29 (1 day or less)")
-    assert alerts.once() == fired(further)
-    assert alerts.until(monitor.now + 59 * MINUTE) == []
-    assert set(alerts.open) == {further, EXPIRING, TERMS}
-
-
-async def test_warnings_are_told_at_a_lower_severity_and_information_not_at_all(monitor, sim):
+async def test_warnings_fire_at_a_lower_severity_and_information_does_not_fire(monitor, sim):
     sim.graph.tenant = tenant(
         ade("Contoso HQ", synced=40 * HOUR),
-        ade(
-            "Contoso Pilot",
-            tokenType="none",
-            tokenExpirationDateTime="0001-01-01T00:00:00Z",
-            lastSuccessfulSyncDateTime="0001-01-01T00:00:00Z",
-        ),
+        ade("Contoso Pilot", tokenType="none", tokenExpirationDateTime=NEVER, lastSuccessfulSyncDateTime=NEVER),
         ade("Contoso Archive", tokenExpirationDateTime="soon"),
     )
     await monitor.check()
@@ -99,7 +72,7 @@ async def test_warnings_are_told_at_a_lower_severity_and_information_not_at_all(
     ]
 
 
-async def test_a_warning_that_turns_critical_is_told_by_the_other_rule_too_and_stays_open(monitor, sim):
+async def test_a_warning_that_becomes_critical_fires_again_and_stays_open(monitor, sim):
     sim.graph.tenant = tenant(ade("Contoso Labs", lastSyncErrorCode=17))
     engine = monitor.alerts()
     await monitor.check()
@@ -114,37 +87,7 @@ async def test_a_warning_that_turns_critical_is_told_by_the_other_rule_too_and_s
     assert engine.open == [critical, warning]
 
 
-async def test_tenants_with_many_tokens_get_one_alert_for_each_connector_and_condition(monitor, sim):
-    sim.graph.tenant = many(250, NOW)
-    await monitor.check(proxied=False)
-    assert [(rule, *others) for rule, *others in monitor.firing(rules("Connector"))] == [
-        ("token_critical", "ade", "expired", "begun"),
-        ("token_critical", "ade", "sync_stale", "72 hours or more"),
-        ("token_critical", "ade", "terms_not_accepted", "begun"),
-        ("token_warning", "ade", "expiring", "30 days or less"),
-    ]
-    assert len(monitor.firing()) == 25
-
-
-@pytest.mark.exhaustive
-async def test_new_terms_at_500_tokens_are_one_alert_by_connector_and_more_than_azure_fires_by_token(monitor, sim):
-    """What the two groupings are for: Apple publishes new terms, and every token of the tenant fails within a day."""
-    sim.graph.tenant = Tenant(tuple(ade(f"School {n:03}", lastSyncErrorCode=3) for n in range(500)), (vpp(),))
-    grouped, single = monitor.alerts(rules("Connector")), monitor.alerts(rules())
-    await monitor.check(proxied=False)
-    (told,) = grouped.soon()
-    assert told == ("fired", "token_critical", "ade", "terms_not_accepted", "begun")
-    kinds = Counter(kind for kind, *_ in single.soon())
-    assert kinds == {"fired": MAXIMUM_FIRED, "dropped": 500 - MAXIMUM_FIRED}
-
-    sim.graph.tenant = Tenant(tuple(ade(f"School {n:03}") for n in range(500)), (vpp(),))
-    await monitor.check(HOUR, proxied=False)
-    assert grouped.until(monitor.now + FREQUENCY + MINUTE) == [("resolved", *told[1:])]
-    single.until(monitor.now + FREQUENCY + MINUTE)
-    assert (grouped.open, single.open) == ([], [])
-
-
-async def test_by_connector_an_alert_outlasts_its_first_token_and_resolves_with_its_last(monitor, sim):
+async def test_an_alert_by_connector_resolves_with_its_last_token(monitor, sim):
     sim.graph.tenant = tenant(ade("North", lastSyncErrorCode=3), ade("South", lastSyncErrorCode=3))
     engine = monitor.alerts(rules("Connector"))
     await monitor.check()
@@ -160,7 +103,7 @@ async def test_by_connector_an_alert_outlasts_its_first_token_and_resolves_with_
 # Recovered
 
 
-async def test_a_renewal_resolves_its_alert_at_the_second_clean_evaluation_and_no_other(monitor, sim, alerts):
+async def test_a_renewal_resolves_its_alert_and_no_other_at_the_second_clean_evaluation(monitor, sim, alerts):
     sim.graph.tenant = tenant(ade("Contoso HQ", expires=370 * DAY), ade("Contoso Labs", lastSyncErrorCode=3))
     await monitor.check(HOUR)
     assert alerts.soon() == []
@@ -170,7 +113,7 @@ async def test_a_renewal_resolves_its_alert_at_the_second_clean_evaluation_and_n
     assert alerts.until(monitor.now + 59 * MINUTE) == []
 
 
-async def test_a_problem_that_comes_back_is_told_again(monitor, sim, alerts):
+async def test_a_problem_that_returns_fires_again(monitor, sim, alerts):
     sim.graph.tenant = WELL
     await monitor.check(HOUR)
     assert alerts.until(monitor.now + 20 * MINUTE) == resolved(EXPIRING, TERMS)
@@ -179,14 +122,7 @@ async def test_a_problem_that_comes_back_is_told_again(monitor, sim, alerts):
     assert alerts.until(monitor.now + 20 * MINUTE) == fired(EXPIRING, TERMS)
 
 
-async def test_the_last_token_with_a_problem_recovers_though_only_healthy_rows_are_left(monitor, sim, alerts):
-    sim.graph.tenant = Tenant(WELL.ade)
-    await monitor.check(HOUR)
-    await monitor.check(HOUR)
-    assert resolved(EXPIRING, TERMS) == [event for event in alerts.soon() if event[0] == "resolved"]
-
-
-async def test_a_stale_sync_under_expired_terms_raises_no_second_alert_and_none_after_the_click(monitor, sim):
+async def test_a_stale_sync_explained_by_terms_raises_no_alert_of_its_own(monitor, sim):
     sim.graph.tenant = tenant(ade("Contoso Labs", lastSyncErrorCode=3, synced=80 * HOUR))
     engine = monitor.alerts()
     await monitor.check()
@@ -199,7 +135,7 @@ async def test_a_stale_sync_under_expired_terms_raises_no_second_alert_and_none_
 # Removal of a token, end to end
 
 
-async def test_a_token_deleted_in_intune_is_told_and_the_alert_ends_after_the_time_for_changes(monitor, sim, alerts):
+async def test_a_deleted_token_fires_and_resolves_after_the_days_for_changes(monitor, sim, alerts):
     lasting = "removed 2026-11-23, reported until 2026-11-30"
     removed = ("token_warning", "Contoso Labs", "ade", "removed", lasting)
     sim.graph.tenant = tenant(ade("Contoso HQ", expires=6 * DAY))
@@ -221,7 +157,7 @@ async def test_a_token_deleted_in_intune_is_told_and_the_alert_ends_after_the_ti
     ]
 
 
-async def test_a_token_that_returns_before_it_counts_as_removed_changes_no_alert(monitor, sim, alerts):
+async def test_a_token_that_returns_before_it_is_removed_changes_no_alert(monitor, sim, alerts):
     sim.graph.tenant = tenant(ade("Contoso HQ", expires=6 * DAY))
     await monitor.check(HOUR)
     sim.graph.tenant = SICK
@@ -234,7 +170,7 @@ async def test_a_token_that_returns_before_it_counts_as_removed_changes_no_alert
 
 
 @pytest.mark.parametrize("what", ["no closing row", "a closing row that says failed", "lost finding rows"])
-async def test_an_unfinished_run_raises_what_it_found_and_resolves_nothing(monitor, sim, alerts, what):
+async def test_an_incomplete_run_raises_what_it_found_and_resolves_nothing(monitor, sim, alerts, what):
     invalid = ("token_critical", "Contoso Books", "vpp", "invalid", "invalid")
     sim.graph.tenant = tenant(*WELL.ade, vpps=[vpp(), vpp("Contoso Books", state="invalid")])
     match what:
@@ -259,7 +195,7 @@ async def test_an_unfinished_run_raises_what_it_found_and_resolves_nothing(monit
     assert invalid in alerts.open
 
 
-async def test_rows_that_arrive_late_make_the_run_count_when_the_last_one_is_there(monitor, sim, alerts):
+async def test_a_run_counts_as_complete_when_its_last_row_has_arrived(monitor, sim, alerts):
     taken = faults.reply(lambda _: faults.web.Response(status=204))
     sim.ingestion.fail(STREAM_FINDINGS, taken, times=1)
     sim.graph.tenant = WELL
@@ -277,17 +213,14 @@ async def test_rows_that_arrive_late_make_the_run_count_when_the_last_one_is_the
 # Unread connectors
 
 
-async def test_a_connector_that_cannot_be_read_resolves_nothing_and_raises_one_alert_after_half_an_hour(
-    monitor, sim, alerts
-):
+async def test_a_connector_that_cannot_be_read_resolves_nothing_and_fires_once_after_half_an_hour(monitor, sim, alerts):
     sim.graph.tenant = WELL
     sim.graph.fail(ADE, faults.status(502))
     await monitor.check(HOUR)
     assert alerts.until(monitor.now + 29 * MINUTE) == []
     await monitor.check(30 * MINUTE)
     assert alerts.soon() == fired(("check_failing", "ade"))
-    for _ in range(5):
-        await monitor.check(HOUR)
+    await monitor.check(HOUR)
     assert alerts.soon() == []
     assert alerts.open == [EXPIRING, TERMS, ("check_failing", "ade")]
     sim.graph.heal()
@@ -295,7 +228,7 @@ async def test_a_connector_that_cannot_be_read_resolves_nothing_and_raises_one_a
     assert alerts.until(monitor.now + 20 * MINUTE) == resolved(EXPIRING, TERMS, ("check_failing", "ade"))
 
 
-async def test_one_failed_reading_and_its_retries_within_half_an_hour_are_no_alert(monitor, sim, alerts):
+async def test_a_failed_reading_and_its_retries_within_half_an_hour_do_not_fire(monitor, sim, alerts):
     sim.graph.fail(ADE, faults.status(502))
     for _ in range(3):
         await monitor.check(MINUTE)
@@ -304,7 +237,7 @@ async def test_one_failed_reading_and_its_retries_within_half_an_hour_are_no_ale
     assert alerts.until(monitor.now + 30 * MINUTE) == []
 
 
-async def test_all_of_graph_down_is_one_alert_for_each_connector_and_none_for_a_token(monitor, sim, alerts):
+async def test_an_outage_of_graph_fires_for_each_connector_and_for_no_token(monitor, sim, alerts):
     sim.graph.fail("", faults.status(502))
     for _ in range(3):
         await monitor.check(HOUR)
@@ -316,27 +249,20 @@ async def test_all_of_graph_down_is_one_alert_for_each_connector_and_none_for_a_
     }
 
 
-async def test_a_connector_that_is_not_watched_any_more_ends_its_failure(monitor, sim, alerts):
+async def test_the_failure_of_a_connector_resolves_when_it_is_no_longer_watched(monitor, sim, alerts):
     sim.graph.fail(VPP, faults.status(502))
     for _ in range(2):
         await monitor.check(HOUR)
     assert alerts.soon() == fired(("check_failing", "vpp"))
     await monitor.check(HOUR, CONNECTORS="ade,apns")
+    assert monitor.run_rows()["vpp"]["Outcome"] == "skipped"
     assert alerts.until(monitor.now + 20 * MINUTE) == resolved(("check_failing", "vpp"))
 
 
 # Silence
 
 
-async def test_checks_that_stop_are_told_after_four_hours_and_again_over_when_they_run(monitor, alerts):
-    assert alerts.until(NOW + 4 * HOUR) == []
-    assert alerts.until(NOW + 4 * HOUR + 20 * MINUTE) == fired(("check_silent",))
-    assert alerts.open == [EXPIRING, TERMS, ("check_silent",)]
-    await monitor.check(5 * HOUR)
-    assert alerts.until(monitor.now + 20 * MINUTE) == resolved(("check_silent",))
-
-
-async def test_a_monitor_that_never_ran_is_told_four_hours_after_its_deployment(monitor):
+async def test_silence_fires_four_hours_after_the_deployment_of_a_monitor_that_never_ran(monitor):
     engine = monitor.alerts()
     assert engine.until(NOW + 3 * HOUR) == []
     assert engine.until(NOW + 5 * HOUR) == fired(("check_silent",))
@@ -347,9 +273,8 @@ async def test_runs_that_fail_are_not_silence(monitor, sim, alerts):
     for _ in range(5):
         assert (await monitor.check(HOUR)).outcome == "failed"
     assert alerts.soon() == fired(("check_failing", "all"))
-    assert {row["Outcome"] for row in sim.log_rows("AppleTokenRun_CL")[5:] if row["Connector"] == "devices"} == {
-        "unknown"
-    }
+    rows = [row for row in sim.log_rows("AppleTokenRun_CL")[5:] if row["Connector"] == "devices"]
+    assert {row["Outcome"] for row in rows} == {"unknown"}
     assert ("check_silent",) not in alerts.open
 
 
@@ -360,8 +285,11 @@ async def test_checks_whose_closing_rows_are_lost_are_silence(monitor, sim, aler
     assert ("fired", "check_silent") in alerts.soon()
 
 
-async def test_a_day_and_a_half_of_silence_resolves_no_finding(monitor, sim, alerts):
-    assert alerts.until(NOW + 36 * HOUR) == fired(("check_silent",))
+async def test_silence_fires_after_four_hours_and_resolves_no_finding(monitor, sim, alerts):
+    assert alerts.until(NOW + 4 * HOUR) == []
+    assert alerts.until(NOW + 4 * HOUR + 20 * MINUTE) == fired(("check_silent",))
+    assert alerts.until(NOW + 36 * HOUR) == []
+    assert alerts.open == [EXPIRING, TERMS, ("check_silent",)]
     sim.graph.tenant = tenant(
         ade("Contoso HQ", expires=6 * DAY, synced=-36 * HOUR),
         ade("Contoso Labs", lastSyncErrorCode=3, synced=-36 * HOUR),
@@ -370,69 +298,3 @@ async def test_a_day_and_a_half_of_silence_resolves_no_finding(monitor, sim, ale
     await monitor.check(36 * HOUR)
     assert alerts.until(monitor.now + 20 * MINUTE) == resolved(("check_silent",))
     assert alerts.open == [EXPIRING, TERMS]
-
-
-# A fortnight
-
-
-FORTNIGHT = """
-0 Critical: Contoso Retail: expires 2026-11-27 (7 days or less) (Fired)
-0 Warning: Contoso HQ: expires 2026-12-05 (14 days or less) (Fired)
-75 Warning: Contoso HQ: devices without a policy (Fired)
-78 Critical: Contoso Retail: expires 2026-11-27 (1 day or less) (Fired)
-87 Warning: ADE Token Monitor: the check of ade keeps failing (Fired)
-87 Warning: ADE Token Monitor: the check of apns keeps failing (Fired)
-87 Warning: ADE Token Monitor: the check of vpp keeps failing (Fired)
-90 Warning: Contoso Warehouse: no successful sync since 2026-11-25 06:07 UTC (Fired)
-90 Warning: ADE Token Monitor: the check of ade keeps failing (Resolved)
-90 Warning: ADE Token Monitor: the check of apns keeps failing (Resolved)
-90 Warning: ADE Token Monitor: the check of vpp keeps failing (Resolved)
-102 Critical: Contoso Retail: expired 2026-11-27 (Fired)
-120 Critical: Contoso HQ: expires 2026-12-05 (7 days or less) (Fired)
-123 Critical: Contoso Warehouse: no successful sync since 2026-11-25 06:07 UTC (72 hours or more) (Fired)
-129 Warning: Contoso Field Service: fewer devices since 2026-11-28, reported until 2026-12-05 (Fired)
-138 Warning: Fabrikam Pilot: removed 2026-11-28, reported until 2026-12-05 (Fired)
-147 Warning: Contoso HQ: devices without a policy (Resolved)
-153 Critical: Fabrikam Berlin: Apple's terms not accepted (Fired)
-168 Critical: Contoso HQ: expires 2026-12-05 (7 days or less) (Resolved)
-168 Warning: Contoso HQ: expires 2026-12-05 (14 days or less) (Resolved)
-171 Warning: Fabrikam Academy: device enrollments fail (Fired)
-186 Critical: Fabrikam Berlin: Apple's terms not accepted (Resolved)
-204 Critical: Contoso Retail: expires 2026-11-27 (7 days or less) (Resolved)
-204 Critical: Contoso Retail: expires 2026-11-27 (1 day or less) (Resolved)
-204 Critical: Contoso Retail: expired 2026-11-27 (Resolved)
-219 Critical: Contoso Warehouse: no successful sync since 2026-11-25 06:07 UTC (72 hours or more) (Resolved)
-219 Warning: Contoso Warehouse: no successful sync since 2026-11-25 06:07 UTC (Resolved)
-219 Warning: Fabrikam Academy: device enrollments fail (Resolved)
-225 Warning: Contoso Field Service: fewer devices since 2026-11-28, reported until 2026-12-05 (Resolved)
-237 Critical: Apple MDM push certificate: push topic changed 2026-12-03, reported until 2026-12-10 (Fired)
-252 Warning: Contoso Apps: sync error, status failed (Fired)
-267 Warning: Contoso Warehouse: devices missing in Intune (Fired)
-270 Warning: Contoso Apps: sync error, status failed (Resolved)
-288 Critical: Apple MDM push certificate: push topic changed 2026-12-03, reported until 2026-12-10 (Resolved)
-306 Warning: Fabrikam Pilot: removed 2026-11-28, reported until 2026-12-05 (Resolved)
-315 Warning: Contoso Warehouse: devices missing in Intune (Resolved)
-"""
-"""Hours since the start, and the subject of a mail; see `simulator.scenario.events` for what happens."""
-
-
-@pytest.mark.exhaustive
-async def test_a_fortnight_tells_each_thing_once_and_when_it_is_over_and_never_before(monitor, sim):
-    days, step, by_name = 14, 3 * HOUR, {rule.name: rule for rule in RULES}
-    engine = monitor.alerts()
-    told, clears = [], AllClears()
-    for number in range(int(days * DAY / step)):
-        now = NOW + number * step
-        scene = scenario(now, NOW, days)
-        sim.graph.tenant = scene.tenant
-        sim.graph.heal()
-        if scene.outage:
-            sim.graph.fail("", faults.status(502))
-        await monitor.check(step if number else timedelta())
-        await monitor.inspect()
-        engine.skip()
-        events = engine.events(now + 31 * MINUTE)
-        clears.see(events, scene.tenant, now)
-        told += [f"{(now - NOW) // HOUR} {subject(by_name[event.alert.rule], event)}" for event in events]
-    assert told == FORTNIGHT.strip().splitlines()
-    assert (clears.false, clears.twice, clears.fired, clears.resolved) == ([], [], 15, 15)

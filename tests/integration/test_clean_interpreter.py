@@ -17,10 +17,10 @@ from simulator.stack import clean_environment
 
 BESIDE_THE_APP = ("benchmarks", "cli", "infra", "simulator", "tests", "pyproject.toml")
 PACKAGES = ".python_packages/lib/site-packages"
-MODULES = ("graph_faults", "happy_path", "inspections", "late_grant", "transport")
+MODULES = ("graph_faults", "graph_lists", "happy_path", "inspections", "late_grant", "transport")
 """They pass every path on which a client imports something late: retries, redirects, claims, throttling, HTTP/2."""
 
-OF_THE_ENVIRONMENT = "test_happy_path.py::test_the_app_loads_in_a_fresh_process_without_calling_anybody"
+OF_THE_ENVIRONMENT = "test_happy_path.py::test_the_app_loads_in_a_fresh_process_without_a_request"
 """A test that starts the environment's own Python."""
 
 PYTEST = """

@@ -1,18 +1,18 @@
-"""The look at the devices: what is counted of a list, who is due, and what Graph need not be able to do."""
+"""The inspection of devices: what it counts, which tokens are due, and what it does where Graph refuses an option."""
 
 import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from inspecting import HQ, asked, counted, lists, of, owning, remembered, some, spread, the_row, tokens_asked
-from support import DAY, HOUR, MINUTE, NOW
 
 from shared import inspection
 from shared.storage.device_rows import DEVICE_INSPECTION
 from simulator import bearer, faults
-from simulator.devices import KINDS, NEVER, ZERO_GUID, device, enrollment_event, fixed_id, many_devices
-from simulator.graph import ADE, EVENTS
+from simulator.devices import KINDS, enrollment_event, fixed_id, many_devices
+from simulator.graph import EVENTS
 from simulator.tenant import Tenant
+from tests.scenes import DAY, HOUR, MINUTE, NOW
 
 EVERY_PLATFORM = ("ios", "macOS", "tvOS", "visionOS", "unknown", "ios")
 EVERYTHING = many_devices(
@@ -26,11 +26,12 @@ def serials(*kinds: str) -> list[str]:
     return [EVERYTHING[place]["serialNumber"] for place in places]
 
 
-# What is counted
+# Counts
 
 
-@pytest.mark.parametrize("page_size", [1000, 7, 1])
-async def test_a_list_with_one_of_everything_fills_every_column(monitor, sim, page_size):
+@pytest.mark.parametrize("page_size", [7, 1000])
+@pytest.mark.sampled(1)
+async def test_a_list_with_every_kind_of_device_fills_every_column(monitor, sim, page_size):
     sim.graph.tenant = owning({"Contoso HQ": EVERYTHING})
     sim.graph.largest_page = page_size
     await monitor.check()
@@ -69,82 +70,7 @@ async def test_a_list_with_one_of_everything_fills_every_column(monitor, sim, pa
     assert (memory["last"]["profiles"], memory["last"]["synced_devices"]) == (1, 78)
 
 
-async def test_a_token_without_devices_is_inspected_like_any_other(monitor, sim):
-    sim.graph.tenant = owning({"Contoso HQ": ()})
-    await monitor.check()
-    assert (await monitor.inspect())["complete"] == 1
-    row = the_row(monitor)
-    assert (row["Complete"], row["Devices"], row["ByState"], row["Examples"]) == (True, 0, {}, {})
-    assert not {"Error", "NewestDeviceOn"} & row.keys()
-    await monitor.check(HOUR)
-    assert monitor.statuses()["ade", "Contoso HQ"]["Health"] == "healthy"
-
-
-async def test_a_token_that_nothing_is_known_of_has_no_default_profile_and_no_profiles(monitor, sim):
-    tenant = owning({"Contoso HQ": some(enrolled=1)})
-    sim.graph.tenant = Tenant(tenant.ade, tenant.vpp, tenant.apns, devices=tenant.devices)
-    await monitor.check()
-    await monitor.inspect()
-    row = the_row(monitor)
-    assert row["DefaultProfiles"] == dict.fromkeys(("ios", "macOS", "tvOS", "visionOS"))
-    assert row["Memory"]["last"]["profiles"] == 0
-
-
-async def test_the_form_in_which_graph_writes_it_makes_no_difference(monitor, sim):
-    def one(kind, **others):
-        return device("C02FORM", token_id=HQ, now=NOW, kind=kind, **others)
-
-    none = [one("waiting", requestedEnrollmentProfileId=value) for value in (None, "", ZERO_GUID, f"{HQ}_{ZERO_GUID}")]
-    never = [one("idle", lastContactedDateTime=value) for value in (None, NEVER, "0001-01-01T00:00:00-08:00")]
-    sim.graph.tenant = owning({"Contoso HQ": [*none, *never]})
-    await monitor.check()
-    await monitor.inspect()
-    row = the_row(monitor)
-    assert (row["Devices"], row["WithoutProfile"], row["Waiting"], row["NotContacted"]) == (7, 4, 4, 3)
-
-
-@pytest.mark.parametrize(("keep", "kept"), [(0, {}), (2, 2), (20, 6)])
-async def test_so_many_serial_numbers_are_kept_for_each_symptom_as_the_setting_says(monitor, sim, keep, kept):
-    sim.graph.tenant = owning({"Contoso HQ": some(waiting=6, failed=6)})
-    await monitor.check()
-    await monitor.inspect(DEVICE_EXAMPLES=keep)
-    examples = the_row(monitor)["Examples"]
-    assert {name: len(serials) for name, serials in examples.items()} == (
-        dict.fromkeys(("waiting", "failed"), kept) if kept else {}
-    )
-    assert (the_row(monitor)["Waiting"], the_row(monitor)["Failed"]) == (6, 6)
-
-
-# Who is due
-
-
-@pytest.mark.parametrize(
-    ("every", "waited", "due"),
-    [(24, 24 * HOUR - MINUTE, 0), (24, 24 * HOUR, 1), (1, 59 * MINUTE, 0), (1, HOUR, 1), (0, MINUTE, 1)],
-)
-async def test_a_token_is_due_again_after_the_hours_of_the_setting_and_with_0_at_every_run(
-    monitor, sim, every, waited, due
-):
-    sim.graph.tenant = spread("Contoso HQ", enrolled=3)
-    await monitor.check()
-    await monitor.inspect()
-    assert (await monitor.inspect(waited, INSPECT_EVERY_HOURS=every))["complete"] == due
-
-
-async def test_who_was_never_looked_at_goes_first_then_whose_last_turn_is_longest_ago(monitor, sim, monkeypatch):
-    monkeypatch.setattr(inspection, "AT_ONCE", 1)  # so that the order can be seen
-    labs, retail, hq = (fixed_id(name) for name in ("Contoso Labs", "Contoso Retail", "Contoso HQ"))
-    names = ("Contoso Labs", "Contoso Retail", "Contoso Retail", "Contoso HQ")
-    looked_at = []
-    for number in range(1, 5):
-        sim.graph.tenant = spread(*dict.fromkeys(names[:number]), enrolled=1)
-        if number == 3:
-            sim.graph.fail(of("Contoso Labs"), faults.status(500))  # a turn that failed is a turn
-        await monitor.check(HOUR)
-        sim.graph.requests.clear()
-        await monitor.inspect(INSPECT_EVERY_HOURS=2)
-        looked_at.append(tokens_asked(monitor))
-    assert looked_at == [[labs], [retail], [labs], [hq, retail, labs]]
+# Due tokens
 
 
 async def test_a_removed_token_is_not_inspected_and_its_row_leaves_with_it(monitor, sim):
@@ -164,20 +90,7 @@ async def test_a_removed_token_is_not_inspected_and_its_row_leaves_with_it(monit
     assert set(remembered(monitor)) == {"Contoso HQ"}
 
 
-async def test_a_token_that_is_missing_and_not_yet_removed_is_still_looked_at(monitor, sim):
-    sim.graph.tenant = owning({"Contoso HQ": some(enrolled=3)})
-    await monitor.check()
-    whole = sim.graph.tenant
-    sim.graph.tenant = Tenant((), whole.vpp, whole.apns, devices=whole.devices)
-    await monitor.check(HOUR)
-    assert "unread" in monitor.stored()
-    assert await monitor.inspect() == {"failed": 1, "not_reached": 0}
-    row = the_row(monitor)
-    assert row["Complete"] is False
-    assert "HTTP 404" in row["Error"]
-
-
-async def test_without_ade_nothing_is_inspected(monitor, sim):
+async def test_nothing_is_inspected_without_ade(monitor, sim):
     sim.graph.tenant = spread("Contoso HQ", waiting=3)
     await monitor.check()
     sim.graph.requests.clear()
@@ -193,7 +106,7 @@ async def test_no_token_is_due_before_a_check_has_seen_one(monitor, sim):
     assert sim.graph.requests == []
 
 
-async def test_many_tokens_are_looked_at_a_few_at_a_time(monitor, sim):
+async def test_many_tokens_are_inspected_a_few_at_a_time(monitor, sim):
     number = 2 * inspection.AT_ONCE
     names = [f"Contoso {each:02}" for each in range(number)]
     sim.graph.tenant = spread(*names, enrolled=2, waiting=1)
@@ -218,11 +131,12 @@ async def test_many_tokens_are_looked_at_a_few_at_a_time(monitor, sim):
     )
 
 
-# What Graph need not be able to do
+# Refused options
 
 
-@pytest.mark.parametrize("refused", [("select",), ("top",), ("select", "top")], ids=" and ".join)
-async def test_select_and_large_pages_are_tried_and_done_without(monitor, sim, refused):
+@pytest.mark.parametrize("refused", [("select", "top"), ("select",), ("top",)], ids=" and ".join)
+@pytest.mark.sampled(1)
+async def test_an_inspection_works_without_select_and_large_pages(monitor, sim, refused):
     names = ("Contoso HQ", "Contoso Labs")
     sim.graph.tenant = owning({name: some(fixed_id(name), enrolled=150, waiting=7) for name in names})
     await monitor.check()
@@ -245,16 +159,6 @@ async def test_select_and_large_pages_are_tried_and_done_without(monitor, sim, r
     else:
         assert len(taken) == 4  # 157 devices at 100 a page
     assert all(("$select" in query) == ("select" not in refused) for query in taken)
-
-
-async def test_what_one_token_found_out_holds_for_the_others(monitor, sim):
-    number = 3 * inspection.AT_ONCE
-    sim.graph.tenant = spread(*(f"Contoso {each:02}" for each in range(number)), enrolled=1)
-    sim.graph.refuses_select = sim.graph.refuses_top = True
-    await monitor.check()
-    assert (await monitor.inspect())["complete"] == number
-    refused = [request for request in asked(monitor) if request.status == 400]
-    assert len(refused) <= 3 * inspection.AT_ONCE  # at most those that set out together
 
 
 # Intune's own record of failed enrollments
@@ -283,7 +187,7 @@ def failing(monitor, sim):
     return monitor
 
 
-async def test_with_the_further_role_events_since_the_last_inspection_are_told_by_category(failing, sim):
+async def test_events_since_the_last_inspection_are_counted_by_category(failing, sim):
     sim.identity.roles.append(bearer.EVENTS_ROLE)
     await failing.check()
     await failing.inspect(ENROLLMENT_EVENTS="true")
@@ -295,7 +199,7 @@ async def test_with_the_further_role_events_since_the_last_inspection_are_told_b
     assert len(asked(failing, lambda request: request.path == EVENTS)) == 1
 
 
-async def test_without_the_further_role_events_are_not_checked_and_it_says_so(failing, caplog):
+async def test_events_are_reported_as_not_checked_without_their_role(failing, caplog):
     await failing.check()
     assert await failing.inspect(ENROLLMENT_EVENTS="true") == {"complete": 1, "not_reached": 0}
     row = the_row(failing)
@@ -309,7 +213,7 @@ async def test_without_the_further_role_events_are_not_checked_and_it_says_so(fa
     assert [record.levelname for record in caplog.records if bearer.EVENTS_ROLE in record.getMessage()] == ["WARNING"]
 
 
-async def test_events_raise_nothing_and_are_not_asked_for_unless_the_setting_says_so(failing, sim):
+async def test_events_raise_no_finding_and_are_only_read_with_their_setting(failing, sim):
     sim.identity.roles.append(bearer.EVENTS_ROLE)
     whole = sim.graph.tenant
     sim.graph.tenant = Tenant(
@@ -323,54 +227,25 @@ async def test_events_raise_nothing_and_are_not_asked_for_unless_the_setting_say
     assert failing.stored() == {}
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [faults.status(500), faults.broken_json(), faults.next_link_loop(), faults.value_is({}), faults.html(200)],
-    ids=["500", "broken JSON", "loop", "no list", "HTML"],
-)
-async def test_events_that_cannot_be_read_fail_no_inspection(failing, sim, fault):
-    sim.identity.roles.append(bearer.EVENTS_ROLE)
-    sim.graph.fail(EVENTS, fault)
-    await failing.check()
-    assert (await failing.inspect(ENROLLMENT_EVENTS="true"))["complete"] == 1
-    await failing.check(HOUR)
-    assert failing.stored()["enrollment_failing"]["facts"]["events"].startswith("not checked: ")
-
-
 # The function
 
 
-def told_by_the_app(result) -> list[str]:
-    levels = ("INFO", "WARNING", "ERROR")
-    return [line for line in result.logs.splitlines() if line.startswith(tuple(f"{level} shared" for level in levels))]
-
-
-def test_the_function_inspects_and_logs_one_line_for_the_run(monitor, sim):
+def test_the_function_logs_one_line_for_the_run_and_one_for_a_failed_token(monitor, sim):
     now = datetime.now(UTC)
-    sim.graph.tenant = owning({"Contoso HQ": some(now=now, enrolled=40, waiting=2)}, now=now)
+    sim.graph.tenant = owning({"Contoso HQ": some(now=now, enrolled=40, waiting=2), "Contoso Labs": ()}, now=now)
     assert monitor.invoke().success
+    sim.graph.fail(of("Contoso Labs"), faults.status(500))
     result = monitor.invoke("inspect_devices")
     assert result.success, result.exception
-    (line,) = told_by_the_app(result)
+    levels = ("INFO", "WARNING", "ERROR")
+    lines = [one for one in result.logs.splitlines() if one.startswith(tuple(f"{level} shared" for level in levels))]
+    warning, line = lines
+    assert warning.startswith("WARNING shared.inspection: Devices could not be inspected: Contoso Labs: GET ")
+    assert "HTTP 500" in warning
     assert line.startswith("INFO shared.inspection: inspect_devices ")
-    told = json.loads(line[line.index("{") :])
-    assert told == {"run": result.invocation_id, "due": 1, "complete": 1, "not_reached": 0}
+    counts = json.loads(line[line.index("{") :])
+    assert counts == {"run": result.invocation_id, "due": 2, "complete": 1, "failed": 1, "not_reached": 0}
     row = the_row(monitor)
     assert (row["RunId"], row["Devices"], row["Waiting"]) == (result.invocation_id, 42, 2)
     assert monitor.invoke().success
-    assert set(monitor.stored()) == {"devices_without_profile"}
-    again = monitor.invoke("inspect_devices")
-    assert '"due": 0' in again.logs
-
-
-def test_the_function_tells_of_a_token_that_failed_and_succeeds(monitor, sim):
-    now = datetime.now(UTC)
-    sim.graph.tenant = owning({"Contoso HQ": some(now=now, enrolled=4), "Contoso Labs": ()}, now=now)
-    assert monitor.invoke().success
-    sim.graph.fail(of("Contoso HQ"), faults.status(500))
-    result = monitor.invoke("inspect_devices")
-    assert result.success, result.exception
-    line, _ = told_by_the_app(result)
-    assert line.startswith(f"WARNING shared.inspection: Devices could not be inspected: Contoso HQ: GET {ADE}/{HQ}/")
-    assert "HTTP 500" in line
-    assert '"due": 2, "complete": 1, "failed": 1' in result.logs or '"due": 2, "failed": 1' in result.logs
+    assert set(monitor.stored("ade", "Contoso HQ")) == {"devices_without_profile"}

@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from azure.identity.aio import DefaultAzureCredential
-from support import HOUR, MINUTE
 
 from shared.graph.connectors import EVENTS_ROLE, ROLE
 from shared.graph.credential import GraphCredential, forms
 from simulator import bearer, faults
 from simulator.stack import applied
+from tests.scenes import HOUR, MINUTE
 
 PLAIN, SLASH, APP_ID = forms(bearer.GRAPH)
 BEGUN = datetime.now(UTC).replace(microsecond=0)
@@ -84,7 +84,7 @@ async def test_two_forms_are_never_fixed_in_the_same_hour(ask):
     assert token.resource == APP_ID
 
 
-async def test_a_form_that_entra_does_not_know_leaves_the_others(ask, sim, caplog):
+async def test_a_form_that_entra_refuses_does_not_prevent_the_others(ask, sim, caplog):
     sim.identity.fail(lambda request: request.query["resource"] == SLASH, faults.status(400))
     await ask()
     token, asked = await ask(HOUR, granted=[ROLE])
@@ -94,7 +94,7 @@ async def test_a_form_that_entra_does_not_know_leaves_the_others(ask, sim, caplo
     assert token.resource == APP_ID
 
 
-async def test_the_role_that_reads_the_tokens_counts_more_than_the_further_one(ask):
+async def test_the_role_that_reads_tokens_takes_precedence_over_the_role_for_events(ask):
     both = (ROLE, EVENTS_ROLE)
     await ask(granted=[EVENTS_ROLE], needed=both)
     token, _ = await ask(HOUR, granted=[ROLE], needed=both)
@@ -105,7 +105,7 @@ async def test_the_role_that_reads_the_tokens_counts_more_than_the_further_one(a
     assert (token.resource, token.lacks) == (PLAIN, ())
 
 
-async def test_a_persons_token_and_one_that_cannot_be_read_never_change_the_form():
+async def test_a_personal_or_unreadable_token_never_changes_the_form():
     class Given:
         def __init__(self, token):
             self.token, self.scopes = token, []
@@ -122,7 +122,7 @@ async def test_a_persons_token_and_one_that_cannot_be_read_never_change_the_form
         assert (reader.token, given.scopes) == (None, [f"{PLAIN}/.default"])
 
 
-async def test_the_app_reads_with_the_form_that_has_the_role_and_says_when_it_asks_for_another(monitor, sim):
+async def test_a_check_uses_the_form_that_has_the_role_and_reports_when_it_requests_another(monitor, sim):
     sim.identity.caches, sim.identity.roles = True, []
     run = await monitor.check()
     assert run.outcome == "degraded"

@@ -1,6 +1,6 @@
-"""Tokens, settings and runs in a line, so that a test states only what it is about.
+"""Builds tokens, settings, and runs in one line, so that a test states only what it tests.
 
-Tokens are healthy as they come. `judged` plays runs one after the other and gives each what the one before remembers,
+Tokens are healthy by default. `judged` judges runs one after the other and gives each what the previous one remembers,
 through JSON, as the store does.
 """
 
@@ -42,13 +42,13 @@ ENVIRONMENT = {
     "TENANT_ID": "11111111-2222-3333-4444-555555555555",
     "DEPLOYMENT": "abcdefghijklm",
 }
-"""The required settings, and no other."""
+"""The required settings only."""
 
 IDS = {ADE: "ade00000-0000-4000-8000-000000000001", VPP: "99900000-0000-4000-8000-000000000001"}
 
 
 def settings(**overrides: str) -> Settings:
-    """The defaults, but for `overrides`: names in lower case, values as an app setting has them."""
+    """Return the default settings with `overrides`: names in lower case, values as in app settings."""
     return Settings.load(ENVIRONMENT | {name.upper(): value for name, value in overrides.items()})
 
 
@@ -111,19 +111,19 @@ def healthy(connector: Connector, **fields: object) -> Token:
 
 
 def _token(common: Mapping[str, object], fields: Mapping[str, object]) -> Token:
-    """What cannot be read is None, as the decoder leaves it."""
+    """Return a token whose unreadable fields are None, as from the decoder."""
     values = {**common, **fields}
     gone = {value.field: None for value in values.get("unreadable", ()) if value.field != "name"}
     return Token(**{**values, **gone})
 
 
 def cannot_read(field: str, raw: str = "missing", *, name: str | None = None) -> dict[str, tuple[Unreadable, ...]]:
-    """For a token's fields: one value that could not be read."""
+    """Return the fields of a token with one value that could not be read."""
     return {"unreadable": (Unreadable(field=field, property=name or field, raw=raw),)}
 
 
 def reading(connector: Connector, *tokens: Token) -> Reading:
-    """A complete one."""
+    """Return a complete reading."""
     return Reading(connector=connector, tokens=tokens)
 
 
@@ -133,7 +133,7 @@ def failed(connector: Connector) -> Reading:
 
 
 class Moment(NamedTuple):
-    """A run: when, what Graph told, whether the store could be read, and what the inspections found (None: unknown)."""
+    """A run: its time, readings, whether the store could be read, and the inspections (None: unknown)."""
 
     now: datetime
     told: tuple[Token | Reading, ...]
@@ -147,7 +147,7 @@ def at(
     remembers: bool = True,
     inspections: Iterable[Inspection] | None = None,
 ) -> Moment:
-    """A run at `when` (a span is after NOW). Connectors that nothing is told of are complete and empty."""
+    """Return a run at `when` (a span is after NOW). Connectors without tokens are complete and empty."""
     found = None if inspections is None else tuple(inspections)
     return Moment(when if isinstance(when, datetime) else NOW + when, told, remembers, found)
 
@@ -161,12 +161,12 @@ def readings(told: Iterable[Token | Reading], connectors: Iterable[Connector]) -
 
 
 def stored(status: Status) -> Status:
-    """What the next run remembers of it: through JSON, as the store keeps it."""
+    """Return the status as the next run reads it: through JSON, as in the store."""
     return msgspec.json.decode(msgspec.json.encode(status), type=Status)
 
 
 def judged(*moments: Moment, remembered: Iterable[Status] = (), **overrides: str) -> list[Judgement]:
-    """The judgement of each run, played in order; a run that cannot read the store leaves nothing in it either."""
+    """Return the judgment of each run, in order; a run that cannot read the store doesn't write to it."""
     configured = settings(**overrides)
     memory: dict[Key, Status] = {status.key: stored(status) for status in remembered}
     results = []
@@ -187,13 +187,13 @@ def judged(*moments: Moment, remembered: Iterable[Status] = (), **overrides: str
 
 
 def last(*moments: Moment, remembered: Iterable[Status] = (), **overrides: str) -> Status:
-    """The only status of the last run."""
+    """Return the only status of the last run."""
     (status,) = judged(*moments, remembered=remembered, **overrides)[-1].statuses
     return status
 
 
 def each(*moments: Moment, remembered: Iterable[Status] = (), **overrides: str) -> list[Status]:
-    """The only status of every run."""
+    """Return the only status of every run."""
     return [status for (status,) in (one.statuses for one in judged(*moments, remembered=remembered, **overrides))]
 
 
@@ -213,13 +213,13 @@ def held(status: Status, code: str) -> Finding:
 
 
 def severity(status: Status, code: str) -> Health | None:
-    """None where it does not hold."""
+    """Return the severity of a finding; None if the status doesn't have it."""
     finding = status.finding(code)
     return finding and finding.severity
 
 
 def history(status: Status) -> list[tuple[str, object, object]]:
-    """Field, old and new of what the run tells the history; a finding is its (code, severity, tier)."""
+    """Return the field, old, and new of each change for the history; a finding is (code, severity, tier)."""
     fields = status.change.fields if status.change else ()
 
     def told(value: object) -> object:
@@ -229,7 +229,7 @@ def history(status: Status) -> list[tuple[str, object, object]]:
 
 
 def a_status(token: Token, *findings: Finding, **fields: object) -> Status:
-    """A status out of nowhere, for what no run would leave behind."""
+    """Return a status that no run would store."""
     common: dict[str, object] = {
         "token": token,
         "label": token.name,
@@ -246,13 +246,13 @@ def a_status(token: Token, *findings: Finding, **fields: object) -> Status:
 
 
 def a_step(tier: str = "begun", severity: Health = WARNING, condition: str = "", **fields: object) -> Step:
-    """A step out of nowhere; its condition names its tier unless another one is given."""
+    """Return a step; its condition names its tier by default."""
     common: dict[str, object] = {"tier": tier, "severity": severity, "since": NOW - DAY, "action": "Renew it."}
     return Step(**{**common, "condition": condition or f"it lasts ({tier})", **fields})
 
 
 def fired(rule: Rule, *statuses: Status) -> list[Event]:
-    """Return what `rule` fires, by its own query, as soon as the rows of these statuses are there."""
+    """Return what `rule` fires, by its own query, for the rows of these statuses."""
     with duckdb_kql.connect() as con:
         create_tables(con)
         rows = [row for one in statuses for row in finding_rows(one, "tenant", EXAMPLE_DEPLOYMENT, Guidance())]
@@ -262,7 +262,7 @@ def fired(rule: Rule, *statuses: Status) -> list[Event]:
 
 
 def decoded(connector: Connector, wire: Mapping[str, object] | bytes) -> Token:
-    """The token of one object as Graph sends it."""
+    """Return the token of one object as Graph sends it."""
     raw = wire if isinstance(wire, bytes) else json.dumps(wire).encode()
     return SOURCES[connector].decode(Item(msgspec.Raw(raw), f"GET {SOURCES[connector].path}"))
 

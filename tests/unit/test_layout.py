@@ -29,7 +29,7 @@ OURS = {"benchmarks", "cli", "docs", "function_app", "infra", "shared", "simulat
 (PURE,) = [
     contract["source_modules"]
     for contract in PROJECT["tool"]["importlinter"]["contracts"]
-    if contract["name"].startswith("The judgement")
+    if contract["name"].startswith("The judgment")
 ]
 DEPLOYED = {".python_packages", "LICENSE", "function_app.py", "host.json", "requirements.txt", "shared"}
 
