@@ -198,7 +198,7 @@ def _made(session: Session) -> DeviceCodeCredential | InteractiveBrowserCredenti
 
 
 def _read(response: Any, **_: object) -> None:  # noqa: ANN401 # a library's without types
-    """Reads an answer as far as one of a sign-in can go: a hook of `requests`, which would read all of it.
+    """Read an answer as far as one of a sign-in can go: a hook of `requests`, which would read all of it.
 
     Raises:
         AnswerTooLongError: where it goes on.
