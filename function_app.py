@@ -1,9 +1,5 @@
 """The timers: wiring, nothing else."""
 
-import gc
-
-gc.disable()  # hardly anything is garbage while modules are imported, and each collection traverses all of them
-
 import logging
 import os
 from datetime import UTC, datetime, timedelta
@@ -22,8 +18,6 @@ from shared.storage.store import Store
 app = func.FunctionApp()
 _log = logging.getLogger(__name__)
 quiet()  # the host's library would log each function
-gc.freeze()  # what is imported stays, so no later collection traverses it
-gc.enable()
 
 
 @app.function_name("check_tokens")

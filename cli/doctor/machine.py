@@ -50,7 +50,7 @@ def is_usable(name: str, value: str) -> bool:
 
 
 def same(here: str, there: str) -> bool:
-    """Return whether two ids or addresses are the same but for their case and a slash at the end."""
+    """Return whether two IDs or addresses are the same but for their case and a slash at the end."""
     return here.rstrip("/").casefold() == there.rstrip("/").casefold()
 
 

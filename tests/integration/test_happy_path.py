@@ -269,9 +269,8 @@ async def test_a_first_check_shows_every_finding_that_needs_no_memory(monitor, s
 
 
 def test_the_app_loads_in_a_fresh_process_without_a_request(sim):
-    states = "gc.isenabled(), gc.get_freeze_count() > 50_000, gc.get_stats()[1]['collections']"
     done = subprocess.run(
-        [sys.executable, "-c", f"import gc, function_app; print({states})"],
+        [sys.executable, "-c", "import function_app"],
         cwd=ROOT,
         env=sim.env(),
         capture_output=True,
@@ -279,5 +278,5 @@ def test_the_app_loads_in_a_fresh_process_without_a_request(sim):
         check=False,
         timeout=60,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "True True 0\n", "")
+    assert (done.returncode, done.stderr) == (0, "")
     assert [*sim.identity.requests, *sim.graph.requests, *sim.ingestion.requests, *sim.proxy.requests] == []
