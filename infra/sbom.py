@@ -34,7 +34,7 @@ _UNSTATED: Final = {
 _KEPT: Final[tuple[str, ...]] = ("type", "name", "version", "purl", "licenses", "hashes")
 _SPDX: Final = Licensing()
 
-type _Component = dict[str, Any]
+_Component = dict[str, Any]
 
 
 class SbomError(Exception):
