@@ -1,7 +1,7 @@
 """Describes the package that infra/package.py built, in CycloneDX: `python infra/sbom.py`, after `make setup`.
 
-`dist/ade-token-monitor-<version>.cdx.json` names every package in the ZIP file beside it, what a package's own SBOM
-(PEP 770) says is compiled into it, and the license of each. The same package gives the same bytes.
+`dist/ade-token-monitor-<version>.cdx.json` lists every package in the ZIP file of the same name, the components that a
+package's own SBOM (PEP 770) names, and their licenses. The same package gives the same bytes.
 """
 
 import json
@@ -20,7 +20,7 @@ from package import PACKAGES, ROOT, version
 _ALLOWED: Final = frozenset(
     {
         *("Apache-2.0", "BSD-3-Clause", "MIT", "MIT-0", "PSF-2.0", "Python-2.0", "Unicode-3.0"),
-        "MPL-2.0",  # asks that changed files stay open, and no file is changed
+        "MPL-2.0",  # requires that changed files stay open, and no file is changed
         "License :: OSI Approved :: Apache Software License",  # classifiers of packages that name no SPDX license
         "License :: OSI Approved :: BSD License",
         "License :: OSI Approved :: Mozilla Public License 2.0 (MPL 2.0)",
@@ -29,23 +29,23 @@ _ALLOWED: Final = frozenset(
 _UNSTATED: Final = {
     "pkg:generic/openssl": "Apache-2.0"  # https://openssl-library.org/source/license/, from 3.0 on
 }
-"""Licenses of components whose SBOM states none, by package URL."""
+"""The licenses of components whose SBOM states none, by package URL."""
 
 _KEPT: Final[tuple[str, ...]] = ("type", "name", "version", "purl", "licenses", "hashes")
 _SPDX: Final = Licensing()
 
-_Component = dict[str, Any]
+type _Component = dict[str, Any]
 
 
 class SbomError(Exception):
-    """The package cannot be described; the message gives the reason and the fix."""
+    """The package cannot be described; the message gives the reason and the remedy."""
 
 
 def describe(app: Path) -> dict[str, Any]:
-    """Returns the SBOM of the unpacked package in `app`.
+    """Return the SBOM of the unpacked package in `app`.
 
     Raises:
-        SbomError: if there is no package, or a license in it is not allowed.
+        SbomError: if there is no package, or one of its licenses is not allowed.
 
     """
     if not (app / PACKAGES).is_dir():
@@ -75,7 +75,7 @@ def _of_python_packages(packages: Path) -> dict[str, Any]:
 
 
 def _project() -> str:
-    """Returns pyproject.toml with the app's direct requirements, which it leaves to the build."""
+    """Return pyproject.toml with the app's direct requirements, which are otherwise added by the build."""
     lines = (ROOT / "requirements.in").read_text("utf-8").splitlines()
     names = [name for line in lines if (name := line.partition("#")[0].strip())]
     text = (ROOT / "pyproject.toml").read_text("utf-8")
@@ -87,7 +87,7 @@ def _canonical(name: str) -> str:
 
 
 def _compiled_in(file: Path) -> list[_Component]:
-    """Returns the components of a package's own SBOM, without those that only its build used."""
+    """Return the components of a package's own SBOM, without those that only its build used."""
     listed: list[_Component] = json.loads(file.read_text("utf-8"))["components"]
     kept = [{key: one[key] for key in _KEPT if key in one} for one in listed if one.get("scope") != "excluded"]
     for one in kept:
@@ -128,7 +128,7 @@ def _meets(expression: Any) -> bool:  # noqa: ANN401 (the library has no types)
 
 
 def main() -> int:
-    """Writes the SBOM and prints where it is; returns 0 if it is written and 1 if not."""
+    """Write the SBOM and print its path; return 0 if it is written and 1 if not."""
     dist = ROOT / "dist"
     try:
         sbom = describe(dist / "app")
