@@ -66,7 +66,7 @@ async def test_rows_that_are_refused_in_part_fail_the_run_and_resolve_nothing(mo
     await monitor.check()
     assert len(alerts.soon()) == 1
     long = {"tokenName": "n" * 512, "appleIdentifier": "a" * 512}  # so that they do not fit into one call
-    sim.graph.tenant = Tenant((*({**item, **long} for item in many(500, NOW).ade), ade(expires=370 * DAY)))
+    sim.graph.tenant = Tenant((*({**item, **long} for item in many(900, NOW).ade), ade(expires=370 * DAY)))
     sim.ingestion.fail(STREAM_FINDINGS, ingestion_error(413, "ContentLengthLimitExceeded"), skip=1, times=1)
     run = await monitor.check(HOUR, proxied=False)
     assert run.outcome == "failed"
