@@ -2,6 +2,8 @@
 # ARGS goes to the program behind a target: make demo ARGS="--days 14"
 
 PYTHON_OF_PROJECT := .venv/bin/python
+# A third of a worker's time is waiting for others' processes.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all lint package template bench docs requirements
@@ -16,10 +18,10 @@ demo: setup ## Run the timer function against a simulated tenant and print the a
 	@$(PYTHON_OF_PROJECT) -m cli demo $(ARGS)
 
 test: setup ## Run the tests, without those that take long
-	@$(PYTHON_OF_PROJECT) -m pytest -n logical --dist worksteal -m "not exhaustive" $(ARGS)
+	@$(PYTHON_OF_PROJECT) -m pytest -n $(WORKERS) --dist worksteal -m "not exhaustive" $(ARGS)
 
 test-all: setup ## Run all tests, with coverage
-	@$(PYTHON_OF_PROJECT) -m pytest -n logical --dist worksteal --cov $(ARGS)
+	@$(PYTHON_OF_PROJECT) -m pytest -n $(WORKERS) --dist worksteal --cov $(ARGS)
 
 lint: setup ## Check style, types, the direction of imports, Bicep, prose, spelling, and generated documents
 	@.venv/bin/ruff check

@@ -48,6 +48,7 @@ def test_without_write_nothing_is_written_and_sending_is_not_tried(patient):
     assert changing == []
 
 
+@pytest.mark.exhaustive
 def test_what_write_leaves_behind_is_one_row_that_no_alert_rule_counts(patient):
     patient.sim.graph.fail("vppTokens", faults.missing_role())
     patient.hourly(2, ade(expires=3 * DAY))

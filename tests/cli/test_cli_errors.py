@@ -111,7 +111,7 @@ COMMANDS = {
 
 @pytest.mark.parametrize(("server", "where", "arguments"), COMMANDS.values(), ids=COMMANDS)
 @pytest.mark.parametrize("answer", WITHOUT_END.values(), ids=WITHOUT_END)
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(1)
 def test_an_answer_without_end_ends_a_command_and_takes_no_memory(simulator, server, where, arguments, answer):
     simulator.reset()
     getattr(simulator, server).fail(where, answer)

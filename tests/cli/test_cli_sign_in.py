@@ -94,6 +94,7 @@ def test_each_refusal_of_entra_has_its_remedy(operator, tmp_path, how):
     assert "--client-id" in said
 
 
+@pytest.mark.exhaustive
 def test_a_device_code_that_is_not_entered_expires(operator):
     operator.sim.authority.decision = "pending"
     operator.sim.authority.device_code_seconds = 2

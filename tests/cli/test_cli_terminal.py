@@ -21,7 +21,7 @@ ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 @pytest.mark.parametrize("arguments", [*READING, ("--help",), ("status", "--format", "csv")])
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 def test_output_into_a_pipe_has_no_escape_codes_and_no_progress(scene, arguments):
     scene.check(of=default_tenant(now() - CHECKED))
     done = scene.cli(*arguments, TERM="xterm-256color")
@@ -78,6 +78,7 @@ def test_a_closed_pipe_ends_a_command_without_a_complaint(scene):
         assert complaint == ""
 
 
+@pytest.mark.exhaustive
 def test_output_is_utf_8_in_any_locale(scene):
     scene.check(ade("株式会社コントソ", expires=3 * 24 * HOUR))
     done = scene.cli("status", PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")

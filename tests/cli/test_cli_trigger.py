@@ -49,6 +49,7 @@ def test_a_check_is_requested_with_the_own_sign_in_and_shown(operator):
     assert "x-functions-key" not in {name.lower() for name in asked.headers}
 
 
+@pytest.mark.exhaustive
 def test_a_failed_check_has_exit_code_3(operator):
     operator.sim.ingestion.fail("", faults.status(403))
     done = operator.run("trigger")
@@ -93,6 +94,7 @@ def test_a_host_that_is_starting_is_asked_again(operator):
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.exhaustive
 def test_a_stopped_app_is_reported_with_the_command_that_starts_it(operator):
     operator.sim.arm.state = "Stopped"
     done = operator.run("trigger")
@@ -118,6 +120,7 @@ def test_a_wrong_or_missing_resource_id_is_refused(operator):
     assert operator.run("trigger", "everything").returncode == 3
 
 
+@pytest.mark.exhaustive
 def test_an_inspection_is_shown_with_its_counts(operator):
     hq = ade("Contoso HQ")
     operator.check(hq, ago=HOUR)

@@ -181,6 +181,7 @@ def groups(parameter: str, count: int, first: int = 0) -> str:
         (f"param alertSmsNumbers = [{', '.join(["'+1 5551234567'"] * 11)}]", "Error BCP332"),
     ],
 )
+@pytest.mark.sampled(5)
 def test_what_azure_does_not_take_is_refused_with_a_sentence(wrong, sentence):
     with pytest.raises(AssertionError) as refusal:
         variant(wrong)

@@ -120,11 +120,13 @@ def test_what_the_linter_finds_is_an_error(infra):
 
 
 @compiler.needed
+@pytest.mark.exhaustive
 def test_nothing_is_said_of_good_files_nor_of_what_cannot_be_compiled_offline(infra):
     assert compiler.complaints(infra) == []
 
 
 @compiler.needed
+@pytest.mark.exhaustive
 def test_a_warning_an_error_and_an_unformatted_file_are_each_reported_with_their_place(infra):
     (infra / "main.bicep").write_text("param name string\n")
     (infra / "modules" / "other.bicep").write_text(f"metadata name =  'other'\nvar one = 1\n{SHORT}")
@@ -200,6 +202,7 @@ TEST = ("-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "tests")
 LINT = ("tests/infra/compiler.py",)
 
 
+@pytest.mark.exhaustive
 def test_without_a_compiler_tests_are_skipped_and_lint_says_that_it_was_not_run(alone):
     tested = python(alone, *TEST)
     assert tested.returncode == 0

@@ -222,6 +222,7 @@ def test_an_older_row_is_not_taken_for_the_answer(desk, old, new):
     assert "The check succeeded" in said.out
 
 
+@pytest.mark.exhaustive
 def test_without_a_new_row_it_gives_up_after_five_minutes_and_says_when_the_next_check_is_due(desk):
     desk.state["rows"] = [row(NOW - timedelta(hours=1))]
     said = first_check(desk)

@@ -218,6 +218,7 @@ def test_packages_are_fetched_once_and_again_when_the_pins_change(project):
     assert len(asked(project)) == 2
 
 
+@pytest.mark.exhaustive
 def test_two_at_a_time_wait_for_each_other(project):
     processes = [start(project, PIP_TAKES="1") for _ in range(2)]
     ends = [process.communicate(timeout=60) for process in processes]

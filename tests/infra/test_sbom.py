@@ -90,6 +90,7 @@ def test_what_is_compiled_into_a_package_is_in_it_but_not_what_only_built_it(pro
         ("Summary: none", [], "new 2.0", None),
     ],
 )
+@pytest.mark.sampled(2)
 def test_a_license_that_is_not_allowed_is_named_with_its_package_and_the_fix(
     project, metadata, compiled_in, of, stated
 ):

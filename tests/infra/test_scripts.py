@@ -394,6 +394,7 @@ def test_called_as_the_app_quotes_it_the_script_says_what_else_it_needs(desk, qu
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
+@pytest.mark.exhaustive
 def test_bash_which_is_sh_on_a_mac_does_the_same(script, arguments, environment, tmp_path):
     seen = []
     for shell in ("sh", "bash --posix"):

@@ -78,6 +78,7 @@ def test_it_comes_when_no_row_arrived_at_all(con):
 
 
 @pytest.mark.parametrize("columns", [{"Outcome": "failed"}, {"Rows": 9}, {"Rows": None}, {"Connector": "ade"}])
+@pytest.mark.sampled(1)
 def test_a_run_that_is_not_whole_says_nothing_of_the_tokens(con, columns):
     ran(con, MONDAY - HOUR, token("Old", 5), Healthy=1)
     ran(con, MONDAY, token("New", 5), token("Other", 6), **{"Healthy": 2} | columns)

@@ -40,6 +40,7 @@ async def alerts(monitor, sim) -> Alerts:
 # Open
 
 
+@pytest.mark.exhaustive
 async def test_each_token_and_condition_is_one_alert_however_often_it_is_checked(monitor, alerts):
     for _ in range(3):
         await monitor.check(HOUR)

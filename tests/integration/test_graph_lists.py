@@ -43,7 +43,7 @@ async def test_a_next_page_elsewhere_gets_no_request(known, sim, link):
     ("code", "location"),
     [(302, "valid"), (308, "foreign"), (300, None), (303, ""), (305, "\ud7ff:"), (307, "javascript:alert(1)")],
 )
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 async def test_a_redirect_is_not_followed_and_its_remedy_is_named(known, sim, code, location):
     with counting() as (port, met):
         target = {"valid": f"{sim.graph.url}{VPP}", "foreign": f"http://127.0.0.1:{port}/beta"}.get(location, location)
@@ -62,6 +62,7 @@ async def test_a_redirect_is_not_followed_and_its_remedy_is_named(known, sim, co
 
 
 @pytest.mark.parametrize("fault", [faults.status(500), faults.dropped()], ids=["500", "dropped"])
+@pytest.mark.sampled(1)
 async def test_an_incomplete_list_removes_no_token(monitor, sim, fault):
     sim.graph.tenant = tenant(*(ade(f"Contoso {n:03}") for n in range(101)))
     await monitor.check()

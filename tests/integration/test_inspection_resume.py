@@ -149,6 +149,7 @@ async def test_a_run_continues_the_last_one_whose_counts_show_nowhere_before(mon
     assert all(further(request) for request in asked(monitor))
 
 
+@pytest.mark.exhaustive
 async def test_a_run_that_reads_nothing_in_its_time_keeps_the_last_counts(monitor):
     yesterday = await changed_since_yesterday(monitor)
     monitor.sim.graph.fail("", silent())
@@ -258,6 +259,7 @@ async def test_the_later_save_of_two_overlapping_inspections_gives_way(monitor, 
     assert the_row(monitor)["RunId"] == "quick"
 
 
+@pytest.mark.exhaustive
 async def test_an_unfinished_inspection_does_not_replace_a_complete_one(monitor, sim):
     expected = await undisturbed(monitor)
     await half_done(monitor)

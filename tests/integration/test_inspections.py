@@ -106,6 +106,7 @@ async def test_no_token_is_due_before_a_check_has_seen_one(monitor, sim):
     assert sim.graph.requests == []
 
 
+@pytest.mark.exhaustive
 async def test_many_tokens_are_inspected_a_few_at_a_time(monitor, sim):
     number = 2 * inspection.AT_ONCE
     names = [f"Contoso {each:02}" for each in range(number)]

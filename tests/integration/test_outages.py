@@ -60,6 +60,7 @@ async def test_rows_that_are_refused_fail_the_run_and_the_statuses_are_stored(mo
     assert [row["Outcome"] for row in monitor.run_rows().values()] == ["succeeded"] * 4 + ["failed"]
 
 
+@pytest.mark.exhaustive
 async def test_rows_that_are_refused_in_part_fail_the_run_and_resolve_nothing(monitor, sim):
     sim.graph.tenant = tenant(ade("Contoso HQ", expires=5 * DAY))
     alerts = monitor.alerts()

@@ -67,7 +67,7 @@ BUSY = 0.5
         ("TokenStatus", "Time ran out while loading"),
     ],
 )
-@pytest.mark.sampled(1)
+@pytest.mark.sampled(2)
 async def test_a_silent_service_leaves_time_for_the_closing_row(monitor, sim, where, why):
     for server in (sim.ingestion, sim.proxy):
         server.fail(where, silent(), times=1 if where == STREAM_RUNS else None)

@@ -195,6 +195,7 @@ def batch(request) -> bool:
     [(faults.dropped(), 1), (faults.table_status(503), 2), (faults.table_status(500, "OperationTimedOut"), 2)],
     ids=["the connection dropped", "503", "500"],
 )
+@pytest.mark.sampled(1)
 async def test_a_lost_answer_to_a_transaction_is_not_taken_for_another_run(monitor, sim, lost, sent):
     history, statuses = await reference(monitor)
     for story, after in ((BEFORE, timedelta()), (AFTER, HOUR)):
@@ -222,6 +223,7 @@ async def test_a_lost_answer_to_a_deletion_is_not_taken_for_another_run(monitor,
 # Sizes
 
 
+@pytest.mark.exhaustive
 async def test_changes_that_exceed_the_time_are_reported_and_written_by_the_next_run(monitor, sim):
     sim.graph.tenant = many(300, NOW)
     sim.proxy.fail("TokenHistory", faults.delay(0.2))

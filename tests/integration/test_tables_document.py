@@ -120,6 +120,7 @@ def test_the_azure_cli_selects_what_the_page_states(sim, environment, tmp_path, 
     assert set(shown) <= set(asked["select"]) <= COLUMNS[asked["table_name"]]
 
 
+@pytest.mark.exhaustive
 def test_powershell_requests_what_the_page_states(sim):
     (block,) = blocks("powershell")
     value = {name: text for name, _, text in re.findall(r"^\$(\w+) = (['\"])(.*)\2$", block, re.MULTILINE)}
@@ -194,6 +195,7 @@ def test_the_page_names_every_column_of_the_rows(sim):
 # The custom tables
 
 
+@pytest.mark.exhaustive
 def test_microsofts_language_service_accepts_the_queries(sim):  # noqa: ARG001 - beside the others
     tables = {
         table.name: f"({', '.join(f'{column.name}: {column.type}' for column in table.columns)})"

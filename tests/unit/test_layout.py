@@ -93,6 +93,7 @@ def test_the_judgement_has_no_clock_of_its_own(module):
         ("cli/other.py", "import simulator.tls"),
     ],
 )
+@pytest.mark.sampled(2)
 def test_an_import_in_the_wrong_direction_is_found(tmp_path, module, line):
     """That the tree as it is passes is for `make lint` to say."""
     for folder in ("shared", "simulator", "cli"):
