@@ -162,8 +162,8 @@ class Facts:
             endpoint = self.places.required("TABLES_ENDPOINT")
             async with httpx.AsyncClient(timeout=15) as client:
                 asked = datetime.now(UTC)
-                answer = await client.get(endpoint)
-                answered = datetime.now(UTC)
+                async with client.stream("GET", endpoint) as answer:  # the body, which can have any size, is not read
+                    answered = datetime.now(UTC)
             date = parsedate_to_datetime(answer.headers["Date"]).astimezone(UTC)  # a refusal has one, too
         except CommandError:
             raise NotTriedError("TABLES_ENDPOINT is not known, or cannot be used") from None

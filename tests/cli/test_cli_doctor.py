@@ -154,6 +154,12 @@ def test_this_machines_clock_is_compared_with_azures(patient, ahead, fails, told
     assert bool(line["command"]) == fails
 
 
+def test_the_clock_is_compared_with_an_answer_that_never_ends(patient):
+    patient.hourly(1)
+    patient.sim.proxy.fail(lambda request: "/Token" not in request.path, faults.endless(), times=1)
+    assert patient.lines(**patient.through_the_proxy())["Clock"]["state"] == "passed"
+
+
 def test_this_machine_looks_at_another_deployment_than_the_apps(patient):
     patient.hourly(1)
     patient.sim.arm.changed["LOGS_INGESTION_ENDPOINT"] = "https://other.ingest.monitor.azure.com"
