@@ -35,7 +35,7 @@ def now():
 
 
 def ade(name="Contoso HQ", **others):
-    """Return an ADE token as of now; see `tests.scenes`."""
+    """Return an ADE token whose dates count from the present; see `tests.scenes`."""
     return scenes.ade(name, now=now(), **others)
 
 

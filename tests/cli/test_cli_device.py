@@ -60,9 +60,9 @@ def test_no_profile_and_no_contact_are_shown_in_text_and_json(operator):
     assert "  Profile       none: the device does not enroll until one is assigned\n" in done.stdout
     assert "  State         notContacted\n" in done.stdout
     assert "  Last contact  never\n" in done.stdout
-    told = json.loads(operator.by_code("device", SERIAL, "--format", "json").stdout)
-    assert (told["serial"], told["tokens"], told["searched"], told["failures"]) == (SERIAL, 2, 2, [])
-    (found,) = told["devices"]
+    document = json.loads(operator.by_code("device", SERIAL, "--format", "json").stdout)
+    assert (document["serial"], document["tokens"], document["searched"], document["failures"]) == (SERIAL, 2, 2, [])
+    (found,) = document["devices"]
     assert (found["token"], found["token_id"]) == ("Contoso Retail", RETAIL["id"])
     assert (found["profile"], found["last_contact"], found["deleted"]) == (None, None, False)
     assert (found["state"], found["source"]) == ("notContacted", "deviceEnrollmentProgram")

@@ -24,16 +24,16 @@ TOKEN = {
 def test_json_has_the_documented_fields(scene):
     run = scene.check(CRITICAL)
     done = scene.cli("status", "--format", "json")
-    told = json.loads(done.stdout)
-    assert set(told) == {"checked_on", "freshness", "exit_code", "messages", "unread", "counts", "run", "tokens"}
-    assert told["exit_code"] == done.returncode == 2
-    assert told["freshness"] == "fresh"
-    assert told["counts"] == {"critical": 1, "unknown": 0, "warning": 0, "info": 0, "healthy": 2}
-    assert told["checked_on"] == f"{run.started_on:%Y-%m-%dT%H:%M:%SZ}"
-    assert told["run"]["run_id"] == run.id
-    assert told["run"]["connectors"] == {"ade": {"tokens": 1}, "apns": {"tokens": 1}, "vpp": {"tokens": 1}}
-    assert all(set(token) == TOKEN for token in told["tokens"])
-    first = told["tokens"][0]
+    document = json.loads(done.stdout)
+    assert set(document) == {"checked_on", "freshness", "exit_code", "messages", "unread", "counts", "run", "tokens"}
+    assert document["exit_code"] == done.returncode == 2
+    assert document["freshness"] == "fresh"
+    assert document["counts"] == {"critical": 1, "unknown": 0, "warning": 0, "info": 0, "healthy": 2}
+    assert document["checked_on"] == f"{run.started_on:%Y-%m-%dT%H:%M:%SZ}"
+    assert document["run"]["run_id"] == run.id
+    assert document["run"]["connectors"] == {"ade": {"tokens": 1}, "apns": {"tokens": 1}, "vpp": {"tokens": 1}}
+    assert all(set(token) == TOKEN for token in document["tokens"])
+    first = document["tokens"][0]
     assert (first["name"], first["health"], first["days_left"], first["problems"]) == (
         "Contoso Labs",
         "critical",
@@ -46,15 +46,15 @@ def test_json_has_the_documented_fields(scene):
     assert done.stderr == ""
 
     help_text = scene.run("status", "--help").stdout
-    assert [name for name in TOKEN | set(told) if name not in help_text] == []
+    assert [name for name in TOKEN | set(document) if name not in help_text] == []
 
 
 def test_json_has_the_reason_for_exit_code_3(scene):
     scene.check(HEALTHY, ago=5 * HOUR)
     done = scene.run("status", "--format", "json")
-    told = json.loads(done.stdout)
-    assert (told["exit_code"], told["freshness"]) == (done.returncode, "stale") == (3, "stale")
-    assert "too old to rely on" in told["messages"][0]
+    document = json.loads(done.stdout)
+    assert (document["exit_code"], document["freshness"]) == (done.returncode, "stale") == (3, "stale")
+    assert "too old to rely on" in document["messages"][0]
     assert "too old to rely on" in done.stderr
 
 
@@ -75,12 +75,12 @@ def test_csv_holds_text_numbers_and_instants(scene):
     name = '=HYPERLINK("http://x")'
     scene.check(ade(name), ade('Contoso, "HQ"', expires=-3 * DAY), ade("plain"))
     done = scene.run("status", "--format", "csv")
-    told = {line["token"]: line for line in lines(done.stdout)}
-    assert {f"'{name}", 'Contoso, "HQ"', "plain"} <= told.keys()
-    assert len(told) == 5
-    assert told['Contoso, "HQ"']["days_left"] == "-3"  # a number is no formula
-    assert told['Contoso, "HQ"']["findings"].startswith("expired")
-    assert told["plain"]["expires_on"].endswith("Z")
+    document = {line["token"]: line for line in lines(done.stdout)}
+    assert {f"'{name}", 'Contoso, "HQ"', "plain"} <= document.keys()
+    assert len(document) == 5
+    assert document['Contoso, "HQ"']["days_left"] == "-3"  # a number is no formula
+    assert document['Contoso, "HQ"']["findings"].startswith("expired")
+    assert document["plain"]["expires_on"].endswith("Z")
 
 
 def test_filters_apply_to_the_page_and_its_exit_code(scene):

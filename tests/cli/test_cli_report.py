@@ -86,7 +86,7 @@ def test_no_file_is_written_without_data_or_a_folder(scene, tmp_path):
 
 def test_each_token_has_its_finding_steps_and_history(scene):
     scene.check(of=tenant(ade("Contoso Retail", expires=-73 * HOUR), ade("Contoso HQ"), apns=push()))
-    told = page(scene).text
+    page_text = page(scene).text
     for text in (
         "Needs attention (1)",
         "Nothing to do (3)",
@@ -101,7 +101,7 @@ def test_each_token_has_its_finding_steps_and_history(scene):
         "1 check in the last 7 days: 1 succeeded.",
         "3 tokens expire within a year and 1 has expired.",
     ):
-        assert text in told, text
+        assert text in page_text, text
 
 
 def test_links_lead_to_the_consoles_and_within_the_page(scene):
@@ -185,7 +185,7 @@ def test_devices_are_counted_and_no_serial_number_is_shown(scene):
             "Failed": "many",
         },
     )
-    told = page(scene).text
+    page_text = page(scene).text
     for text in (
         "Devices, inspected 2",
         "1,412",
@@ -193,8 +193,8 @@ def test_devices_are_counted_and_no_serial_number_is_shown(scene):
         "ios: Phones, macOS: none",
         "What cannot be readFailed is 'many'",
     ):
-        assert text in told
-    assert "SERIAL0001" not in told
+        assert text in page_text
+    assert "SERIAL0001" not in page_text
 
 
 # What is missing
@@ -215,22 +215,22 @@ def test_a_page_begins_with_a_failed_check_and_an_unread_connector(scene):
     scene.check(ade("Contoso HQ"))
     failure = Failure(connector=Connector.VPP, asked="GET /x", reason="it was refused", remedy="Grant it.")
     scene.ran(MINUTE, "failed", connectors={Connector.VPP: failure}, store_error="No room.")
-    told = page(scene).text
-    assert told.index("VPP could not be read: GET /x: it was refused. Grant it.") < told.index("At a glance")
-    assert "ended as failed: No room." in told
-    assert "Not everything could be read." in told
+    page_text = page(scene).text
+    assert page_text.index("VPP could not be read: GET /x: it was refused. Grant it.") < page_text.index("At a glance")
+    assert "ended as failed: No room." in page_text
+    assert "Not everything could be read." in page_text
 
 
 def test_a_table_that_cannot_be_read_is_named_beside_the_tokens(scene):
     scene.check(ade("Contoso HQ"))
-    for table, told in (
+    for table, consequence in (
         ("TokenHistory", "The changes could not be read"),
         ("CheckRun", "The monitor's runs could not be read"),
         ("DeviceInspection", "The devices could not be read"),
     ):
         with scene.without(table):
             text = page(scene).text
-        assert f"{told}, so this page does not show them. The table {table} is missing" in text
+        assert f"{consequence}, so this page does not show them. The table {table} is missing" in text
         assert "Contoso HQ" in text
 
 

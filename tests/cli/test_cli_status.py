@@ -173,16 +173,16 @@ def test_lines_fit_the_terminal_and_tell_tokens_of_one_name_apart(scene):
 
 
 @pytest.mark.parametrize(
-    ("columns", "told"),
+    ("columns", "expected"),
     [({"Health": "splendid"}, "Health is 'splendid'"), ({"CheckedOn": None}, "CheckedOn is missing")],
 )
-def test_a_malformed_row_is_unknown_with_the_reason(scene, columns, told):
+def test_a_malformed_row_is_unknown_with_the_reason(scene, columns, expected):
     scene.check(HEALTHY)
     scene.change_row("Contoso HQ", **columns)
     done = scene.run("status", COLUMNS="200")
     assert done.returncode == 2
     assert "? unknown   Contoso HQ" in done.stdout
-    assert f"What the table says of this token cannot be believed: {told}." in done.stdout
+    assert f"What the table says of this token cannot be believed: {expected}." in done.stdout
 
 
 def test_a_healthy_row_is_as_bad_as_its_worst_finding():

@@ -41,23 +41,23 @@ def test_a_terminal_shows_colors_in_its_width_unless_no_color_is_set(scene):
     assert not re.search(r"\x1b\[[\d;]*3[0-7]m", shown)
 
 
-@pytest.mark.parametrize(("arguments", "told"), [((), True), (("--quiet",), False)])
+@pytest.mark.parametrize(("arguments", "expected"), [((), True), (("--quiet",), False)])
 @pytest.mark.sampled(1)
-def test_a_terminal_shows_progress_that_is_gone_afterwards_unless_quiet(scene, arguments, told):
+def test_a_terminal_shows_progress_that_is_gone_afterwards_unless_quiet(scene, arguments, expected):
     scene.check(ade("Contoso HQ"))
     scene.sim.identity.fail("", faults.delay(0.6))
     _, shown = scene.terminal("status", *arguments)
-    assert ("Reading the tables ..." in shown) == told
+    assert ("Reading the tables ..." in shown) == expected
     assert shown.rstrip().splitlines()[-1].startswith("Checked 12 minutes ago")
 
 
-@pytest.mark.parametrize(("arguments", "told"), [((), "Reading the tables ...\n"), (("--quiet",), "")])
+@pytest.mark.parametrize(("arguments", "expected"), [((), "Reading the tables ...\n"), (("--quiet",), "")])
 @pytest.mark.exhaustive
-def test_a_log_names_what_takes_more_than_two_seconds(scene, arguments, told):
+def test_a_log_names_what_takes_more_than_two_seconds(scene, arguments, expected):
     scene.check(ade("Contoso HQ"))
     scene.sim.identity.fail("", faults.delay(2.6))
     done = scene.cli("status", *arguments)
-    assert (done.returncode, done.stderr) == (0, told)
+    assert (done.returncode, done.stderr) == (0, expected)
 
 
 @pytest.mark.exhaustive
@@ -112,7 +112,7 @@ def seconds(command, environment):
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert done.stderr in ("", "Reading the tables ...\n")  # what takes more than two seconds says so
+    assert done.stderr in ("", "Reading the tables ...\n")  # the notice after two seconds
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime, done.stdout
 
 

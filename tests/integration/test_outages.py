@@ -229,7 +229,7 @@ async def test_unwritable_tables_leave_the_findings_published_and_nothing_resolv
     sim.graph.tenant = tenant(ade("Contoso HQ", expires=370 * DAY))
     sim.proxy.fail("", DENIED, method="POST")
     sim.proxy.fail("", DENIED, method="PUT")
-    told = []
+    alerted = []
     for _ in range(2):
         run = await monitor.check(HOUR)
         assert run.outcome == "failed"
@@ -237,8 +237,8 @@ async def test_unwritable_tables_leave_the_findings_published_and_nothing_resolv
         assert f"give the app's identity the role {CONTRIBUTOR}" in run.store_error
         assert monitor.found(run.id) == {("Contoso HQ", "none", "none", "none"): 1}
         assert monitor.closing(run.id)["Outcome"] == "failed"
-        told += alerts.soon()
-    assert told == [("fired", "check_failing", "all")]
+        alerted += alerts.soon()
+    assert alerted == [("fired", "check_failing", "all")]
     assert [run["Outcome"] for run in monitor.runs()] == ["succeeded"]
     sim.proxy.heal()
     await monitor.check(HOUR)
@@ -258,20 +258,20 @@ async def test_a_finding_that_begins_in_an_outage_of_the_tables_fires_once_it_is
     sim.proxy.fail("TokenStatus", DENIED, method=method)
     if method == "POST":
         sim.proxy.fail("", DENIED, method=method)
-    told = []
+    alerted = []
     for hour in range(1, 45):
         # The token is renamed, gets another error each hour, and comes closer to its expiry.
         now = ade(f"Contoso {hour}", id=sim.graph.tenant.ade[0]["id"], expires=8 * DAY, lastSyncErrorCode=10 + hour)
         sim.graph.tenant = tenant({**now, "lastSuccessfulSyncDateTime": f"{monitor.now:%Y-%m-%dT%H:%M:%SZ}"}, vpps=[])
         await monitor.check(HOUR)
         alerts.skip()
-        told += alerts.soon()
-    assert told == [("fired", "check_failing", "all")]
+        alerted += alerts.soon()
+    assert alerted == [("fired", "check_failing", "all")]
     sim.proxy.heal()
     for _ in range(3):
         await monitor.check(HOUR)
-        told += alerts.until(monitor.now + 59 * MINUTE)
-    assert sorted(told[1:]) == [
+        alerted += alerts.until(monitor.now + 59 * MINUTE)
+    assert sorted(alerted[1:]) == [
         ("fired", "token_critical", "Contoso HQ", "ade", "expiring", "expires 2026-12-01 (7 days or less)"),
         ("fired", "token_warning", "Contoso 44", "ade", "sync_error", "sync error, code 54"),
         ("resolved", "check_failing", "all"),

@@ -135,16 +135,16 @@ async def test_a_fault_in_the_judgment_sends_a_failed_closing_row(known, sim, mo
     alerts = known.alerts()
     assert len(alerts.soon()) == 2
     monkeypatch.setattr(check_module, "judge", lambda *_, **__: 1 / 0)
-    told = []
+    alerted = []
     for _ in range(2):
         run = await known.check(HOUR)
         assert (run.outcome, run.rows) == ("failed", 0)
         assert run.store_error == "A fault of the monitor while judging (ZeroDivisionError); its log has the details."
         assert known.closing(run.id)["Error"] == run.store_error
         assert known.closing(run.id)["Outcome"] == "failed"
-        told += alerts.soon()
+        alerted += alerts.soon()
     assert "ZeroDivisionError: division by zero" in caplog.text
-    assert told == [("fired", "check_failing", "all")]
+    assert alerted == [("fired", "check_failing", "all")]
     assert known.run_rows()["devices"]["Outcome"] == "unknown"
     assert {row["RunId"] for row in known.statuses().values()} == {"run-1"}
     assert [record["Outcome"] for record in known.runs()] == ["succeeded", "failed", "failed"]

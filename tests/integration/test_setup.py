@@ -67,7 +67,7 @@ def set_up(machine, **environment):
 
 
 @pytest.mark.parametrize(
-    ("programs", "environment", "told"),
+    ("programs", "environment", "expected"),
     [
         ({}, {}, "Node.js 20 or newer is missing, and Python 3.13 is missing"),
         ({"node": "echo v22.1.0", "npm": ":"}, {}, "Python 3.13 is missing"),
@@ -90,12 +90,12 @@ def set_up(machine, **environment):
         ({"node": "echo v20.0.0", "python3": PIP}, {}, "npm, which comes with Node.js, is missing"),
     ],
 )
-def test_a_missing_tool_is_named_in_one_sentence(machine, programs, environment, told):
+def test_a_missing_tool_is_named_in_one_sentence(machine, programs, environment, expected):
     for name, text in programs.items():
         program(machine, name, text if text.startswith("#!") else f"#!/bin/sh\n{text}\n")
     ended = set_up(machine, **environment)
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr == f"ADE Token Monitor cannot be set up: {told}.\n"
+    assert ended.stderr == f"ADE Token Monitor cannot be set up: {expected}.\n"
     assert not (machine / ".venv").exists()
 
 
@@ -191,7 +191,7 @@ def test_the_pinned_compiler_is_downloaded_once(without_bicep):
 
 
 @pytest.mark.parametrize(
-    ("environment", "tried", "told"),
+    ("environment", "tried", "expected"),
     [
         ({"SYSTEM": "Darwin arm64"}, [], "there is a pinned one for Linux on x86_64 alone"),
         ({"UNREACHABLE": "1"}, ["asked"], "bicep-linux-x64 cannot be reached"),
@@ -200,12 +200,12 @@ def test_the_pinned_compiler_is_downloaded_once(without_bicep):
         ({"BICEP_CRASHES": "1"}, ["asked", "download"], "the pinned one does not run on this system"),
     ],
 )
-def test_the_rest_is_set_up_without_a_compiler_and_one_line_has_the_reason(without_bicep, environment, tried, told):
+def test_the_rest_is_set_up_without_a_compiler_and_one_line_has_the_reason(without_bicep, environment, tried, expected):
     ended = set_up(without_bicep, **environment)
     assert ended.returncode == 0
     (line,) = ended.stderr.splitlines()
     assert line.startswith("No Bicep compiler, so what needs it is not checked: ")
-    assert line.endswith(f"{told}. Put bicep on the PATH to have it checked.")
+    assert line.endswith(f"{expected}. Put bicep on the PATH to have it checked.")
     assert done(without_bicep) == [*tried, "npm", "pip", "venv"]
     assert not (without_bicep / ".bicep").exists()
     assert set_up(without_bicep, **environment).stderr == ended.stderr

@@ -30,7 +30,7 @@ AFTER = tenant(
 )
 
 
-def told(monitor) -> Counter:
+def changes_by_token(monitor) -> Counter:
     """Every change in the history but the instants of it."""
     return Counter(
         (
@@ -63,7 +63,7 @@ async def reference(monitor) -> tuple[Counter, dict]:
         sim.graph.tenant = AFTER
         await monitor.check(HOUR)
         await monitor.check(MINUTE)
-        REFERENCE.append((told(monitor), shown(monitor)))
+        REFERENCE.append((changes_by_token(monitor), shown(monitor)))
         sim.reset()
         monitor.now = NOW
     return REFERENCE[0]
@@ -119,7 +119,7 @@ async def test_the_history_is_exact_when_a_run_that_dies_at_any_request_is_repea
         death = Death(where, at, carried_out)
         if not await play(monitor, death):
             break
-        assert told(monitor) == history, death
+        assert changes_by_token(monitor) == history, death
         assert shown(monitor) == statuses, death
         assert monitor.runs()[-1]["Outcome"] == "succeeded", death
     assert at > {"Identity": 2, "Graph": 3, "Ingestion": 3, "Proxy": 15}[where]
@@ -170,11 +170,11 @@ async def test_one_of_two_overlapping_runs_gives_way_and_its_retry_is_complete(m
     )
     assert monitor.closing("slow")["Outcome"] == "failed"
     assert monitor.closing("slow")["Error"] == gave_way.store_error
-    assert told(monitor) == history
+    assert changes_by_token(monitor) == history
     assert {row["RunId"] for row in monitor.statuses().values()} == {"quick"}
     retry = await monitor.check(MINUTE)
     assert retry.outcome == "succeeded"
-    assert told(monitor) == history
+    assert changes_by_token(monitor) == history
     assert shown(monitor) == statuses
 
 
@@ -206,7 +206,7 @@ async def test_a_lost_answer_to_a_transaction_is_not_taken_for_another_run(monit
         assert (run.outcome, run.store_error) == ("succeeded", None)
         # The SDK sends what was refused again, and not what got no answer.
         assert len([request for request in sim.proxy.requests if batch(request)]) == 3 * sent
-    assert told(monitor) == history
+    assert changes_by_token(monitor) == history
     assert shown(monitor) == statuses
 
 
@@ -262,7 +262,7 @@ async def test_a_status_is_not_replaced_while_its_pending_change_cannot_be_writt
     sim.proxy.heal()
     third = await monitor.check(HOUR)
     assert third.outcome == "succeeded"
-    assert told(monitor) == history
+    assert changes_by_token(monitor) == history
     assert shown(monitor) == statuses
 
 

@@ -56,7 +56,7 @@ TWO_WEEKS = """
 async def test_each_condition_of_two_weeks_fires_once_and_resolves_when_it_is_over(monitor, sim):
     days, step, by_name = 14, 3 * HOUR, {rule.name: rule for rule in RULES}
     engine = monitor.alerts()
-    told, clears = [], AllClears()
+    alerted, clears = [], AllClears()
     for number in range(int(days * DAY / step)):
         now = NOW + number * step
         scene = scenario(now, NOW, days)
@@ -69,6 +69,6 @@ async def test_each_condition_of_two_weeks_fires_once_and_resolves_when_it_is_ov
         engine.skip()
         events = engine.events(now + 31 * MINUTE)
         clears.see(events, scene.tenant, now)
-        told += [f"{(now - NOW) // HOUR} {subject(by_name[event.alert.rule], event)}" for event in events]
-    assert told == TWO_WEEKS.strip().splitlines()
+        alerted += [f"{(now - NOW) // HOUR} {subject(by_name[event.alert.rule], event)}" for event in events]
+    assert alerted == TWO_WEEKS.strip().splitlines()
     assert (clears.false, clears.twice, clears.fired, clears.resolved) == ([], [], 15, 15)

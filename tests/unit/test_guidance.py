@@ -245,9 +245,9 @@ def test_the_type_of_the_token_decides_between_business_and_school_and_another_t
 ):
     token = a_token(connector, type=kind)
     steps = Guidance().entry(Code.EXPIRED, connector, token).steps
-    told = " ".join([Guidance().action(token, a_finding(Code.EXPIRED)), *(step.text for step in steps)])
+    wording = " ".join([Guidance().action(token, a_finding(Code.EXPIRED)), *(step.text for step in steps)])
     known = BUSINESS[connector] | SCHOOL[connector]
-    assert {part for part in known if part in told} == set().union(*(portal[connector] for portal in portals))
+    assert {part for part in known if part in wording} == set().union(*(portal[connector] for portal in portals))
 
 
 @pytest.mark.parametrize("code", [Code.EXPIRED, Code.EXPIRING, Code.INVALID, Code.REMOVED])
@@ -341,17 +341,17 @@ def test_an_unknown_error_with_a_stale_sync_suggests_a_replaced_token():
     token = a_token(
         sync_error_code=7, expires_on=NOW + timedelta(days=90), last_successful_sync=NOW - timedelta(days=4)
     )
-    told = summary(token, a_finding(Code.SYNC_ERROR), a_finding(Code.SYNC_STALE))
-    assert told.endswith("probably the token was replaced or revoked at Apple (selecting Download Token does that).")
+    wording = summary(token, a_finding(Code.SYNC_ERROR), a_finding(Code.SYNC_STALE))
+    assert wording.endswith("probably the token was replaced or revoked at Apple (selecting Download Token does that).")
 
 
 @pytest.mark.parametrize(
-    ("last", "told"),
+    ("last", "wording"),
     [(NOW - timedelta(days=3), False), (NOW - timedelta(days=3) + timedelta(seconds=1), True), (None, False)],
 )
-def test_a_success_after_the_error_began_suggests_a_wrong_value_in_a_profile(last, told):
+def test_a_success_after_the_error_began_suggests_a_wrong_value_in_a_profile(last, wording):
     status = a_status(a_token(sync_error_code=7, last_successful_sync=last), a_finding(Code.SYNC_ERROR))
-    assert ("a value in an enrollment policy is wrong" in (Guidance().probable_cause(status) or "")) is told
+    assert ("a value in an enrollment policy is wrong" in (Guidance().probable_cause(status) or "")) is wording
 
 
 @pytest.mark.parametrize(("findings", "names"), [
@@ -370,7 +370,7 @@ def test_nothing_is_suggested_where_something_is_known(findings, names):
 # Summaries
 
 
-@pytest.mark.parametrize(("expires_on", "told"), [
+@pytest.mark.parametrize(("expires_on", "wording"), [
     (NOW + timedelta(days=1, hours=23), "expires in 1 day, on 2026-11-25"),
     (NOW + timedelta(days=2), "expires in 2 days, on 2026-11-25"),
     (NOW + timedelta(hours=5), "expires in 5 hours, on 2026-11-23"),
@@ -379,11 +379,11 @@ def test_nothing_is_suggested_where_something_is_known(findings, names):
     (NOW + timedelta(seconds=59), "expires in less than a minute, on 2026-11-23"),
     (datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), "expires in 2,912,116 days, on 9999-12-31"),
 ])  # fmt: skip
-def test_an_expiry_ahead_is_reported_in_days_then_hours_then_minutes(expires_on, told):
-    assert summary(a_token(expires_on=expires_on), a_finding(Code.EXPIRING)) == f"'Contoso' {told}."
+def test_an_expiry_ahead_is_reported_in_days_then_hours_then_minutes(expires_on, wording):
+    assert summary(a_token(expires_on=expires_on), a_finding(Code.EXPIRING)) == f"'Contoso' {wording}."
 
 
-@pytest.mark.parametrize(("expires_on", "told"), [
+@pytest.mark.parametrize(("expires_on", "wording"), [
     (NOW, "expired today, on 2026-11-23"),
     (NOW - timedelta(hours=6), "expired today, on 2026-11-23"),
     (NOW - timedelta(hours=7), "expired 7 hours ago, on 2026-11-22"),
@@ -392,12 +392,12 @@ def test_an_expiry_ahead_is_reported_in_days_then_hours_then_minutes(expires_on,
     (NOW + timedelta(days=4), "has expired, says Intune, although its date is 2026-11-27"),
     (None, "has expired on a date that is not known"),
 ])  # fmt: skip
-def test_an_expiry_behind_is_reported_with_what_it_broke(expires_on, told):
+def test_an_expiry_behind_is_reported_with_what_it_broke(expires_on, wording):
     token = a_token(VPP, expires_on=expires_on)
-    assert summary(token, a_finding(Code.EXPIRED)) == f"'Contoso' {told}; app licenses are no longer assigned."
+    assert summary(token, a_finding(Code.EXPIRED)) == f"'Contoso' {wording}; app licenses are no longer assigned."
 
 
-@pytest.mark.parametrize(("code", "connector", "told"), [
+@pytest.mark.parametrize(("code", "connector", "wording"), [
     ("terms_not_accepted", ADE, "cannot sync, because Apple's terms are not accepted in Apple Business; last successful sync 92 days ago; new devices do not reach Intune"),
     ("sync_error", VPP, "failed at its last sync, last successful sync 92 days ago"),
     ("sync_stale", VPP, "is not in sync with Apple, last successful sync 92 days ago; new licenses may be missing in Intune"),
@@ -414,24 +414,26 @@ def test_an_expiry_behind_is_reported_with_what_it_broke(expires_on, told):
     ("devices_dropped", ADE, "fell from 40 to 3 devices after a sync"),
     ("of_a_later_release", VPP, "has the finding 'of_a_later_release', which this release does not know"),
 ])  # fmt: skip
-def test_a_summary_names_the_token_and_what_is_wrong(code, connector, told):
+def test_a_summary_names_the_token_and_what_is_wrong(code, connector, wording):
     token = a_token(
         connector, last_successful_sync=NOW - timedelta(days=92), topic="com.apple.mgmt.1", serial_number="0A1B"
     )
-    assert summary(token, a_finding(code), observed_on=NOW - timedelta(hours=1)) == f"'Contoso' {told}."
+    assert summary(token, a_finding(code), observed_on=NOW - timedelta(hours=1)) == f"'Contoso' {wording}."
 
 
 def test_a_token_whose_devices_alone_were_not_inspected_was_seen_now_and_nothing_else_is_said():
     late = a_finding(Code.UNREAD, facts={"reason": "its devices were never inspected as a whole"})
-    told = "'Contoso' was not read: its devices were never inspected as a whole"
-    assert summary(a_token(ADE), late, observed_on=NOW) == f"{told}."
-    assert summary(a_token(ADE), late, observed_on=None) == f"{told}; it was last seen at a time not known."
+    wording = "'Contoso' was not read: its devices were never inspected as a whole"
+    assert summary(a_token(ADE), late, observed_on=NOW) == f"{wording}."
+    assert summary(a_token(ADE), late, observed_on=None) == f"{wording}; it was last seen at a time not known."
 
 
 def test_values_that_could_not_be_read_are_listed_up_to_three():
     facts = {"state": "new?", "b": None, "c": "missing", "d": "4", "e": "5"}
-    told = summary(a_token(VPP), a_finding(Code.UNREADABLE, facts=facts))
-    assert told == "'Contoso' cannot be judged as a whole: state is 'new?', b is missing, c is missing, 2 more values."
+    wording = summary(a_token(VPP), a_finding(Code.UNREADABLE, facts=facts))
+    assert (
+        wording == "'Contoso' cannot be judged as a whole: state is 'new?', b is missing, c is missing, 2 more values."
+    )
 
 
 def test_a_finding_that_another_one_explains_names_its_cause():
@@ -442,15 +444,15 @@ def test_a_finding_that_another_one_explains_names_its_cause():
     assert "; explained by 'later'." in summary(token, a_finding("sync_stale", caused_by="later"))
 
 
-@pytest.mark.parametrize(("last", "told"), [
+@pytest.mark.parametrize(("last", "wording"), [
     (NOW, "less than a minute ago"),
     (NOW + timedelta(minutes=5), "just now"),
     (NOW + timedelta(minutes=6), "on 2026-11-23"),
     (NOW - timedelta(days=1), "1 day ago"),
     (None, "no successful sync on record"),
 ])  # fmt: skip
-def test_the_last_success_is_reported_as_it_is(last, told):
-    assert told in summary(a_token(last_successful_sync=last), a_finding(Code.SYNC_STALE))
+def test_the_last_success_is_reported_as_it_is(last, wording):
+    assert wording in summary(a_token(last_successful_sync=last), a_finding(Code.SYNC_STALE))
 
 
 @pytest.mark.parametrize(("code", "connector"), PAIRS)
@@ -464,10 +466,10 @@ def test_a_summary_stays_short_with_a_name_of_512_characters(code, connector):
         topic="com.apple.mgmt.1",
         serial_number="0A1B",
     )
-    told = summary(token, a_finding(code), a_finding(Code.SYNC_STALE), observed_on=NOW)
-    assert len(told) <= 300
-    assert " 1a2b3c4d' " in told
-    assert "not known" not in told
+    wording = summary(token, a_finding(code), a_finding(Code.SYNC_STALE), observed_on=NOW)
+    assert len(wording) <= 300
+    assert " 1a2b3c4d' " in wording
+    assert "not known" not in wording
 
 
 # Headlines
@@ -477,21 +479,21 @@ def test_a_healthy_token_says_when_it_expires_and_when_it_last_synced():
     token = a_token(
         name="Contoso ABM", expires_on=NOW + timedelta(days=210, hours=3), last_successful_sync=NOW - timedelta(hours=3)
     )
-    told = Guidance().headline(a_status(token))
-    assert told == "'Contoso ABM' is healthy: it expires in 210 days and last synced 3 hours ago."
+    wording = Guidance().headline(a_status(token))
+    assert wording == "'Contoso ABM' is healthy: it expires in 210 days and last synced 3 hours ago."
 
 
 @pytest.mark.parametrize("health", [health for health in Health if health is not Health.HEALTHY])
 def test_a_token_that_is_not_healthy_is_never_called_so(health):
-    told = Guidance().headline(a_status(a_token(), health=health))
-    assert told == f"'Contoso' is {health}."
+    wording = Guidance().headline(a_status(a_token(), health=health))
+    assert wording == f"'Contoso' is {health}."
 
 
-@pytest.mark.parametrize(("others", "told"), [(0, ""), (1, "; and 1 more finding"), (2, "; and 2 more findings")])
-def test_a_headline_is_the_worst_finding_and_the_number_of_the_others(others, told):
+@pytest.mark.parametrize(("others", "wording"), [(0, ""), (1, "; and 1 more finding"), (2, "; and 2 more findings")])
+def test_a_headline_is_the_worst_finding_and_the_number_of_the_others(others, wording):
     findings = [a_finding(Code.EXPIRING), *[a_finding(Code.SYNC_STALE)] * others]
     headline = Guidance().headline(a_status(a_token(expires_on=NOW + timedelta(days=3)), *findings))
-    assert headline == f"'Contoso' expires in 3 days, on 2026-11-26{told}."
+    assert headline == f"'Contoso' expires in 3 days, on 2026-11-26{wording}."
 
 
 # History
@@ -505,7 +507,7 @@ def expiring(tier, severity=Health.WARNING):
     return FindingState(code="expiring", severity=severity, tier=tier)
 
 
-@pytest.mark.parametrize(("change", "told"), [
+@pytest.mark.parametrize(("change", "wording"), [
     (a_change(FieldChange(field="first_seen"), old=None, new=Health.CRITICAL), "was seen for the first time: critical"),
     (a_change(FieldChange(field="first_seen"), FieldChange(field="finding", new=expiring("7")), old=None), "was seen for the first time: warning, with expiring (7)"),
     (a_change(FieldChange(field="expiry", old="2026-05-01T00:00:00Z", new="2027-05-01T00:00:00Z")), "was renewed: it now expires on 2027-05-01"),
@@ -524,8 +526,8 @@ def expiring(tier, severity=Health.WARNING):
     (a_change(FieldChange(field="of_a_later_release", old="a", new="b")), "changed"),
     (a_change(FieldChange(field="health", old="warning", new="healthy"), FieldChange(field="finding", old=expiring("30")), FieldChange(field="expiry", old="2026-12-01T00:00:00Z", new="2027-12-01T00:00:00Z"), new=Health.HEALTHY), "was renewed: it now expires on 2027-12-01; it went from warning to healthy: expiring (30) ended"),
 ])  # fmt: skip
-def test_a_change_is_reported_in_one_sentence(change, told):
-    assert sentence(change) == f"'X' {told}."
+def test_a_change_is_reported_in_one_sentence(change, wording):
+    assert sentence(change) == f"'X' {wording}."
 
 
 # Whatever a row of another release can hold

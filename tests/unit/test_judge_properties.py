@@ -44,7 +44,7 @@ class Case(msgspec.Struct, frozen=True):
         return {one.connector for one in self.readings if one.failure}
 
     @property
-    def told(self) -> dict[Key, Token]:
+    def listed(self) -> dict[Key, Token]:
         return {(one.connector, token.id): token for one in self.readings for token in one.tokens}
 
 
@@ -67,15 +67,15 @@ def each_token_is_one_status_or_has_departed(case, judgement):
     keys = [status.key for status in judgement.statuses]
     assert len(set(keys)) == len(keys)
     assert not set(keys) & set(judgement.departed)
-    assert {*keys, *judgement.departed} == {*case.told, *(case.memory or {})}
-    assert set(case.told) <= set(keys)
+    assert {*keys, *judgement.departed} == {*case.listed, *(case.memory or {})}
+    assert set(case.listed) <= set(keys)
 
 
 def only_a_removed_or_unwatched_token_departs(case, judgement):
     for key in judgement.departed:
         unwatched = key[0] not in case.settings.connectors
         removed = case.memory[key].finding(Code.REMOVED)
-        assert unwatched or (removed and key[0] not in case.failed and key not in case.told)
+        assert unwatched or (removed and key[0] not in case.failed and key not in case.listed)
 
 
 def nothing_needs_a_memory_that_is_missing(case, judgement):
@@ -86,9 +86,9 @@ def nothing_needs_a_memory_that_is_missing(case, judgement):
 
 
 def a_status_in_doubt_is_not_healthy(case, status):
-    if status.token.unreadable or status.token.connector in case.failed or status.key not in case.told:
+    if status.token.unreadable or status.token.connector in case.failed or status.key not in case.listed:
         assert status.health is not Health.HEALTHY
-    if status.token.unreadable and status.key in case.told:
+    if status.token.unreadable and status.key in case.listed:
         assert status.health >= Health.UNKNOWN
         assert status.finding(Code.UNREADABLE)
 

@@ -60,7 +60,7 @@ def test_a_line_reports_the_counts_of_a_token():
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "expected"),
     [
         ("devices_missing", "▲ 120"),
         ("devices_without_profile", "▲ 9"),
@@ -68,9 +68,9 @@ def test_a_line_reports_the_counts_of_a_token():
         ("no_default_profile", "i macOS"),
     ],
 )
-def test_a_sign_is_beside_the_number_that_is_a_finding_and_beside_no_other(code, told):
+def test_a_sign_is_beside_the_number_that_is_a_finding_and_beside_no_other(code, expected):
     line = " ".join(cells(shown([inspection()], [status("expiring", code)])))
-    assert told in line
+    assert expected in line
     assert line.count("▲") + line.count("i macOS") == 1
 
 
