@@ -4,6 +4,7 @@ from typing import Final
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError
+from azure.core.pipeline.transport import AioHttpTransport
 from azure.monitor.ingestion.aio import LogsIngestionClient
 
 from cli import CommandError
@@ -12,6 +13,7 @@ from cli.places import Places
 from cli.refusals import signed_out
 from cli.sign_in import account, default_token
 from shared.clouds import CLOUDS
+from shared.http.answers import AnswerTooLongError, azure_session
 from shared.http.azure_errors import described, status_of
 from shared.storage.columns import Row
 from shared.text import bounded
@@ -50,7 +52,13 @@ async def send(places: Places, credential: AsyncTokenCredential, table: str, row
 
     """
     endpoint, rule_id = (places.required(f"LOGS_INGESTION_{name}") for name in ("ENDPOINT", "RULE_ID"))
-    client = LogsIngestionClient(endpoint, credential, credential_scopes=[scope(places)], permit_redirects=False)
+    client = LogsIngestionClient(
+        endpoint,
+        credential,
+        credential_scopes=[scope(places)],
+        transport=AioHttpTransport(session=azure_session()),
+        permit_redirects=False,
+    )
     try:
         async with client:
             await client.upload(rule_id, f"Custom-{table}", [row])
@@ -66,6 +74,8 @@ def _refused(error: AzureError, endpoint: str, rule_id: str) -> CommandError:
             why = f"you may not send rows to the data collection rule (HTTP {status}). The app's own right can differ"
             remedy = f"An Owner or User Access Administrator of the rule can assign the role {PUBLISHER} to you, which "
             remedy += "can take 30 minutes to work."
+        case None if isinstance(error, AnswerTooLongError):
+            why, remedy = f"{endpoint}: {error}", "Check LOGS_INGESTION_ENDPOINT, the network, proxy and VPN."
         case None if isinstance(error, ClientAuthenticationError):
             return signed_out(error)
         case None:

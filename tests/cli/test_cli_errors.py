@@ -106,6 +106,7 @@ COMMANDS = {
     "Resource Manager": ("arm", "", ("trigger", "check")),
     "the sign-in": ("authority", "", ("check", "--device-code")),
     "Graph": ("graph", "", ("device", "C02XK1ABJGH5", "--device-code")),
+    "Logs Ingestion": ("ingestion", "", ("test-alert", "--now")),
 }
 
 
